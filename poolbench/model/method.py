@@ -1,0 +1,49 @@
+"""How a run measures. Rows measured by different methods are never mixed in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from poolbench.model.sample import RejectionRule
+
+METHOD_VERSION = 1
+"""Raised whenever a change to the harness may move the numbers."""
+
+
+class Cache(StrEnum):
+    """Whether the input lies in the caches when a call begins."""
+
+    HOT = "hot"
+    COLD = "cold"
+
+
+class LayoutPolicy(StrEnum):
+    """BEST: a subject may convert to its own layout before the timed call. GIVEN: it is timed on the caller's."""
+
+    BEST = "best"
+    GIVEN = "given"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker may use before it is stopped. Seconds are of wall time."""
+
+    start_s: float = 180.0
+    prepare_s: float = 120.0
+    call_s: float = 60.0
+    memory_bytes: int = 8 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """Everything that decides how numbers come about. ``slot_ns`` is the target length of a slot."""
+
+    version: int = METHOD_VERSION
+    threads: int = 1
+    cache: Cache = Cache.HOT
+    layout: LayoutPolicy = LayoutPolicy.BEST
+    slot_ns: int = 10_000_000
+    seed: int = 20_240_229
+    rejection: RejectionRule = field(default=RejectionRule())
+    limits: Limits = field(default=Limits())

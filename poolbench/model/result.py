@@ -1,0 +1,93 @@
+"""Result rows: one workload × subject × launch, complete in itself, with the raw samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from poolbench.model.machine import MachineFingerprint
+from poolbench.model.method import Method
+from poolbench.model.sample import Sample
+
+SCHEMA_VERSION = 1
+"""The version of the stored form of RunHeader and ResultRow."""
+
+
+class Status(StrEnum):
+    """How the measurement of a row ended."""
+
+    OK = "OK"
+    UNSUPPORTED = "UNSUPPORTED"
+    MISMATCH = "MISMATCH"
+    CRASHED = "CRASHED"
+    TIMEOUT = "TIMEOUT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What the check before the timing found.
+
+    ``max_ulp`` is the largest distance from the reference in units in the last place, on the exact-integer filling
+    and on the random one; ``bound_ulp`` what was allowed there; None where nothing was compared.
+    """
+
+    exact_ulp: float | None = None
+    exact_bound_ulp: float | None = None
+    random_ulp: float | None = None
+    random_bound_ulp: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One workload × subject × launch.
+
+    ``group`` names the blocks that this row's samples stood in: only rows of one group were interleaved and may
+    be compared. ``facts`` are the backend's (versions, instruction set, native layout); ``contract`` its answers by
+    clause. ``importer`` counts the freshly executed interpreters that launches were forked from.
+    ``peak_bytes`` is the resident peak of the worker, None where it was not measured.
+    """
+
+    run: str
+    launch: int
+    importer: int
+    group: str
+    revision: str
+    dirty: bool
+    started_at: str
+    machine: str
+    workload: str
+    subject: str
+    status: Status
+    note: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    contract: dict[str, str] = field(default_factory=dict)
+    layout: str = ""
+    loops: int = 0
+    samples: tuple[Sample, ...] = ()
+    peak_bytes: int | None = None
+    verification: Verification = field(default=Verification())
+    seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What is unique within a run: launch, workload, subject."""
+        return (self.launch, self.workload, self.subject)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """The first record of a result file: what was asked for, where and how."""
+
+    run: str
+    started_at: str
+    revision: str
+    dirty: bool
+    machine: MachineFingerprint
+    method: Method
+    budget_s: float
+    subjects: tuple[str, ...]
+    workloads: tuple[str, ...]
+    names: dict[str, str] = field(default_factory=dict)
+    """Catalogue names by workload id, for those that have one."""
