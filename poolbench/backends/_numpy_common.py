@@ -1,0 +1,158 @@
+"""What the three NumPy backends share: what they support, where windows read, and the divisor of an average.
+
+Each backend differs in one method, ``_plan``, which returns the timed call.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
+from poolbench.model.pooling import AXIS_NAMES, AxisWindow, Kind
+from poolbench.model.workload import Pass, Workload, default_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class NumpyBackend:
+    """The part of a NumPy backend that does not depend on how it pools.
+
+    Takes every axis order and strided view as it lies, with asymmetric padding, dilation, ceil mode, every divisor
+    rule and adaptive windows of uneven size. Maxima are computed in the input's own type; averages of float32 and
+    float64 are accumulated in that type, those of float16 and bfloat16 in float32.
+    """
+
+    name: str
+    framework = ""
+
+    def supports(self, workload: Workload) -> Support:
+        """Refuse the training pass and averages of integers."""
+        if workload.pass_ is Pass.TRAINING:
+            return refused("The training pass is not implemented by this backend.")
+        if workload.spec.kind is Kind.AVG and not workload.dtype.is_float:
+            return refused(
+                f"Averages of integers are not implemented by this backend: {workload.dtype.value} was asked for."
+            )
+        return SUPPORTED
+
+    def environment(self, threads: int) -> Mapping[str, str]:
+        """Return the thread counts of the libraries that NumPy may call; its own loops use one thread."""
+        return {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+    def load(self, threads: int) -> None:
+        """Import NumPy, and the package that gives it bfloat16."""
+        import ml_dtypes  # noqa: F401  registers bfloat16
+        import numpy  # noqa: F401
+
+    def facts(self) -> Mapping[str, str]:
+        """Return NumPy's version and the instruction sets that its loops may use on this processor."""
+        import numpy as np
+
+        simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
+        return {
+            "numpy": np.__version__,
+            "simd": " ".join([*simd.get("baseline", []), *simd.get("found", [])]),
+            "accumulates": "in the input's type, half types in float32",
+        }
+
+    def prepare(self, workload: Workload, source: Source) -> Prepared:
+        """Work out what each window reads; the input is taken as it lies."""
+        axes = [workload.order.index(axis) for axis in default_order(workload.spec.rank)]
+        return Call(workload.order, self._plan(workload, source.array), lambda out: out.transpose(axes))
+
+    def _plan(self, workload: Workload, x: Array) -> Callable[[], Array]:
+        """Return the timed call: it pools ``x``, whose axes are in the workload's order, into a fresh array."""
+        raise NotImplementedError
+
+
+def spatial_axes(workload: Workload) -> tuple[int, ...]:
+    """Return where the spatial axes, outermost first, lie in the workload's order."""
+    return tuple(workload.order.index(axis) for axis in AXIS_NAMES[workload.spec.rank])
+
+
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that averages of ``dtype`` are summed in."""
+    import numpy as np
+
+    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
+
+
+def nothing(dtype: np.dtype[Any]) -> Any:
+    """Return what a maximum starts from, and what padding is worth to it."""
+    import numpy as np
+
+    return np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -np.inf
+
+
+def divisors(workload: Workload) -> Array | float:
+    """Return what each sum is divided by: a number where it is the same everywhere, else an array that broadcasts."""
+    import numpy as np
+
+    spec = workload.spec
+    if spec.divisor is not None:
+        return float(spec.divisor)
+    counts = [
+        [window.counted if spec.include_padding else window.count for window in axis]
+        for axis in spec.windows(workload.spatial)
+    ]
+    if all(len(set(axis)) == 1 for axis in counts):
+        return float(math.prod(axis[0] for axis in counts))
+    dtype = np.float64 if workload.dtype.itemsize == 8 else np.float32
+    result = np.ones((1,) * (workload.spec.rank + 2), dtype)
+    for axis, count in zip(spatial_axes(workload), counts, strict=True):
+        result = result * np.asarray(count, dtype).reshape([-1 if i == axis else 1 for i in range(result.ndim)])
+    return result
+
+
+def divide(total: Array, divisor: Array | float, dtype: np.dtype[Any]) -> Array:
+    """Divide ``total`` in place, and return it in ``dtype``."""
+    import numpy as np
+
+    np.divide(total, divisor, out=total)
+    return total.astype(dtype, copy=False)
+
+
+def plan_positions(workload: Workload, x: Array) -> Callable[[], Array]:
+    """Return the call that visits the output positions one by one and reduces the slice that each window reads."""
+    import numpy as np
+
+    axes = spatial_axes(workload)
+    visits = [
+        [(o, _window_slice(window)) for o, window in enumerate(axis)]
+        for axis in workload.spec.windows(workload.spatial)
+    ]
+    is_max = workload.spec.kind is Kind.MAX
+    divisor = None if is_max else divisors(workload)
+    dtype = x.dtype if is_max else accumulator(x.dtype)
+
+    def compute() -> Array:
+        out = np.empty(workload.output_shape, dtype)
+        here: list[Any] = [slice(None)] * out.ndim
+        there: list[Any] = [slice(None)] * out.ndim
+        for position in itertools.product(*visits):
+            for axis, (o, reads) in zip(axes, position, strict=True):
+                here[axis], there[axis] = o, reads
+            window = x[tuple(there)]
+            if is_max:
+                window.max(axis=axes, out=out[tuple(here)])
+            else:
+                window.sum(axis=axes, dtype=dtype, out=out[tuple(here)])
+        return out if divisor is None else divide(out, divisor, x.dtype)
+
+    return compute
+
+
+def counts(windows: Sequence[Sequence[AxisWindow]]) -> tuple[int, int]:
+    """Return how many windows there are, and how many elements the largest of them reads."""
+    return math.prod(map(len, windows)), math.prod(max(window.count for window in axis) for axis in windows)
+
+
+def _window_slice(window: AxisWindow) -> slice:
+    return slice(window.first, window.first + (window.count - 1) * window.step + 1, window.step)
