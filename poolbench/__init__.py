@@ -1,1 +1,85 @@
-"""poolbench."""
+"""poolbench measures pooling operators, finds out which implementation is fastest, and says how sure that is.
+
+Importing it loads no framework, no NumPy and no pandas: the functions below load what they need when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from poolbench.model.pooling import PoolSpec
+    from poolbench.model.workload import Workload
+
+__all__ = ["__version__", "apply", "compare", "load_results"]
+
+__version__ = "0.1.0"
+
+
+def apply(spec: PoolSpec | Workload | str, x: NDArray[Any], backend: str = "numpy") -> NDArray[Any]:
+    """Pool ``x`` with one backend and return the result as a NumPy array.
+
+    ``spec`` is a PoolSpec, a Workload or a workload id. ``x`` has its axes in the workload's order; for a bare
+    PoolSpec that is (batch, channels, *spatial). The result has batch and channels outermost.
+
+        >>> import numpy as np
+        >>> ramp = np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)
+        >>> poolbench.apply("max2d-n1c1-h4w4-k2", ramp)[0, 0].tolist()
+        [[6.0, 8.0], [14.0, 16.0]]
+
+    Raises InvalidSpecError where shape or dtype of ``x`` differ from what the workload says, UnknownNameError for a
+    backend that is not registered, MissingFrameworkError where its framework is not installed, and UsageError where
+    the backend cannot compute the spec.
+    """
+    from poolbench.api.functions import apply
+
+    return apply(spec, x, backend)
+
+
+def compare(
+    subjects: Sequence[str] = (),
+    workloads: Sequence[str] = ("core",),
+    *,
+    budget_s: float | None = None,
+    threads: int = 1,
+    cache: str = "hot",
+    layout: str = "best",
+    batch: str | None = None,
+    results: str | Path = "results",
+) -> pd.DataFrame:
+    """Measure ``subjects`` on ``workloads``, interleaved, and return one line per workload and subject.
+
+    The arguments are those of ``poolbench compare``. The columns carry their units: ``median_ns`` with ``low_ns``
+    and ``high_ns`` (95 % interval), ``ratio`` to the fastest with its interval, ``times_limit``, ``gb_per_s``,
+    ``status`` and ``note``. The rows are stored under ``results`` as they are measured.
+
+        frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
+        print(frame.pivot(index="name", columns="subject", values="ratio"))
+
+    Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.
+    """
+    from poolbench.api.functions import compare
+
+    return compare(
+        subjects, workloads, budget_s=budget_s, threads=threads, cache=cache, layout=layout, batch=batch, results=results
+    )
+
+
+def load_results(path: str | Path) -> pd.DataFrame:
+    """Return stored results as a tidy frame: one line per sample, one with NaN for each row without samples.
+
+    ``path`` is a result file, or a folder whose result files are all read.
+
+        frame = poolbench.load_results("results")
+        frame.groupby(["name", "subject"])["call_ns"].median()
+
+    Raises StoreError where nothing can be read; lines that cannot be read are warned about and left out.
+    """
+    from poolbench.api.functions import load_results
+
+    return load_results(path)

@@ -27,11 +27,12 @@ class LayoutPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a worker may use before it is stopped. Seconds are of wall time."""
+    """What a worker may use before it is stopped: wall seconds to import its framework, wall seconds to answer any
+    one request (preparing, checking, a slot), and bytes of private memory beyond what it holds after the import.
+    """
 
     start_s: float = 180.0
-    prepare_s: float = 120.0
-    call_s: float = 60.0
+    request_s: float = 60.0
     memory_bytes: int = 8 << 30
 
 

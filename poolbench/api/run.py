@@ -1,0 +1,207 @@
+"""A run from request to stored rows: the path that ``poolbench compare`` and ``poolbench.compare`` share."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import poolbench
+from poolbench.analyse.stopping import BudgetRule
+from poolbench.backends import registry
+from poolbench.errors import MissingFrameworkError, UsageError
+from poolbench.measure.inputs import InputStore
+from poolbench.measure.launcher import ProcessLauncher
+from poolbench.measure.machine import fingerprint, revision
+from poolbench.measure.session import Observer, RunStamp, Session, Silent
+from poolbench.model.ids import parse_id
+from poolbench.model.machine import Hardware
+from poolbench.model.method import Limits, Method
+from poolbench.model.result import ResultRow, RunHeader
+from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
+from poolbench.model.verdict import Policy
+from poolbench.model.workload import Origin, Workload
+from poolbench.store.jsonl import RunFile
+from poolbench.store.lock import machine_lock
+from poolbench.store.reading import read_run
+from poolbench.store.resume import check_resumable
+from poolbench.store.runs import new_run_name
+
+DEFAULT_SUBJECTS = ("numpy", "torch", "torch:channels_last", "tensorflow")
+SECONDS_PER_WORKLOAD = 7.5
+LEAST_BUDGET_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to measure, how, for how long, and where the results go."""
+
+    subjects: tuple[Subject, ...]
+    workloads: tuple[Workload, ...]
+    method: Method
+    budget_s: float
+    results_dir: Path
+    policy: Policy = field(default=Policy())
+
+
+def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
+    """Return the subjects that ``texts`` name, repetitions numbered, and notes on what was left out.
+
+    Without texts these are the default subjects whose framework is installed. Raises an UsageError for a subject
+    that does not exist here, MissingFrameworkError for one whose framework is not installed.
+    """
+    if texts:
+        subjects = [parse_subject(text) for text in texts]
+        for subject in subjects:
+            _require(subject)
+        return tuple(number_copies(subjects)), ()
+    chosen, notes = [], []
+    for text in DEFAULT_SUBJECTS:
+        subject = parse_subject(text)
+        try:
+            _require(subject)
+        except MissingFrameworkError as error:
+            notes.append(f"{text} is left out. {error}")
+        else:
+            chosen.append(subject)
+    return tuple(chosen), tuple(notes)
+
+
+def default_budget_s(workloads: int) -> float:
+    """Return the seconds that a run takes when none are asked for."""
+    return max(LEAST_BUDGET_S, SECONDS_PER_WORKLOAD * workloads)
+
+
+def default_limits(hardware: Hardware, *, request_s: float | None = None) -> Limits:
+    """Return the limits of a worker: a third of the machine's memory, so that the session and its inputs fit too."""
+    limits = Limits(memory_bytes=max(hardware.memory_gib, 1) * 2**30 // 3)
+    return limits if request_s is None else replace(limits, request_s=request_s)
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A run in progress: iterate ``measure`` to the end; each row is stored before it is yielded."""
+
+    file: RunFile
+    header: RunHeader
+    session: Session
+    stored: tuple[ResultRow, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Where the rows are stored."""
+        return self.file.path
+
+    def measure(self) -> Iterator[tuple[ResultRow, ...]]:
+        """Measure on, storing and yielding the rows of one workload of one launch at a time."""
+        with contextlib.closing(self.session.rows()) as groups:
+            for rows in groups:
+                self.file.append(rows)
+                yield rows
+
+
+@contextlib.contextmanager
+def new_run(request: Request, *, observer: Observer | None = None) -> Iterator[Run]:
+    """Start a run: lock the machine, create the result file, and make ready to measure.
+
+    Raises RunLockedError where another run is measuring on this machine, StoreError where results cannot be written.
+    """
+    machine = fingerprint()
+    code, dirty = revision(Path(poolbench.__file__).parent)
+    now = datetime.now(UTC)
+    header = RunHeader(
+        run=new_run_name(now, request.results_dir),
+        started_at=now.isoformat(timespec="seconds"),
+        revision=code,
+        dirty=dirty,
+        machine=machine,
+        method=request.method,
+        budget_s=request.budget_s,
+        subjects=tuple(str(subject) for subject in with_limit(request.subjects)),
+        workloads=tuple(workload.id for workload in request.workloads),
+        names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
+    )
+    with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
+        yield from _running(file, header, request.workloads, request.policy, observer)
+
+
+@contextlib.contextmanager
+def resumed_run(path: Path, *, observer: Observer | None = None) -> Iterator[Run]:
+    """Continue a stored run: measure what is missing.
+
+    Raises ResumeError, saying what differs, where software, machine or method have changed since it began.
+    """
+    with machine_lock(f"resuming {path.stem}"), RunFile.reopen(path) as file:
+        stored = read_run(path)
+        code, dirty = revision(Path(poolbench.__file__).parent)
+        check_resumable(stored.header, replace(stored.header, machine=fingerprint(), revision=code, dirty=dirty))
+        warnings = (*file.warnings, *stored.warnings)
+        yield from _running(
+            file, stored.header, named_workloads(stored.header), Policy(), observer, done=stored.rows, warnings=warnings
+        )
+
+
+def named_workloads(header: RunHeader) -> tuple[Workload, ...]:
+    """Return the workloads of a run, with the catalogue names that they had when it began."""
+    return tuple(parse_id(text, origin=Origin(name=header.names.get(text, ""))) for text in header.workloads)
+
+
+def with_limit(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+    """Return ``subjects`` with the streaming limit behind them."""
+    return (*(subject for subject in subjects if not subject.is_limit), Subject(backend=LIMIT))
+
+
+def _running(
+    file: RunFile,
+    header: RunHeader,
+    workloads: Sequence[Workload],
+    policy: Policy,
+    observer: Observer | None,
+    *,
+    done: tuple[ResultRow, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> Iterator[Run]:
+    subjects = tuple(parse_subject(text) for text in header.subjects)
+    rule = BudgetRule(
+        workloads=header.workloads,
+        subjects=header.subjects,
+        budget_s=header.budget_s,
+        policy=policy,
+        rejection=header.method.rejection,
+        stored=done,
+    )
+    with InputStore(seed=header.method.seed) as inputs, ProcessLauncher(subjects, header.method) as launcher:
+        session = Session(
+            stamp=RunStamp(
+                run=header.run, machine=header.machine.key, revision=header.revision, dirty=header.dirty
+            ),
+            workloads=workloads,
+            subjects=subjects,
+            method=header.method,
+            rule=rule,
+            launcher=launcher,
+            inputs=inputs,
+            done=done,
+            cold_bytes=2 * max(header.machine.hardware.cache_bytes.values(), default=128 << 20),
+            observer=observer or Silent(),
+        )
+        yield Run(file=file, header=header, session=session, stored=done, warnings=warnings)
+
+
+def _require(subject: Subject) -> None:
+    backend = registry.create(subject.backend)
+    if subject.environment:
+        raise UsageError(
+            f"The subject '{subject}' names the environment '{subject.environment}'; this version of poolbench "
+            "measures subjects in its own environment only: leave out the part from @ on."
+        )
+    registry.require(backend)
+
+
+def _holder(header: RunHeader) -> str:
+    return f"run {header.run} (poolbench {' '.join(sys.argv[1:])})"
+

@@ -1,0 +1,58 @@
+"""The table of verbs, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from poolbench.cli.compare import compare
+from poolbench.cli.doctor import doctor
+from poolbench.cli.listing import listing
+from poolbench.cli.show import show
+from poolbench.cli.verify import verify
+from poolbench.errors import PoolbenchError
+
+# Plain help: typer's rich help would double the time that `poolbench --help` takes.
+app = typer.Typer(
+    name="poolbench",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 a regression or a failed verification, 2 wrong usage, "
+    "3 the measurement failed, 130 interrupted.",
+)
+app.command()(compare)
+app.command()(show)
+app.command()(verify)
+app.add_typer(listing, name="list")
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from poolbench import __version__
+
+        typer.echo(f"poolbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def poolbench(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Which pooling is fastest here, by how much, and is that sure?"""
+
+
+def main() -> None:
+    """Run the command line. An error that poolbench raised on purpose is one sentence and an exit code."""
+    try:
+        app()
+    except PoolbenchError as error:
+        print(f"poolbench: {error}", file=sys.stderr)
+        sys.exit(int(error.exit_code))

@@ -1,0 +1,110 @@
+"""``poolbench compare``: select, measure, store, analyse, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolbench.cli.options import RESULTS, Json, Quiet, Results, Subjects, Workloads, split
+from poolbench.cli.output import print_json, print_summary, require_measured, write_summary
+from poolbench.cli.progress import budget_bar
+from poolbench.errors import ExitCode, UsageError
+from poolbench.model.method import Cache, LayoutPolicy, Method
+
+if TYPE_CHECKING:
+    from poolbench.api.run import Run
+    from poolbench.model.result import ResultRow, RunHeader
+
+
+def compare(
+    subjects: Subjects = None,
+    workloads: Workloads = None,
+    batch: Annotated[
+        str | None, typer.Option(help="'source': the batch that each layer's source trains or serves with.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that each subject may use.")] = 1,
+    cache: Annotated[Cache, typer.Option(help="Whether inputs lie in the caches when a call begins.")] = Cache.HOT,
+    layout: Annotated[
+        LayoutPolicy,
+        typer.Option(help="best: subjects may convert to their own layout first. given: converting is timed."),
+    ] = LayoutPolicy.BEST,
+    budget: Annotated[float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="7.5 a workload")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")] = None,
+    results: Results = RESULTS,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what this run is missing.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure subjects on workloads, interleaved, and tell which is fastest."""
+    if resume is not None:
+        if subjects or workloads:
+            raise UsageError("--resume continues a run with its own subjects and workloads: name neither beside it.")
+        _resume(results, resume, json=json, quiet=quiet)
+        return
+
+    from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
+    from poolbench.catalogue.select import select
+    from poolbench.measure.machine import fingerprint
+
+    if batch not in (None, "source"):
+        raise UsageError(f"--batch takes 'source', or is left out for the catalogue's own batch; '{batch}' is neither.")
+    chosen, notes = choose_subjects(subjects or [])
+    for note in notes:
+        typer.echo(f"poolbench: {note}", err=True)
+    entries = tuple(select(split(workloads, "core"), batch_from_source=batch == "source"))
+    limits = default_limits(fingerprint().hardware, request_s=timeout)
+    request = Request(
+        subjects=chosen,
+        workloads=entries,
+        method=Method(threads=threads, cache=cache, layout=layout, limits=limits),
+        budget_s=default_budget_s(len(entries)) if budget is None else budget,
+        results_dir=results,
+    )
+    with budget_bar(request.budget_s, quiet=quiet) as bar, new_run(request, observer=bar) as run:
+        rows = _measure(run)
+    _report(run.header, rows, run.path, json=json)
+
+
+def _resume(results: Path, name: str, *, json: bool, quiet: bool) -> None:
+    from poolbench.api.run import resumed_run
+    from poolbench.store.reading import read_header
+    from poolbench.store.runs import find_run
+
+    path = find_run(results, name)
+    with budget_bar(read_header(path).budget_s, quiet=quiet) as bar, resumed_run(path, observer=bar) as run:
+        for warning in run.warnings:
+            typer.echo(f"poolbench: {warning}", err=True)
+        rows = _measure(run)
+    _report(run.header, rows, run.path, json=json)
+
+
+def _measure(run: Run) -> tuple[ResultRow, ...]:
+    """Measure to the end. On Ctrl-C say what is kept and how to go on."""
+    rows = list(run.stored)
+    try:
+        for group in run.measure():
+            rows += group
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\npoolbench: interrupted. {len(rows)} finished rows are kept in {run.path}; "
+            f"measure the rest with: poolbench compare --results {run.path.parent.parent} --resume {run.header.run}",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    return tuple(rows)
+
+
+def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, json: bool) -> None:
+    """Print the table, write the summary beside the results, and fail where nothing was measured."""
+    from poolbench.analyse.summary import summarise
+
+    summary = summarise(header, rows)
+    written = write_summary(summary, path)
+    if json:
+        print_json(summary, path)
+    else:
+        print_summary(summary)
+        typer.echo(f"results   {path}\nsummary   {written.markdown}\ntable     {written.csv}")
+    require_measured(rows)

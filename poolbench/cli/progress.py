@@ -1,0 +1,53 @@
+"""Progress on a terminal; nothing where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from poolbench.model.plan import LaunchPlan
+from poolbench.model.workload import Workload
+
+
+class BudgetBar:
+    """An observer that shows how much of the budget is used, and on what."""
+
+    def __init__(self, show: Callable[[float, str], None]) -> None:
+        self._show = show
+        self._begin = time.monotonic()
+
+    def launch_started(self, plan: LaunchPlan) -> None:
+        """Say which launch begins."""
+        self._show(self._elapsed(), f"launch {plan.launch + 1}")
+
+    def workload_started(self, plan: LaunchPlan, workload: Workload) -> None:
+        """Say which workload is measured."""
+        self._show(self._elapsed(), f"launch {plan.launch + 1}, {workload.name}")
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._begin
+
+
+@contextlib.contextmanager
+def budget_bar(budget_s: float, *, quiet: bool) -> Iterator[BudgetBar]:
+    """Show a bar with the time that is left, on stderr; nothing where that is no terminal, or on request."""
+    if quiet or not sys.stderr.isatty():
+        yield BudgetBar(lambda elapsed_s, text: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+               TextColumn("{task.description}"))
+    # Refreshed from here only: a thread that redraws the bar would take a core from what is measured.
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("importing the frameworks", total=budget_s, left=f"of {budget_s:.0f} s")
+        progress.refresh()
+
+        def show(elapsed_s: float, text: str) -> None:
+            left = f"of {budget_s:.0f} s"
+            progress.update(task, completed=min(elapsed_s, budget_s), description=text, left=left, refresh=True)
+
+        yield BudgetBar(show)

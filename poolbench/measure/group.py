@@ -1,0 +1,142 @@
+"""One group: the subjects of one workload in one launch, checked, calibrated and interleaved in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from poolbench.measure.client import WorkerFailure
+from poolbench.measure.launcher import Worker
+from poolbench.measure.opening import BOTH_FILLINGS, Opening
+from poolbench.measure.schedule import block_order
+from poolbench.model.method import Cache, Method
+from poolbench.model.result import Status
+from poolbench.model.sample import Sample
+from poolbench.model.subject import LIMIT
+from poolbench.model.workload import Workload
+
+EXCLUSIVE_BYTES = 256 << 20
+"""From this size of input on, only the worker whose slot it is holds the workload's buffers."""
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupResult:
+    """How one subject fared. ``worker_lost`` means that its process is gone."""
+
+    status: Status = Status.OK
+    note: str = ""
+    worker_lost: bool = False
+    layout: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    peak_bytes: int | None = None
+    verification: dict[str, float | None] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Collects the subjects by ``enter``, then ``run`` measures them.
+
+    ``loops`` and ``checked`` belong to the session: calibration holds for a run, the exact check for an importer.
+    """
+
+    workload: Workload
+    opening: Opening
+    blocks: int
+    loops: dict[tuple[str, str], int]
+    checked: set[tuple[str, str]]
+    _workers: dict[str, Worker] = field(default_factory=dict, init=False)
+    _threads: dict[str, int] = field(default_factory=dict, init=False)
+    _results: dict[str, GroupResult] = field(default_factory=dict, init=False)
+
+    def enter(self, name: str, worker: Worker, *, threads: int) -> None:
+        """Let a subject open the workload: support, preparation and the check against the reference.
+
+        Raises WorkerFailure where it may not take part.
+        """
+        self._workers[name] = worker
+        self._threads[name] = threads
+        self.opening.require_support(worker, self.workload)
+        key = (self.workload.id, name)
+        checks = ("random",) if key in self.checked else BOTH_FILLINGS
+        reply = self._open(name, checks)
+        self.checked.add(key)
+        self._results[name] = GroupResult(
+            layout=reply["layout"],
+            facts=reply["facts"],
+            peak_bytes=reply["peak_bytes"],
+            verification=reply["verification"],
+        )
+        if key not in self.loops:
+            calibrated = worker.ask("calibrate", deadline_s=self._deadline, slot_ns=self._method.slot_ns)
+            self.loops[key] = calibrated["loops"]
+        if self._exclusive:
+            worker.ask("close", deadline_s=self._deadline)
+
+    def fail(self, name: str, failure: WorkerFailure) -> None:
+        """Record that a subject fell out; what it measured so far in this group does not count."""
+        self._results[name] = GroupResult(
+            status=failure.status, note=failure.note, worker_lost=not failure.alive
+        )
+
+    def give_up(self, name: str, status: Status, note: str) -> None:
+        """Record a subject that is not tried."""
+        self._results[name] = GroupResult(status=status, note=note)
+
+    def run(self) -> dict[str, GroupResult]:
+        """Measure the blocks and return every subject's result by name."""
+        if any(result.status is Status.OK for name, result in self._results.items() if name != LIMIT):
+            for block in range(self.blocks):
+                self._run_block(block)
+        for name in self._running():
+            if not self._results[name].samples:
+                self.give_up(name, Status.FAILED, "No subject was left to be measured against the limit.")
+            elif not self._exclusive:
+                self._attempt(name, "close")
+        return self._results
+
+    @property
+    def _method(self) -> Method:
+        return self.opening.method
+
+    @property
+    def _deadline(self) -> float:
+        return self._method.limits.request_s
+
+    @property
+    def _exclusive(self) -> bool:
+        return self.workload.input_bytes >= EXCLUSIVE_BYTES
+
+    def _running(self) -> list[str]:
+        return [name for name, result in self._results.items() if result.status is Status.OK]
+
+    def _run_block(self, block: int) -> None:
+        order = block_order(self._running(), seed=self._method.seed, launch=self.opening.launch, block=block)
+        for position, name in enumerate(order):
+            if self._results[name].status is not Status.OK:
+                continue  # it fell out earlier in this block
+            loops = self.loops[self.workload.id, name]
+            warm = 0 if self._method.cache is Cache.COLD else max(1, loops // 10)
+            fields = self._attempt(name, "slot", loops=loops, warm=warm)
+            if fields is not None:
+                del fields["ok"]
+                self._results[name].samples.append(Sample(block=block, position=position, **fields))
+
+    def _attempt(self, name: str, op: str, **content: Any) -> dict[str, Any] | None:
+        """Ask, and turn a failure into the subject's result."""
+        try:
+            if self._exclusive and op == "slot":
+                self._open(name, [])
+            reply = self._workers[name].ask(op, deadline_s=self._deadline, **content)
+            if self._exclusive and op == "slot":
+                self._workers[name].ask("close", deadline_s=self._deadline)
+        except WorkerFailure as failure:
+            self.fail(name, failure)
+            return None
+        return reply
+
+    def _open(self, name: str, checks: Sequence[str]) -> dict[str, Any]:
+        return self.opening.open(
+            self._workers[name], self.workload, name, checks=checks, threads=self._threads[name]
+        )

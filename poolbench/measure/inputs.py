@@ -1,0 +1,117 @@
+"""Inputs and expected outputs, computed once in the session and mapped by every worker.
+
+They lie in anonymous memory files: workers open them through the session's descriptors, and they vanish with the
+session however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from poolbench.model.pooling import Kind
+from poolbench.model.workload import Workload
+from poolbench.verify import fill, reference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCALE = "scale"
+"""The expected mean magnitude of each window, which bounds how far an average may be off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedArray:
+    """Where an array lies: a path that any process of the same user can map, its shape and NumPy's dtype name."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def as_message(self) -> dict[str, Any]:
+        """Return what is sent to a worker."""
+        return {"path": self.path, "shape": list(self.shape), "dtype": self.dtype}
+
+
+def map_array(message: Mapping[str, Any]) -> NDArray[Any]:
+    """Map a shared array read-only. The inverse of ``SharedArray.as_message``, in the worker."""
+    import ml_dtypes
+    import numpy as np
+
+    dtype = np.dtype(ml_dtypes.bfloat16) if message["dtype"] == "bfloat16" else np.dtype(message["dtype"])
+    return np.memmap(message["path"], dtype=dtype, mode="r", shape=tuple(message["shape"]))
+
+
+class InputStore:
+    """Makes and keeps the inputs of workloads; the least recently used give way above ``capacity_bytes``."""
+
+    def __init__(self, *, seed: int, capacity_bytes: int = 4 << 30) -> None:
+        self._seed = seed
+        self._capacity = capacity_bytes
+        self._held: OrderedDict[tuple[str, str], dict[str, tuple[int, int, SharedArray]]] = OrderedDict()
+
+    def __enter__(self) -> InputStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def filling(self, workload: Workload, name: str, *, expected: bool = True) -> dict[str, SharedArray]:
+        """Return ``input`` and, where ``expected``, ``expected`` and for averages ``scale``.
+
+        ``name`` is "exact" (small integers) or "random". All have batch and channels outermost.
+        """
+        key = (workload.id, name)
+        held = self._held.get(key)
+        if held is None or (expected and "expected" not in held):
+            if held is not None:
+                self._release(key)
+            held = self._make(workload, name, expected)
+            self._held[key] = held
+        self._held.move_to_end(key)
+        self._shrink(keep=key)
+        return {part: array for part, (_, _, array) in held.items()}
+
+    def close(self) -> None:
+        """Let go of everything."""
+        while self._held:
+            self._release(next(iter(self._held)))
+
+    def _make(self, workload: Workload, name: str, expected: bool) -> dict[str, tuple[int, int, SharedArray]]:
+        import numpy as np
+
+        make = fill.exact_values if name == "exact" else fill.random_values
+        values = make(workload, self._seed)
+        parts = {"input": self._share(values)}
+        if expected:
+            parts["expected"] = self._share(reference.pool(workload.spec, values))
+            if workload.spec.kind is Kind.AVG and name == "random":
+                parts[SCALE] = self._share(reference.pool(workload.spec, np.abs(values)))
+        return parts
+
+    def _share(self, array: NDArray[Any]) -> tuple[int, int, SharedArray]:
+        import numpy as np
+
+        data = np.ascontiguousarray(array)
+        fd = os.memfd_create("poolbench")
+        os.ftruncate(fd, max(data.nbytes, 1))
+        path = f"/proc/{os.getpid()}/fd/{fd}"
+        target = np.memmap(path, dtype=np.uint8, mode="r+", shape=(data.nbytes,))
+        target[:] = data.reshape(-1).view(np.uint8)
+        del target
+        return fd, data.nbytes, SharedArray(path=path, shape=data.shape, dtype=data.dtype.name)
+
+    def _shrink(self, keep: tuple[str, str]) -> None:
+        while self._size() > self._capacity and len(self._held) > 1:
+            oldest = next(key for key in self._held if key != keep)
+            self._release(oldest)
+
+    def _size(self) -> int:
+        return sum(size for parts in self._held.values() for _, size, _ in parts.values())
+
+    def _release(self, key: tuple[str, str]) -> None:
+        for fd, _, _ in self._held.pop(key).values():
+            os.close(fd)

@@ -1,0 +1,105 @@
+"""Where a session's workers come from: importers, shared by the subjects whose environment is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from poolbench.backends import registry
+from poolbench.measure.client import Importer, WorkerClient, WorkerFailure
+from poolbench.measure.protocol import Message
+from poolbench.model.method import Method
+from poolbench.model.subject import Subject
+
+
+class Worker(Protocol):
+    """What a session asks of a worker."""
+
+    def ask(self, op: str, *, deadline_s: float, **content: object) -> Message:
+        """Send a request and wait for the reply. Raises WorkerFailure."""
+        ...
+
+    def close(self) -> None:
+        """End the worker."""
+        ...
+
+
+class Launcher(Protocol):
+    """What a session needs to get workers. A test's launcher has no processes and a virtual clock."""
+
+    def renew(self) -> None:
+        """Replace the importers by freshly executed ones."""
+        ...
+
+    def open_worker(self, subject: Subject) -> Worker:
+        """Start a worker. Raises WorkerFailure where its framework cannot be imported."""
+        ...
+
+    def facts(self, subject: Subject) -> Mapping[str, str]:
+        """Return what the backend says of itself."""
+        ...
+
+    def close(self) -> None:
+        """End everything."""
+        ...
+
+
+_Key = tuple[str, tuple[tuple[str, str], ...], int]
+
+
+class ProcessLauncher:
+    """Starts real processes: one importer for each framework, environment and thread count among ``subjects``."""
+
+    def __init__(self, subjects: Sequence[Subject], method: Method) -> None:
+        self._method = method
+        self._backends: dict[_Key, list[str]] = {}
+        self._keys: dict[Subject, _Key] = {}
+        for subject in subjects:
+            backend = registry.create(subject.backend)
+            threads = subject.threads or method.threads
+            key = (backend.framework, tuple(sorted(backend.environment(threads).items())), threads)
+            self._keys[subject] = key
+            names = self._backends.setdefault(key, [])
+            if subject.backend not in names:
+                names.append(subject.backend)
+        self._importers: dict[_Key, Importer | WorkerFailure] = {}
+
+    def __enter__(self) -> ProcessLauncher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def renew(self) -> None:
+        """Replace the importers. All are started at once and waited for, so that none imports while others run."""
+        self.close()
+        started = {
+            key: Importer(backends=names, environment=dict(key[1]), threads=key[2], limits=self._method.limits)
+            for key, names in self._backends.items()
+        }
+        self._importers = dict(started)
+        for key, importer in started.items():
+            try:
+                importer.wait_ready()
+            except WorkerFailure as failure:
+                importer.close()
+                self._importers[key] = failure
+
+    def open_worker(self, subject: Subject) -> WorkerClient:
+        """Fork a worker for ``subject``."""
+        importer = self._importers[self._keys[subject]]
+        if isinstance(importer, WorkerFailure):
+            raise importer
+        return importer.fork(subject.backend)
+
+    def facts(self, subject: Subject) -> Mapping[str, str]:
+        """Return the facts that the backend gave after its import; none where that failed."""
+        importer = self._importers.get(self._keys[subject])
+        return importer.facts.get(subject.backend, {}) if isinstance(importer, Importer) else {}
+
+    def close(self) -> None:
+        """End all importers and the workers forked from them."""
+        importers, self._importers = self._importers, {}
+        for importer in importers.values():
+            if isinstance(importer, Importer):
+                importer.close()

@@ -1,0 +1,58 @@
+"""Opening a workload in a worker: support, preparation, and the check against the reference."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from poolbench.measure.inputs import InputStore
+from poolbench.measure.launcher import Worker
+from poolbench.model.method import Method
+from poolbench.model.workload import Workload
+
+BOTH_FILLINGS = ("exact", "random")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How workloads are opened throughout a launch. ``cold_bytes`` is what cold calls walk through."""
+
+    method: Method
+    inputs: InputStore
+    launch: int = 0
+    cold_bytes: int = 0
+
+    def require_support(self, worker: Worker, workload: Workload) -> None:
+        """Ask before any input is made. Raises WorkerFailure with UNSUPPORTED and the backend's reason."""
+        worker.ask("supports", deadline_s=self.method.limits.request_s, workload=workload.id)
+
+    def open(
+        self, worker: Worker, workload: Workload, name: str, *, checks: Sequence[str], threads: int
+    ) -> dict[str, Any]:
+        """Prepare ``workload`` and check it on the fillings ``checks``; the random one stays open for timing.
+
+        Raises WorkerFailure where the result is out of bounds or the backend fails.
+        """
+        fillings = {
+            filling: {part: array.as_message() for part, array in self.inputs.filling(workload, filling).items()}
+            for filling in dict.fromkeys((*checks, "random"))
+        }
+        return worker.ask(
+            "open",
+            deadline_s=self.method.limits.request_s,
+            workload=workload.id,
+            fillings=fillings,
+            checks=list(checks),
+            layout=self.method.layout.value,
+            cache=self.method.cache.value,
+            cold_bytes=self.cold_bytes,
+            threads=threads,
+            pad_bytes=pad_bytes(self.method.seed, self.launch, workload.id, name),
+        )
+
+
+def pad_bytes(seed: int, launch: int, workload: str, subject: str) -> int:
+    """Return by how much a launch displaces its buffers: a multiple of a cache line, below a page."""
+    return random.Random(f"{seed}/{launch}/{workload}/{subject}").randrange(64) * 64

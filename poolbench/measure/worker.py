@@ -1,0 +1,183 @@
+"""The worker: one subject in a process of its own, serving one request at a time until its channel closes."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from poolbench.backends.base import Backend, Prepared, Source
+from poolbench.measure.clock import Calls, calibrate, run_slot
+from poolbench.measure.inputs import SCALE, map_array
+from poolbench.measure.memory import touched_peak_bytes
+from poolbench.measure.protocol import Channel, ChannelClosedError, Message
+from poolbench.model.ids import parse_id
+from poolbench.model.method import Cache, LayoutPolicy
+from poolbench.model.result import Status
+from poolbench.model.workload import Workload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_COLD_BUFFERS = 2048
+"""Enough to leave the caches with inputs of 100 KB; for smaller ones more would only cost time to prepare."""
+
+_OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
+
+
+class Refusal(Exception):
+    """A request that ends in a status instead of a measurement."""
+
+    def __init__(self, status: Status, note: str) -> None:
+        super().__init__(note)
+        self.status = status
+        self.note = note
+
+
+def serve(channel: Channel, backend: Backend) -> None:
+    """Answer requests until the channel closes. Every failure of the backend becomes a reply with a status."""
+    worker = Worker(backend)
+    while True:
+        try:
+            request = channel.receive()
+        except ChannelClosedError:
+            return
+        try:
+            reply = {"ok": True, **worker.handle(request)}
+        except Refusal as refusal:
+            reply = {"ok": False, "status": refusal.status.value, "note": refusal.note}
+        except MemoryError:
+            worker.close()
+            reply = {"ok": False, "status": Status.OUT_OF_MEMORY.value, "note": "An allocation was refused."}
+        except Exception as error:
+            # A framework may raise anything at all; whatever it is becomes the row's status and note.
+            worker.close()
+            reply = {"ok": False, "status": _status_of(error).value, "note": _first_line(error)}
+        try:
+            channel.send(reply)
+        except ChannelClosedError:
+            return
+
+
+class Worker:
+    """One backend with at most one workload open."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._prepared: list[Prepared] = []
+        self._calls = Calls([_nothing])
+        self._ballast: list[bytearray] = []
+
+    def handle(self, request: Message) -> Message:
+        """Carry out one request and return the reply's content."""
+        handlers: dict[str, Callable[[Message], Message]] = {
+            "open": self._open,
+            "calibrate": lambda message: {"loops": calibrate(self._calls, message["slot_ns"])},
+            "slot": lambda message: run_slot(self._calls, message["loops"], message["warm"]),
+            "close": self._close,
+            "contract": self._contract,
+            "supports": self._supports,
+        }
+        return handlers[request["op"]](request)
+
+    def close(self) -> None:
+        """Let go of the open workload."""
+        self._calls = Calls([_nothing])
+        while self._prepared:
+            self._prepared.pop().close()
+
+    def _open(self, message: Message) -> Message:
+        self.close()
+        workload = parse_id(message["workload"])
+        self._require_support(workload)
+        self._displace(message["pad_bytes"])
+        verification: dict[str, float | None] = {}
+        fillings = message["fillings"]
+        for name in message["checks"]:
+            self._prepared = [self._prepare(workload, fillings[name], message, pad=message["pad_bytes"])]
+            verification |= self._check(workload, name, fillings[name])
+            if name != "random":
+                self.close()
+        if not self._prepared:
+            self._prepared = [self._prepare(workload, fillings["random"], message, pad=message["pad_bytes"])]
+        first = self._prepared[0]
+        peak = touched_peak_bytes(first.run) if message["checks"] else None
+        for index in range(1, self._copies(workload, message)):
+            pad = random.Random(f"{message['pad_bytes']}/{index}").randrange(64) * 64
+            self._prepared.append(self._prepare(workload, fillings["random"], message, pad=pad))
+        self._calls = Calls([prepared.run for prepared in self._prepared])
+        facts = {key: str(getattr(first, key)) for key in ("variant", "touched_bytes", "written_bytes")
+                 if hasattr(first, key)}
+        return {"verification": verification, "layout": first.layout, "peak_bytes": peak, "facts": facts}
+
+    def _close(self, _: Message) -> Message:
+        self.close()
+        return {}
+
+    def _contract(self, _: Message) -> Message:
+        from poolbench.verify.contract import probe
+
+        return {"answers": {clause.value: answer for clause, answer in probe(self._backend).answers.items()}}
+
+    def _supports(self, message: Message) -> Message:
+        self._require_support(parse_id(message["workload"]))
+        return {}
+
+    def _require_support(self, workload: Workload) -> None:
+        support = self._backend.supports(workload)
+        if not support.ok:
+            raise Refusal(Status.UNSUPPORTED, support.reason)
+
+    def _prepare(self, workload: Workload, filling: Message, message: Message, *, pad: int) -> Prepared:
+        from poolbench.verify.fill import arrange
+
+        array = arrange(map_array(filling["input"]), workload, pad_bytes=pad)
+        source = Source(array=array, layout=LayoutPolicy(message["layout"]), threads=message["threads"])
+        return self._backend.prepare(workload, source)
+
+    def _displace(self, seed: int) -> None:
+        """Hold some memory of random sizes, so that the allocator puts buffers elsewhere than in other launches."""
+        sizes = random.Random(f"ballast/{seed}")
+        self._ballast = [bytearray(sizes.randrange(1, 1 << exponent)) for exponent in range(6, 20) for _ in range(3)]
+
+    def _check(self, workload: Workload, name: str, filling: Message) -> dict[str, float | None]:
+        """Compare with the reference; raise a MISMATCH where the result is out of bounds."""
+        from poolbench.verify.check import check
+
+        prepared = self._prepared[0]
+        own_check = getattr(prepared, "verify", None)
+        if own_check is not None:  # the streaming limit: it pools nothing, and proves its work by a checksum
+            complaint = own_check()
+            if complaint:
+                self.close()
+                raise Refusal(Status.MISMATCH, complaint)
+            return {}
+        scale: NDArray[Any] | None = map_array(filling[SCALE]) if SCALE in filling else None
+        expected = map_array(filling["expected"])
+        result = check(prepared.output(), expected, workload, exact=name == "exact", scale=scale)
+        if not result.ok:
+            self.close()
+            raise Refusal(Status.MISMATCH, f"On the {name} filling: {result.detail}")
+        return {f"{name}_ulp": result.ulp, f"{name}_bound_ulp": result.bound}
+
+    def _copies(self, workload: Workload, message: Message) -> int:
+        """Return on how many buffers the calls take turns: one when hot, enough to leave the caches when cold."""
+        if Cache(message["cache"]) is Cache.HOT:
+            return 1
+        per_call = workload.input_bytes + workload.output_bytes
+        return max(2, min(-(-message["cold_bytes"] // per_call), MAX_COLD_BUFFERS))
+
+
+def _nothing() -> None:
+    raise RuntimeError("no workload is open")
+
+
+def _status_of(error: BaseException) -> Status:
+    text = f"{type(error).__name__}: {error}"
+    return Status.OUT_OF_MEMORY if any(word in text for word in _OUT_OF_MEMORY_WORDS) else Status.FAILED
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no message'} (worker {os.getpid()})"
