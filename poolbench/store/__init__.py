@@ -1,0 +1,5 @@
+"""Results on disk: one JSON line per row, written as it is complete, and one run at a time on a machine.
+
+For: appending, reading, listing and resuming runs (``jsonl``, ``resume``), and the machine's lock (``lock``).
+May not: measure, compute statistics, print, or import anything of the package but ``model`` and ``errors``.
+"""

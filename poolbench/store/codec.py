@@ -1,0 +1,97 @@
+"""Result files' records: RunHeader and ResultRow as JSON objects, one per line, and back to equal objects.
+
+A record is ``{"record": "run" | "row", "schema": 1, …fields}``. Its fields are those of the dataclass, by its type
+hints: nested dataclasses are objects, tuples are lists, enums their values, and samples one list per field. JSON has
+no NaN or infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from poolbench.errors import StoreError
+from poolbench.model.result import SCHEMA_VERSION, ResultRow, RunHeader
+from poolbench.store import typed
+
+Record: TypeAlias = dict[str, Any]
+
+RUN = "run"
+ROW = "row"
+
+CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {}
+"""For each schema before the present one, the function that makes its records into those of the next."""
+
+
+def encode_header(header: RunHeader) -> bytes:
+    """Return ``header`` as one line, newline included."""
+    return _line(RUN, typed.dump(RunHeader, header))
+
+
+def encode_row(row: ResultRow) -> bytes:
+    """Return ``row`` as one line, newline included."""
+    return _line(ROW, typed.dump(ResultRow, row))
+
+
+def decode_line(line: bytes) -> RunHeader | ResultRow:
+    """Return what ``line`` holds. Raises StoreError, with what is wrong but not where, for anything else."""
+    record = upgrade(_parse(line))
+    kind = record.pop("record", None)
+    del record["schema"]
+    target = {RUN: RunHeader, ROW: ResultRow}.get(kind) if isinstance(kind, str) else None
+    if target is None:
+        raise StoreError(f"its record is {kind!r}, not 'run' or 'row'.")
+    try:
+        decoded = typed.load(target, record)
+    except typed.FieldError as error:
+        raise StoreError(f"{error}.") from error
+    assert isinstance(decoded, RunHeader | ResultRow)
+    return decoded
+
+
+def upgrade(
+    record: Record,
+    *,
+    conversions: Mapping[int, Callable[[Record], Record]] = CONVERSIONS,
+    version: int = SCHEMA_VERSION,
+) -> Record:
+    """Return ``record`` in schema ``version``, converted step by step. Raises StoreError where no way leads there."""
+    schema = record.get("schema")
+    if type(schema) is not int or schema < 1:
+        raise StoreError(f"its schema version is {schema!r}, not a whole number from 1 on.")
+    if schema > version:
+        raise StoreError(
+            f"it is written in schema {schema}, and this poolbench reads up to {version}: read it with the poolbench "
+            "that wrote it, or a newer one."
+        )
+    while schema < version:
+        if schema not in conversions:
+            raise StoreError(f"it is written in schema {schema}, which this poolbench no longer converts.")
+        schema += 1
+        record = {**conversions[schema - 1](record), "schema": schema}
+    return dict(record)
+
+
+def _line(kind: str, fields: Record) -> bytes:
+    # ASCII only: a line cannot then be broken by an encoding, a line separator or half a surrogate pair.
+    record = {"record": kind, "schema": SCHEMA_VERSION, **fields}
+    return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _parse(line: bytes) -> Record:
+    try:
+        record = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise StoreError(f"byte {error.start + 1} of the line is not text.") from error
+    except json.JSONDecodeError as error:
+        raise StoreError(f"it is not a JSON object ({error.msg} at character {error.pos + 1}).") from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"it is not a JSON object ({error}).") from error
+    if not isinstance(record, dict):
+        raise StoreError("it is JSON, but not an object.")
+    return record
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")

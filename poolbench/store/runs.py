@@ -1,0 +1,133 @@
+"""The runs of a results folder: naming a new one, listing them, and finding one by what the user typed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from poolbench.errors import StoreError, UnknownNameError
+from poolbench.store.reading import read_header, unreadable
+
+SUFFIX = ".jsonl"
+LATEST = "latest"
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A line of ``poolbench list runs``. ``rows`` counts lines, readable or not; ``workloads`` is how many were asked.
+
+    ``problem`` says why the header cannot be read; only ``run``, ``path`` and ``machine`` are known then.
+    """
+
+    run: str
+    path: Path
+    started_at: str
+    machine: str
+    subjects: tuple[str, ...]
+    workloads: int
+    rows: int
+    problem: str = ""
+
+
+def new_run_name(now: datetime, results_dir: Path | None = None) -> str:
+    """Return a name such as 20261122-010203-9f3c: names sort by their time (in UTC), and four digits tell twins apart.
+
+    ``now`` without a time zone is taken as UTC. No run in ``results_dir`` bears the name; that none is overwritten
+    is up to ``RunFile.create``, which refuses to.
+    """
+    moment = now if now.tzinfo is None else now.astimezone(UTC)
+    while True:
+        name = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        if results_dir is None or not any(results_dir.glob(f"*/{name}{SUFFIX}*")):
+            return name
+
+
+def list_runs(results_dir: Path) -> list[RunSummary]:
+    """Return the runs stored under ``results_dir``, the earliest first; none where the folder does not exist.
+
+    Reads each file's first line and counts the others. Raises StoreError where the folder cannot be listed.
+    """
+    summaries = [_summary(path) for path in _files(results_dir)]
+    return sorted(summaries, key=lambda summary: (summary.started_at, summary.run))
+
+
+def find_run(results_dir: Path, text: str) -> Path:
+    """Return the file of the run that ``text`` means: a run's name, a file's path, or "latest".
+
+    Raises UnknownNameError, with the nearest names, where there is none, and StoreError where two machines have a run
+    of that name.
+    """
+    if text == LATEST:
+        return _latest(results_dir)
+    by_name: dict[str, list[Path]] = {}
+    for path in _files(results_dir):
+        by_name.setdefault(path.stem, []).append(path)
+    found = by_name.get(text.removesuffix(SUFFIX), [])
+    if len(found) > 1:
+        choices = " or ".join(str(path) for path in found)
+        raise StoreError(f"The run '{text}' is stored for more than one machine: give its path, {choices}.")
+    if found:
+        return found[0]
+    if Path(text).is_file():
+        return Path(text)
+    advice = f"A run's name, its file's path and '{LATEST}' are understood; 'poolbench list runs' lists the runs."
+    raise UnknownNameError(f"run under {results_dir}", text, by_name, advice)
+
+
+def _latest(results_dir: Path) -> Path:
+    runs = [summary for summary in list_runs(results_dir) if not summary.problem]
+    if not runs:
+        raise UnknownNameError(f"run under {results_dir}", LATEST, (), "'poolbench compare' measures one.")
+    return runs[-1].path
+
+
+def _files(results_dir: Path) -> Iterator[Path]:
+    try:
+        # Two levels, <machine>/<run>.jsonl: asv keeps its own files deeper and with another ending.
+        machines = sorted(results_dir.iterdir()) if results_dir.is_dir() else []
+        for machine in machines:
+            if machine.is_dir():
+                yield from sorted(path for path in machine.iterdir() if path.suffix == SUFFIX and path.is_file())
+    except OSError as error:
+        raise unreadable(results_dir, error) from error
+
+
+def _summary(path: Path) -> RunSummary:
+    try:
+        header = read_header(path)
+        rows = _count_rows(path)
+    except StoreError as error:
+        return RunSummary(
+            run=path.stem,
+            path=path,
+            started_at="",
+            machine=path.parent.name,
+            subjects=(),
+            workloads=0,
+            rows=0,
+            problem=str(error),
+        )
+    return RunSummary(
+        run=header.run,
+        path=path,
+        started_at=header.started_at,
+        machine=header.machine.key,
+        subjects=header.subjects,
+        workloads=len(header.workloads),
+        rows=rows,
+    )
+
+
+def _count_rows(path: Path) -> int:
+    """Return the number of complete lines after the header."""
+    try:
+        with path.open("rb") as file:
+            lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK), b""))
+            return max(lines - 1, 0)
+    except OSError as error:
+        raise unreadable(path, error) from error
