@@ -1,0 +1,106 @@
+"""Where a framework's own rules end: paddings and divisors resolved into what any framework can be told.
+
+A framework whose call takes no such padding or divisor can still compute the spec the way its users do: pad the
+input first, pool without padding, and correct the divisor. The numbers for that are worked out here, once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from poolbench.model.pooling import Ints, Padding, PoolSpec, dilated
+from poolbench.model.workload import DType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def exact_padding(spec: PoolSpec, spatial: Ints) -> Padding:
+    """Return the (lo, hi) per axis with which a call in floor mode reads exactly the windows of ``spec``.
+
+    The far side grows by what ceil mode lets the last window overhang, and shrinks by what no window reads.
+    """
+    assert spec.window is not None and spec.stride is not None
+    pads: list[tuple[int, int]] = []
+    sizes = spec.output_spatial(spatial)
+    for length, out, k, s, d, (lo, _) in zip(
+        spatial, sizes, spec.window, spec.stride, spec.dilation, spec.padding, strict=True
+    ):
+        pads.append((lo, max(0, (out - 1) * s + dilated(k, d) - lo - length)))
+    return tuple(pads)
+
+
+def is_same_padding(spec: PoolSpec, spatial: Ints) -> bool:
+    """Whether TensorFlow's ``SAME`` gives the windows of ``spec``.
+
+    ``SAME`` makes ``ceil(L / s)`` windows and puts the odd element of the padding at the end
+    (https://www.tensorflow.org/api_docs/python/tf/nn, "Notes on padding").
+    """
+    assert spec.window is not None and spec.stride is not None
+    sizes = spec.output_spatial(spatial)
+    for length, out, k, s, d, (lo, _) in zip(
+        spatial, sizes, spec.window, spec.stride, spec.dilation, spec.padding, strict=True
+    ):
+        total = max((out - 1) * s + dilated(k, d) - length, 0)
+        if out != -(-length // s) or lo != total // 2:
+            return False
+    return True
+
+
+def overhangs(spec: PoolSpec, spatial: Ints) -> Ints:
+    """Return, per axis, how many taps of the last window lie beyond the padded input (only ceil mode has any)."""
+    assert spec.window is not None
+    return tuple(k - windows[-1].counted for k, windows in zip(spec.window, spec.windows(spatial), strict=True))
+
+
+def divides_by_inside(spec: PoolSpec, spatial: Ints) -> bool:
+    """Whether each average is over the elements that its window reads from the input, and over nothing else."""
+    if spec.divisor is not None:
+        return False
+    return not spec.include_padding or all(w.counted == w.count for axis in spec.windows(spatial) for w in axis)
+
+
+def divides_by_window(spec: PoolSpec, spatial: Ints) -> bool:
+    """Whether each average is over the whole window, whatever of it lies in the padding."""
+    assert spec.window is not None
+    if spec.divisor is not None:
+        return spec.divisor == math.prod(spec.window)
+    counts = _axis_counts(spec, spatial)
+    return all(count == k for axis, k in zip(counts, spec.window, strict=True) for count in axis)
+
+
+def divisors(spec: PoolSpec, spatial: Ints) -> NDArray[np.float64]:
+    """Return what each output of an average is divided by, in the shape of the output's spatial axes."""
+    import numpy as np
+
+    if spec.divisor is not None:
+        return np.full(spec.output_spatial(spatial), float(spec.divisor))
+    result = np.ones(())
+    for axis in _axis_counts(spec, spatial):
+        result = np.multiply.outer(result, np.asarray(axis, dtype=np.float64))
+    return np.asarray(result, dtype=np.float64)
+
+
+def lowest(dtype: DType) -> float | int:
+    """Return the value that no maximum notices: minus infinity, or the least integer of ``dtype``."""
+    if dtype.is_float:
+        return -math.inf
+    return 0 if dtype is DType.U8 else -(1 << (8 * dtype.itemsize - 1))
+
+
+def reference_axes(order: str, rank_order: str) -> Ints:
+    """Return the permutation that brings an array in axis order ``order`` into ``rank_order``."""
+    return tuple(order.index(axis) for axis in rank_order)
+
+
+def contiguous(array: NDArray[Any], order: str, wanted: str) -> NDArray[Any]:
+    """Return ``array``, whose axes are in ``order``, as a contiguous array in the order ``wanted``."""
+    import numpy as np
+
+    return np.ascontiguousarray(array.transpose(reference_axes(order, wanted)))
+
+
+def _axis_counts(spec: PoolSpec, spatial: Ints) -> list[list[int]]:
+    return [[w.counted if spec.include_padding else w.count for w in axis] for axis in spec.windows(spatial)]

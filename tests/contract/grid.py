@@ -1,0 +1,88 @@
+"""The basic shapes: small workloads that between them ask for everything a spec can say.
+
+Sizes are odd where that shows an error, and a plane has fewer than 128 elements, the most that PyTorch's
+channels-last kernels take of 8-bit integers.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from poolbench.model.ids import parse_id
+from poolbench.model.workload import DType, Workload, channels_last_order, default_order
+
+SIZES = {1: "w19", 2: "h9w12", 3: "d4h5w6"}
+
+# Windows that are alike along every axis, with what of a spec each asks for.
+WINDOWS = (
+    "k2",  # no overlap, no padding
+    "k3s1p1",  # overlap
+    "k3s2p1",  # the usual downsampling
+    "k3s2-ceil",  # a last window that overhangs the input
+    "k3s2p1-ceil",  # the same beside padding
+    "k2s3p1-ceil",  # a last window that is dropped, since it would start in the padding
+    "k3s2p0_1",  # padding at the end alone
+    "k3s2p1_0",  # padding at the start alone
+    "k3s1p2",  # padding beyond half of the window
+    "k3s2p1_2-ceil",  # uneven padding and an overhang
+    "k1s2",  # reads a part of the input
+    "k3s1d2-wide",  # dilation (needs the wide input in three dimensions)
+    "k2s1p1d2",  # dilation beside padding
+    "k2s2p1d2",  # dilation beside a stride
+)
+DIVISOR_WINDOWS = ("k3s2p1", "k3s2p1-ceil", "k3s2-ceil", "k3s2p0_1", "k3s1p2", "k3s2p1_2-ceil", "k3s1p1")
+
+# What only rank 2 and 3 can say: axes that differ, and adaptive outputs.
+MIXED = {
+    1: ("a1", "a19", "a4", "a7"),
+    2: ("k3x2s1x2p1x0_1", "k1x3s1x2-ceil", "k9x12", "a1", "a3x4", "a4x5", "a9x1", "a12x15"),
+    3: ("k1x3x3s1x2x2p0x1x1", "k2x3x2s2x1x3p1x0x0_1-ceil", "k4x5x6", "a1", "a2x5x3", "a3x2x4", "a1x5x1"),
+}
+DTYPE_WINDOWS = ("k2", "k3s2p1", "k3s2p1-ceil", "k3s1p2", "k3s2p0_1", "a1")
+ORDER_WINDOWS = ("k3s2p1", "a1")
+
+
+def workloads() -> list[Workload]:
+    """Return the basic shapes, each once, in a fixed order."""
+    found: dict[str, Workload] = {}
+    for text in _texts():
+        workload = parse_id(text)
+        found.setdefault(workload.id, workload)
+    return list(found.values())
+
+
+def _texts() -> list[str]:
+    texts: list[str] = []
+    for rank in (1, 2, 3):
+        for kind in ("max", "avg"):
+            texts += [_text(kind, rank, window) for window in (*WINDOWS, *MIXED[rank])]
+            for dtype in DType:
+                texts += [_text(kind, rank, window, dtype) for window in (*DTYPE_WINDOWS, MIXED[rank][-2])]
+            texts += [_text(kind, rank, w, DType.F32, order) for w in ORDER_WINDOWS for order in _orders(rank)]
+            for order in (default_order(rank), channels_last_order(rank)):
+                texts += [_text(kind, rank, "k3s2p1", DType.F32, order) + f".{view}" for view in ("c9", "t", "r")]
+            texts += [_text(kind, rank, "k3s2p1", DType.BF16) + f".{view}" for view in ("c9", "r")]
+            texts.append(_text(kind, rank, "k3s2p1") + ".train")
+        for rule in ("xpad", "div5"):
+            texts += [_text("avg", rank, f"{window}-{rule}") for window in DIVISOR_WINDOWS]
+            texts += [_text("avg", rank, f"k3s2p1_2-ceil-{rule}", dtype) for dtype in DType if dtype is not DType.F32]
+    # A plane of 8-bit integers that PyTorch's channels-last kernels refuse.
+    texts += ["max2d-n1c3-h16w16-k2-u8-nhwc", "max2d-n1c3-h16w16-k2-i16-nchw", "max3d-n1c3-d8h8w8-k2-i8-ndhwc"]
+    return texts
+
+
+def _text(kind: str, rank: int, window: str, dtype: DType = DType.F32, order: str = "") -> str:
+    sizes = SIZES[rank]
+    if window.endswith("-wide"):
+        window = window.removesuffix("-wide")
+        sizes = sizes if rank < 3 else "d5h5w5"
+    return f"{kind}{rank}d-n2c5-{sizes}-{window}-{dtype}-{order or default_order(rank)}"
+
+
+def _orders(rank: int) -> list[str]:
+    """Return every axis order for rank 1, and for higher ranks those that move each axis at least once."""
+    if rank == 1:
+        return ["".join(axes) for axes in permutations("ncw")]
+    natural = default_order(rank)
+    spatial = natural[2:]
+    return [natural, channels_last_order(rank), f"cn{spatial}", f"{spatial}nc", f"n{spatial[::-1]}c", natural[::-1]]
