@@ -20,34 +20,32 @@ from poolbench.verify.blocks import blocks
 
 _BLOCK_ELEMENTS = 1 << 18  # keeps a block's temporaries in the second-level cache; one huge plane may exceed it
 
-Result = NDArray[np.float64] | NDArray[np.int64]
 
-
-def pool(spec: PoolSpec, x: NDArray[Any]) -> Result:
+def pool(spec: PoolSpec, x: NDArray[Any], *, narrow: bool = False) -> NDArray[Any]:
     """Return the pooled ``x`` of shape (batch, channels, *spatial) as (batch, channels, *output_spatial).
 
     Floats of any width, ``ml_dtypes.bfloat16`` included, give float64. Integers give int64: their maxima stay exact
     beyond 2**53, and their averages are the int64 sum divided and truncated towards zero, as
-    ``torch.nn.functional.avg_pool2d`` computes them. NaN anywhere in a window makes its maximum NaN.
+    ``torch.nn.functional.avg_pool2d`` computes them. NaN anywhere in a window makes its maximum NaN. ``narrow`` returns
+    maxima in the type of ``x``, which loses nothing and saves the memory of large outputs.
     Raises InvalidSpecError where the window does not fit.
     """
-    return _pool(spec, x, magnitudes=False)
+    wide = np.dtype(np.int64 if np.issubdtype(x.dtype, np.integer) else np.float64)
+    return _pool(spec, x, x.dtype if narrow and spec.kind is Kind.MAX else wide, magnitudes=False)
 
 
 def mean_magnitude(spec: PoolSpec, x: NDArray[Any]) -> NDArray[np.float64]:
     """Return the average of ``|x|`` over each window, with the divisor rule of ``spec``: the scale of its rounding."""
-    result = _pool(spec, x, magnitudes=True)
-    return result.astype(np.float64, copy=False)
+    return _pool(spec, x, np.dtype(np.float64), magnitudes=True)
 
 
-def _pool(spec: PoolSpec, x: NDArray[Any], *, magnitudes: bool) -> Result:
+def _pool(spec: PoolSpec, x: NDArray[Any], dtype: np.dtype[Any], *, magnitudes: bool) -> NDArray[Any]:
     spatial = x.shape[2:]
     outputs = spec.output_spatial(spatial)
     axes = [_axis_reads(spec, axis, spatial[axis], outputs[axis]) for axis in range(spec.rank)]
-    is_integer = np.issubdtype(x.dtype, np.integer)
     work = _working_dtype(spec.kind, x.dtype)
     divisor = _divisors(spec, axes) if spec.kind is Kind.AVG else None
-    result = np.empty((*x.shape[:2], *outputs), np.int64 if is_integer else np.float64)
+    result = np.empty((*x.shape[:2], *outputs), dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         for block in blocks(x.shape, _BLOCK_ELEMENTS):
             part = x[block].astype(work)
