@@ -39,7 +39,7 @@ def _resolve(selector: str) -> Iterable[Workload]:
     tagged = [workload for workload in entries() if selector in workload.tags]
     if tagged:
         return tagged
-    if os.sep in selector or selector.endswith(".txt") or Path(selector).is_file():
+    if os.sep in selector or selector.endswith(".txt") or os.path.isfile(selector):
         return read_catalogue(Path(selector), known=entries_by_key())
     if any(character in selector for character in "*?["):
         return _matching(selector)
