@@ -1,0 +1,62 @@
+"""Which poolbench measured: the commit of its sources and whether they were changed, or the installed version."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+from pathlib import Path
+
+SOURCES = ("poolbench", "pyproject.toml", "CMakeLists.txt", "constraints.txt")
+"""What a measurement depends on, from the repository's top. Changes elsewhere, results included, make nothing dirty."""
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+_GIT_TIMEOUT_S = 20.0
+
+
+def revision(path: Path = PACKAGE) -> tuple[str, bool]:
+    """Return the git commit of the sources at ``path``, and whether any of SOURCES differs from it.
+
+    ``path`` is the package's folder or the repository's. Files that git does not know count as changes where it does
+    not ignore them. Where the package there is not in git, as when it is installed, returns its version (or "unknown")
+    and False.
+    """
+    package = path if (path / "model").is_dir() else path / "poolbench"
+    # A package that is merely installed somewhere below a repository is not that repository's.
+    if _git(package, "ls-files", "--error-unmatch", "--", "__init__.py") is None:
+        return _version(), False
+    commit = _git(package, "rev-parse", "HEAD")
+    sources = [f":/{name}" for name in SOURCES]
+    changes = _git(package, "status", "--porcelain", "--untracked-files=all", "--", *sources)
+    if commit is None or changes is None:
+        return _version(), False
+    return commit.strip(), bool(changes.strip())
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git answers in ``folder``, or None where it refuses or is not there."""
+    # GIT_DIR and its kin, which hooks set, would turn the question to another repository; and asking must not lock.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        answer = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout if answer.returncode == 0 else None
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("poolbench")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
