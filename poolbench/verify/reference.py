@@ -9,7 +9,7 @@ only rearrangement made here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,18 +61,25 @@ def _pool(spec: PoolSpec, x: NDArray[Any], dtype: np.dtype[Any], *, magnitudes: 
 class _AxisReads:
     """What each output position of one axis reads.
 
-    ``taps`` has shape (outputs, taps): input positions, with ``length`` standing for padding.
-    ``counted`` is how many taps lie in the padded input, which an average that counts padding divides by.
+    ``taps`` has shape (outputs, taps): input positions, with ``length`` standing for padding. ``counted`` is how many
+    taps lie in the padded input, which an average that counts padding divides by, and ``real`` how many in the input.
+    ``selectors`` are the rows of ``taps`` or, ``by_tap``, its columns, whichever are fewer.
     """
 
     length: int
     taps: NDArray[np.intp]
     counted: NDArray[np.int64]
+    real: NDArray[np.int64] = field(init=False)
+    by_tap: bool = field(init=False)
+    selectors: list[NDArray[np.intp] | slice] = field(init=False)
 
-    @property
-    def real(self) -> NDArray[np.int64]:
-        """How many elements of the input each position reads."""
-        return np.asarray((self.taps < self.length).sum(axis=1), np.int64)
+    def __post_init__(self) -> None:
+        outputs, taps = self.taps.shape
+        by_tap = taps <= outputs
+        chosen = np.ascontiguousarray(self.taps.T if by_tap else self.taps)
+        object.__setattr__(self, "real", (self.taps < self.length).sum(axis=1))
+        object.__setattr__(self, "by_tap", by_tap)
+        object.__setattr__(self, "selectors", [_selector(index, self.length) for index in chosen])
 
 
 def _axis_reads(spec: PoolSpec, axis: int, length: int, size: int) -> _AxisReads:
@@ -87,6 +94,16 @@ def _axis_reads(spec: PoolSpec, axis: int, length: int, size: int) -> _AxisReads
     return _AxisReads(length, np.where(inside, at, length), (at < length + hi).sum(axis=1))
 
 
+def _selector(index: NDArray[np.intp], length: int) -> NDArray[np.intp] | slice:
+    """Return a slice that selects the same as ``index`` where there is one: it copies nothing."""
+    if len(index) < 2 or index[-1] == length:
+        return index
+    step = int(index[1] - index[0])
+    if step < 1 or np.any(np.diff(index) != step):
+        return index
+    return slice(int(index[0]), int(index[-1]) + 1, step)
+
+
 def _reduce(x: NDArray[Any], axis: int, reads: _AxisReads, kind: Kind) -> NDArray[Any]:
     """Combine what each output position of ``axis`` reads."""
     combine = np.maximum if kind is Kind.MAX else np.add
@@ -95,26 +112,15 @@ def _reduce(x: NDArray[Any], axis: int, reads: _AxisReads, kind: Kind) -> NDArra
     source = np.empty((reads.length + 1, *rows.shape[1:]), x.dtype)
     source[:-1] = rows
     source[-1] = _nothing(x.dtype) if kind is Kind.MAX else 0
-    outputs, taps = reads.taps.shape
-    if outputs < taps:
-        result = np.empty((outputs, *rows.shape[1:]), x.dtype)
-        for o, index in enumerate(reads.taps):
-            combine.reduce(source[_selector(index, reads.length)], axis=0, out=result[o])
+    result = np.empty((len(reads.taps), *rows.shape[1:]), x.dtype)
+    if reads.by_tap:
+        result[...] = source[reads.selectors[0]]
+        for selector in reads.selectors[1:]:
+            combine(result, source[selector], out=result)
     else:
-        result = source[reads.taps[:, 0]]
-        for index in reads.taps.T[1:]:
-            combine(result, source[_selector(index, reads.length)], out=result)
+        for o, selector in enumerate(reads.selectors):
+            combine.reduce(source[selector], axis=0, out=result[o])
     return np.moveaxis(result, 0, axis)
-
-
-def _selector(index: NDArray[np.intp], length: int) -> NDArray[np.intp] | slice:
-    """Return a slice that selects the same as ``index`` where there is one: it copies nothing."""
-    if index[-1] >= length or len(index) < 2:
-        return index
-    step = int(index[1] - index[0])
-    if step < 1 or np.any(np.diff(index) != step):
-        return index
-    return slice(int(index[0]), int(index[-1]) + 1, step)
 
 
 def _divisors(spec: PoolSpec, axes: list[_AxisReads]) -> NDArray[np.int64] | int:
