@@ -1,0 +1,161 @@
+"""The rows of a run, indexed, with each row's samples reduced to one log time per uncontaminated block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+import numpy as np
+
+from poolbench.model.result import ResultRow, Status
+from poolbench.model.sample import RejectionRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowBlocks:
+    """One row, reduced.
+
+    ``log_ns`` maps each block in which none of the subject's slots was rejected to the mean over its slots of the
+    logarithm of nanoseconds per call: the two slots of a palindrome average a linear drift out. ``slots`` counts all
+    slots by block, ``rejected`` the contaminated ones; ``level`` is the median log time of the clean slots (None
+    where there are none).
+    """
+
+    row: ResultRow
+    log_ns: dict[int, float]
+    slots: dict[int, int]
+    rejected: int
+    level: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchPair:
+    """A subject against a reference in one launch: one difference of log times per block that is clean on both sides.
+
+    ``dropped`` counts the blocks that were measured but contaminated.
+    """
+
+    launch: int
+    importer: int
+    differences: tuple[float, ...]
+    dropped: int
+
+    @property
+    def estimate(self) -> float:
+        """The launch's log ratio: the median over its blocks."""
+        return median(self.differences)
+
+
+class Ledger:
+    """Rows by workload, subject and launch. Rows may be added later; a row that is known already is ignored."""
+
+    def __init__(self, rows: Iterable[ResultRow], rejection: RejectionRule) -> None:
+        self._rejection = rejection
+        self._rows: dict[tuple[str, str], dict[int, RowBlocks]] = {}
+        self.add(rows)
+
+    def add(self, rows: Iterable[ResultRow]) -> set[str]:
+        """Take rows in; return the workloads about which something new is known."""
+        changed: set[str] = set()
+        for row in rows:
+            by_launch = self._rows.setdefault((row.workload, row.subject), {})
+            if row.launch not in by_launch:
+                by_launch[row.launch] = reduce_row(row, self._rejection)
+                changed.add(row.workload)
+        return changed
+
+    def workloads(self) -> list[str]:
+        """Return the ids of all workloads, in the order in which they came."""
+        return list(dict.fromkeys(workload for workload, _ in self._rows))
+
+    def subjects(self, workload: str) -> list[str]:
+        """Return the subjects of a workload, in the order in which they came."""
+        return [subject for known, subject in self._rows if known == workload]
+
+    def rows(self, workload: str, subject: str) -> list[RowBlocks]:
+        """Return the rows of a workload × subject, by launch."""
+        by_launch = self._rows.get((workload, subject), {})
+        return [by_launch[launch] for launch in sorted(by_launch)]
+
+    def failure(self, workload: str, subject: str) -> ResultRow | None:
+        """Return the first row that is not OK, or None where all are."""
+        return next(
+            (reduced.row for reduced in self.rows(workload, subject) if reduced.row.status is not Status.OK), None
+        )
+
+    def pairs(self, workload: str, subject: str, reference: str) -> list[LaunchPair]:
+        """Return one LaunchPair per launch in which both were measured, interleaved, and both OK."""
+        mine = self._rows.get((workload, subject), {})
+        theirs = self._rows.get((workload, reference), {})
+        return [
+            _pair(mine[launch], theirs[launch])
+            for launch in sorted(mine.keys() & theirs.keys())
+            if _were_interleaved(mine[launch].row, theirs[launch].row)
+        ]
+
+
+def reduce_row(row: ResultRow, rejection: RejectionRule) -> RowBlocks:
+    """Reduce a row's samples to its clean blocks."""
+    logs: dict[int, list[float]] = {}
+    slots: dict[int, int] = {}
+    clean: list[float] = []
+    tainted: set[int] = set()
+    rejected = 0
+    for sample in row.samples:
+        slots[sample.block] = slots.get(sample.block, 0) + 1
+        if rejection.rejects(sample) or sample.elapsed_ns <= 0:
+            rejected += 1
+            tainted.add(sample.block)
+            continue
+        log = math.log(sample.call_ns)
+        clean.append(log)
+        logs.setdefault(sample.block, []).append(log)
+    return RowBlocks(
+        row=row,
+        log_ns={block: fmean(values) for block, values in logs.items() if block not in tainted},
+        slots=slots,
+        rejected=rejected,
+        level=median(clean) if clean else None,
+    )
+
+
+def block_noise(pairs: Sequence[LaunchPair]) -> float | None:
+    """Return the standard deviation of a block's log ratio within launches, or None where no launch has two blocks."""
+    parts = [
+        (float(np.var(pair.differences, ddof=1)), len(pair.differences) - 1)
+        for pair in pairs
+        if len(pair.differences) > 1
+    ]
+    if not parts:
+        return None
+    # The median over launches, not the mean: a burst in one launch must not pass for the usual noise. The median of a
+    # chi-squared variable lies below its mean by Wilson and Hilferty's factor.
+    degrees = median(degrees for _, degrees in parts)
+    return float(np.sqrt(median(variance for variance, _ in parts) / (1 - 2 / (9 * degrees)) ** 3))
+
+
+def estimates(pairs: Iterable[LaunchPair]) -> Iterator[tuple[int, float]]:
+    """Yield launch number and log ratio of the launches that have a clean block."""
+    return ((pair.launch, pair.estimate) for pair in pairs if pair.differences)
+
+
+def _were_interleaved(row: ResultRow, other: ResultRow) -> bool:
+    return row.group == other.group and row.status is Status.OK and other.status is Status.OK
+
+
+def _pair(mine: RowBlocks, theirs: RowBlocks) -> LaunchPair:
+    # A block in which the two have different numbers of slots was cut short: its drift does not cancel.
+    whole = [block for block, count in mine.slots.items() if theirs.slots.get(block) == count]
+    differences = tuple(
+        mine.log_ns[block] - theirs.log_ns[block]
+        for block in whole
+        if block in mine.log_ns and block in theirs.log_ns
+    )
+    return LaunchPair(
+        launch=mine.row.launch,
+        importer=mine.row.importer,
+        differences=differences,
+        dropped=len(whole) - len(differences),
+    )
