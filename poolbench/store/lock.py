@@ -27,7 +27,7 @@ from poolbench.errors import RunLockedError, StoreError
 
 DIRECTORY_VARIABLE = "POOLBENCH_LOCK_DIR"
 
-_NOTE_WAIT_S = 0.5
+_NOTE_WAIT_S = 2.0
 """How long a refused run waits for a holder that has only just begun to leave its note."""
 
 
