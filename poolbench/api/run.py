@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import poolbench
 from poolbench.analyse.stopping import BudgetRule
 from poolbench.backends import registry
 from poolbench.errors import MissingFrameworkError, UsageError
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
-from poolbench.measure.machine import fingerprint, revision
+from poolbench.measure.machine import fingerprint
+from poolbench.measure.revision import revision
 from poolbench.measure.session import Observer, RunStamp, Session, Silent
 from poolbench.model.ids import parse_id
 from poolbench.model.machine import Hardware
@@ -70,6 +70,15 @@ def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[st
     return tuple(chosen), tuple(notes)
 
 
+def installed_subjects() -> tuple[Subject, ...]:
+    """Return every backend whose framework is installed here, but for those that are made for tests."""
+    return tuple(
+        Subject(backend=info.name)
+        for info in map(registry.describe, registry.names())
+        if info.installed and not info.for_tests and info.name != LIMIT
+    )
+
+
 def default_budget_s(workloads: int) -> float:
     """Return the seconds that a run takes when none are asked for."""
     return max(LEAST_BUDGET_S, SECONDS_PER_WORKLOAD * workloads)
@@ -111,7 +120,7 @@ def new_run(request: Request, *, observer: Observer | None = None) -> Iterator[R
     Raises RunLockedError where another run is measuring on this machine, StoreError where results cannot be written.
     """
     machine = fingerprint()
-    code, dirty = revision(Path(poolbench.__file__).parent)
+    code, dirty = revision()
     now = datetime.now(UTC)
     header = RunHeader(
         run=new_run_name(now, request.results_dir),
@@ -137,7 +146,7 @@ def resumed_run(path: Path, *, observer: Observer | None = None) -> Iterator[Run
     """
     with machine_lock(f"resuming {path.stem}"), RunFile.reopen(path) as file:
         stored = read_run(path)
-        code, dirty = revision(Path(poolbench.__file__).parent)
+        code, dirty = revision()
         check_resumable(stored.header, replace(stored.header, machine=fingerprint(), revision=code, dirty=dirty))
         warnings = (*file.warnings, *stored.warnings)
         yield from _running(

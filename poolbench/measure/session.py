@@ -98,6 +98,7 @@ class Session:
                     self._checked.clear()
                     importer = plan.importer
                 self.observer.launch_started(plan)
+                before = len(rows)
                 for workload_id, blocks in plan.blocks.items():
                     if self.rule.time_is_up(self.clock() - start, plan.launch):
                         break
@@ -108,6 +109,8 @@ class Session:
                     finished |= {row.key for row in group}
                     yield group
                 self._end_workers()
+                if len(rows) == before:
+                    return  # a rule that plans what has failed already would go on for ever
         finally:
             self._end_workers()
 

@@ -24,6 +24,11 @@ class Status(StrEnum):
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
     FAILED = "FAILED"
 
+    @property
+    def failed(self) -> bool:
+        """Whether something went wrong; a refusal with a reason is no failure."""
+        return self not in (Status.OK, Status.UNSUPPORTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:

@@ -1,0 +1,57 @@
+"""What commands print, whatever the verb: tables, JSON, and the exit code of a run that measured nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from poolbench.errors import ExitCode
+from poolbench.model.result import Status
+
+if TYPE_CHECKING:
+    from poolbench.model.result import ResultRow
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:
+    """Print a table; the last ``right`` columns are aligned to the right. Without a terminal it is plain text."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    for index, title in enumerate(header):
+        is_right = index >= len(header) - right
+        table.add_column(title, justify="right" if is_right else "left", overflow="fold", no_wrap=is_right)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON, two spaces deep. NaN becomes null: JSON has no such number."""
+    typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def require_measured(rows: Sequence[ResultRow], limit: str) -> None:
+    """End with exit code 3 where not one row of a subject was measured."""
+    subjects = [row for row in rows if row.subject != limit]
+    if any(row.status is Status.OK for row in subjects):
+        return
+    statuses = ", ".join(sorted({row.status.value for row in subjects})) or "none was started"
+    typer.echo(f"poolbench: nothing was measured: {statuses}. The table says why for each row.", err=True)
+    raise typer.Exit(ExitCode.MEASUREMENT_FAILED)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from poolbench.model.ids import parse_id
+from poolbench.model.method import Method
+from poolbench.model.result import ResultRow, Status
+from tests.unit.measure.virtual import Behaviour, FixedRule, failure, virtual_session
+
+SMALL = parse_id("max2d-n1c2-h8w8-k2")
+OTHER = parse_id("avg2d-n1c2-h8w8-k2")
+THIRD = parse_id("avg2d-n1c2-h9w9-k3")
+FOURTH = parse_id("max2d-n1c2-h9w9-k3")
+
+
+def rows_of(session) -> list[ResultRow]:
+    return [row for group in session.rows() for row in group]
+
+
+def test_every_launch_has_a_row_for_each_workload_and_subject():
+    session, _ = virtual_session({"a": Behaviour(), "b": Behaviour()}, [SMALL, OTHER])
+    rows = rows_of(session)
+    assert Counter(row.key for row in rows) == Counter(
+        (launch, workload.id, name) for launch in (0, 1) for workload in (SMALL, OTHER) for name in "ab"
+    )
+    assert {row.status for row in rows} == {Status.OK}
+
+
+def test_samples_are_the_true_time_in_palindromic_positions():
+    session, _ = virtual_session({"a": Behaviour(call_ns=2000), "b": Behaviour(call_ns=500)}, [SMALL])
+    for row in rows_of(session):
+        assert {sample.call_ns for sample in row.samples} == {2000.0 if row.subject == "a" else 500.0}
+        for block in (0, 1):
+            first, second = (sample.position for sample in row.samples if sample.block == block)
+            assert first + second == 3
+
+
+def test_loops_are_calibrated_once_and_fill_the_slot():
+    session, launcher = virtual_session({"a": Behaviour(call_ns=1000), "b": Behaviour(call_ns=10**9)}, [SMALL])
+    rows = rows_of(session)
+    assert [op for _, op, _ in launcher.log].count("calibrate") == 2
+    assert {(row.subject, row.loops) for row in rows} == {("a", Method().slot_ns // 1000), ("b", 1)}
+
+
+def test_importers_are_renewed_when_the_plan_says_so_and_workers_live_for_one_launch():
+    session, launcher = virtual_session({"a": Behaviour()}, [SMALL], rule=FixedRule([SMALL.id], launches=4))
+    rows = rows_of(session)
+    assert launcher.renewals == 2
+    assert len(launcher.workers) == 4
+    assert all(worker.closed for worker in launcher.workers)
+    assert [row.importer for row in rows] == [0, 0, 1, 1]
+
+
+def test_the_exact_filling_is_checked_once_per_importer():
+    session, _ = virtual_session({"a": Behaviour()}, [SMALL], rule=FixedRule([SMALL.id], launches=4))
+    checked = [row.verification.exact_ulp is not None for row in rows_of(session)]
+    assert checked == [True, False, True, False]
+
+
+@pytest.mark.parametrize("op", ["supports", "open", "calibrate", "slot"])
+def test_a_failing_subject_gets_its_status_and_the_others_go_on(op):
+    bad = Behaviour(failures={(op, SMALL.id): failure(Status.CRASHED, "The worker was ended by SIGSEGV.")})
+    session, launcher = virtual_session({"a": Behaviour(), "bad": bad}, [SMALL, OTHER])
+    rows = rows_of(session)
+    of_bad = [row for row in rows if row.subject == "bad" and row.workload == SMALL.id]
+    assert [(row.status, row.launch, row.samples) for row in of_bad] == [(Status.CRASHED, 0, ())]
+    assert "SIGSEGV" in of_bad[0].note
+    others = [row for row in rows if row not in of_bad]
+    assert len(others) == 6
+    assert {row.status for row in others} == {Status.OK}
+    assert {len(row.samples) for row in others} == {4}
+
+
+def test_a_refusal_keeps_the_worker_and_is_not_asked_again():
+    bad = Behaviour(failures={("supports", SMALL.id): failure(Status.UNSUPPORTED, "No.", alive=True)})
+    session, launcher = virtual_session({"a": Behaviour(), "bad": bad}, [SMALL, OTHER])
+    rows_of(session)
+    assert launcher.log.count(("bad", "supports", SMALL.id)) == 1
+    assert len([worker for worker in launcher.workers if str(worker.subject) == "bad"]) == 2
+
+
+def test_a_subject_that_hangs_again_and_again_is_given_up():
+    workloads = [SMALL, OTHER, THIRD, FOURTH]
+    hangs = Behaviour(failures={("open", workload.id): failure(Status.TIMEOUT) for workload in workloads})
+    session, launcher = virtual_session({"a": Behaviour(), "hangs": hangs}, workloads)
+    rows = rows_of(session)
+    tried = [entry for entry in launcher.log if entry[:2] == ("hangs", "open")]
+    assert len(tried) == 2
+    assert [row.status for row in rows if row.subject == "hangs"] == [Status.TIMEOUT] * 4
+    assert sum("Not tried" in row.note for row in rows) == 2
+
+
+def test_resuming_measures_what_is_missing_and_nothing_else():
+    behaviours = {"a": Behaviour(), "b": Behaviour()}
+    whole = rows_of(virtual_session(behaviours, [SMALL, OTHER])[0])
+    kept = whole[:3]  # of the second workload, only one subject's row was stored
+    session, launcher = virtual_session(behaviours, [SMALL, OTHER], done=kept)
+    # FixedRule plans by workload; what is finished within it must be left alone by the session.
+    session.rule = FixedRule([OTHER.id], launches=1)
+    session.rule.next_launch = _plan_once(session.rule.next_launch([], 0.0))
+    new = rows_of(session)
+    assert [(row.workload, row.subject) for row in new] == [(OTHER.id, "b")]
+    assert new[0].group != kept[2].group
+    assert new[0].loops == whole[3].loops
+
+
+def _plan_once(plan):
+    plans = iter([plan])
+    return lambda rows, elapsed_s: next(plans, None)
+
+
+def test_resuming_does_not_retry_what_failed():
+    bad = Behaviour(failures={("open", SMALL.id): failure(Status.CRASHED)})
+    first = rows_of(virtual_session({"a": Behaviour(), "bad": bad}, [SMALL], rule=FixedRule([SMALL.id], launches=1))[0])
+    session, launcher = virtual_session({"a": Behaviour(), "bad": bad}, [SMALL], done=first)
+    rows_of(session)
+    assert ("bad", "open", SMALL.id) not in launcher.log
+
+
+def test_time_being_up_ends_the_launch_after_the_workload_in_hand():
+    rule = FixedRule([SMALL.id, OTHER.id], launches=3, stop_at_s=0.1)
+    session, _ = virtual_session({"a": Behaviour(), "b": Behaviour()}, [SMALL, OTHER], rule=rule)
+    rows = rows_of(session)
+    assert [row.workload for row in rows] == [SMALL.id, SMALL.id, OTHER.id, OTHER.id]
+
+
+def test_the_limit_alone_is_not_measured():
+    bad = Behaviour(failures={("open", SMALL.id): failure(Status.MISMATCH, alive=True)})
+    session, launcher = virtual_session({"bad": bad, "limit": Behaviour()}, [SMALL])
+    rows = rows_of(session)
+    assert {row.subject: row.status for row in rows} == {"bad": Status.MISMATCH, "limit": Status.FAILED}
+    assert not [entry for entry in launcher.log if entry[1] == "slot"]
+
+
+def test_closing_the_session_early_ends_its_workers():
+    session, launcher = virtual_session({"a": Behaviour()}, [SMALL, OTHER])
+    groups = session.rows()
+    next(groups)
+    groups.close()
+    assert all(worker.closed for worker in launcher.workers)
+
+
+def test_rows_carry_facts_contract_and_seconds():
+    session, _ = virtual_session({"a": Behaviour(), "b": Behaviour()}, [SMALL])
+    rows = rows_of(session)
+    assert {tuple(row.facts.items()) for row in rows} == {(("version", "1"),)}
+    assert {tuple(row.contract.items()) for row in rows} == {(("nan", "propagates"),)}
+    # Four slots of 10 ms and some requests, shared between the two subjects.
+    assert all(0.0399 < row.seconds < 0.0420 for row in rows), [row.seconds for row in rows]

@@ -1,0 +1,165 @@
+"""A session without processes: workers that answer on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from poolbench.measure.client import WorkerFailure
+from poolbench.measure.session import RunStamp, Session
+from poolbench.model.method import Method
+from poolbench.model.plan import LaunchPlan
+from poolbench.model.result import ResultRow, Status
+from poolbench.model.subject import Subject, parse_subject
+from poolbench.model.workload import Workload
+
+
+@dataclass
+class VirtualClock:
+    """Nanoseconds that pass only when a worker says so."""
+
+    now_ns: int = 0
+
+    def __call__(self) -> float:
+        return self.now_ns / 1e9
+
+
+@dataclass
+class Behaviour:
+    """How a subject answers: its time per call, and on which (op, workload id) it fails, how."""
+
+    call_ns: int = 1000
+    failures: Mapping[tuple[str, str], WorkerFailure] = field(default_factory=dict)
+
+
+@dataclass
+class VirtualWorker:
+    """Answers requests as a real worker does, and writes down what it was asked."""
+
+    subject: Subject
+    behaviour: Behaviour
+    clock: VirtualClock
+    log: list[tuple[str, str, str]]
+    workload: str = ""
+    closed: bool = False
+
+    def ask(self, op: str, *, deadline_s: float, **content: Any) -> dict[str, Any]:
+        assert not self.closed, "a closed worker was asked"
+        self.workload = content.get("workload", self.workload)
+        self.log.append((str(self.subject), op, self.workload))
+        failure = self.behaviour.failures.get((op, self.workload))
+        if failure is not None:
+            raise failure
+        self.clock.now_ns += 1_000
+        if op == "open":
+            return {
+                "ok": True,
+                "layout": "nchw",
+                "facts": {},
+                "peak_bytes": None,
+                "verification": {f"{name}_ulp": 0.0 for name in content["checks"]},
+            }
+        if op == "calibrate":
+            return {"ok": True, "loops": max(1, content["slot_ns"] // self.behaviour.call_ns)}
+        if op == "slot":
+            elapsed = content["loops"] * self.behaviour.call_ns
+            self.clock.now_ns += elapsed
+            return {
+                "ok": True,
+                "loops": content["loops"],
+                "elapsed_ns": elapsed,
+                "cpu_ns": elapsed,
+                "foreign_cpu_ns": 0,
+                "page_faults": 0,
+                "context_switches": 0,
+            }
+        if op == "contract":
+            return {"ok": True, "answers": {"nan": "propagates"}}
+        return {"ok": True}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class VirtualLauncher:
+    """Opens virtual workers; counts importers and workers."""
+
+    def __init__(self, behaviours: Mapping[str, Behaviour], clock: VirtualClock) -> None:
+        self.behaviours = behaviours
+        self.clock = clock
+        self.log: list[tuple[str, str, str]] = []
+        self.workers: list[VirtualWorker] = []
+        self.renewals = 0
+
+    def renew(self) -> None:
+        self.renewals += 1
+
+    def open_worker(self, subject: Subject) -> VirtualWorker:
+        worker = VirtualWorker(subject, self.behaviours[str(subject)], self.clock, self.log)
+        self.workers.append(worker)
+        return worker
+
+    def facts(self, subject: Subject) -> Mapping[str, str]:
+        return {"version": "1"}
+
+    def close(self) -> None:
+        pass
+
+
+class NoInputs:
+    """Stands for the input store: virtual workers read nothing."""
+
+    def filling(self, workload: Workload, name: str, *, expected: bool = True) -> dict[str, Any]:
+        return {}
+
+
+@dataclass
+class FixedRule:
+    """Measures every workload in every one of ``launches``, the second half from a fresh importer."""
+
+    workloads: Sequence[str]
+    launches: int = 2
+    blocks: int = 2
+    stop_at_s: float = float("inf")
+
+    def next_launch(self, rows: Sequence[ResultRow], elapsed_s: float) -> LaunchPlan | None:
+        done = {(row.launch, row.workload) for row in rows}
+        for launch in range(self.launches):
+            missing = [text for text in self.workloads if (launch, text) not in done]
+            if missing and not self.time_is_up(elapsed_s, launch):
+                importer = launch * 2 // self.launches
+                return LaunchPlan(launch=launch, importer=importer, blocks=dict.fromkeys(missing, self.blocks))
+        return None
+
+    def time_is_up(self, elapsed_s: float, launch: int) -> bool:
+        return elapsed_s >= self.stop_at_s
+
+
+def virtual_session(
+    behaviours: Mapping[str, Behaviour],
+    workloads: Sequence[Workload],
+    *,
+    rule: FixedRule | None = None,
+    done: Sequence[ResultRow] = (),
+    method: Method | None = None,
+) -> tuple[Session, VirtualLauncher]:
+    """Return a session over ``behaviours`` (by subject) and the launcher that tells what it did."""
+    clock = VirtualClock()
+    launcher = VirtualLauncher(behaviours, clock)
+    session = Session(
+        stamp=RunStamp(run="virtual", machine="nowhere", revision="0", dirty=False),
+        workloads=workloads,
+        subjects=[parse_subject(name) for name in behaviours],
+        method=method or Method(),
+        rule=rule or FixedRule([workload.id for workload in workloads]),
+        launcher=launcher,
+        inputs=NoInputs(),  # type: ignore[arg-type]
+        done=done,
+        clock=clock,
+    )
+    return session, launcher
+
+
+def failure(status: Status, note: str = "It failed.", *, alive: bool = False) -> WorkerFailure:
+    return WorkerFailure(status, note, alive=alive)
