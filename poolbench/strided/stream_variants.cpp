@@ -141,7 +141,6 @@ std::vector<Variant> list_variants() {
     list.push_back({"avx512", "avx512", pass<1, 8, 0, Store::kPlain>, 1, 8, kPage});
     list.push_back({"avx512-2streams", "avx512", pass<2, 8, 0, Store::kPlain>, 2, 8, kPage});
     list.push_back({"avx512-2streams-split", "avx512", pass<2, 8, 0, Store::kPlain>, 2, 8, kAll});
-    list.push_back({"avx512-4streams", "avx512", pass<4, 8, 0, Store::kPlain>, 4, 8, kEach});
     list.push_back({"avx512-writeahead", "avx512", pass<1, 8, 0, Store::kAhead>, 1, 8, 16});
     list.push_back({"avx512-2streams-prefetch-writeahead", "avx512", pass<2, 8, 32, Store::kAhead>, 2, 8, kEach});
     list.push_back({"avx512-4streams-prefetch", "avx512", pass<4, 4, 16, Store::kPlain>, 4, 4, kEach});
@@ -154,7 +153,6 @@ std::vector<Variant> list_variants() {
     using namespace avx2;
     list.push_back({"avx2-2streams", "avx2", pass<2, 8, 0, Store::kPlain>, 2, 8, kPage});
     list.push_back({"avx2-writeahead", "avx2", pass<1, 8, 0, Store::kAhead>, 1, 8, 16});
-    list.push_back({"avx2-4streams-prefetch", "avx2", pass<4, 4, 16, Store::kPlain>, 4, 4, kEach});
     list.push_back({"avx2-4streams-prefetch-nt", "avx2", pass<4, 4, 32, Store::kAroundCache>, 4, 4, kEach});
   }
 #endif
