@@ -90,13 +90,14 @@ def average(locations: Sequence[tuple[Location, Sequence[int]]], confidence: flo
             influence[place[launch]] += value / count
     centre = sum(location.centre for location, _ in locations) / count
     allowance = sum(location.allowance for location, _ in locations) / count
+    # A location of no launches is exact: a subject against itself.
     degrees = min(location.degrees for location, _ in locations)
     if degrees < 1 or not math.isfinite(allowance):
         return Location(
             centre=centre, low=-math.inf, high=math.inf, p_value=1.0,
             influence=influence, allowance=math.inf, degrees=0.0,
         )  # fmt: skip
-    fewest = min(len(members) for _, members in locations)
+    fewest = min((len(members) for _, members in locations if members), default=2)
     error = float(np.sqrt((influence**2).sum() * fewest / (fewest - 1)))
     return _bounded(centre, influence, allowance, degrees, error, confidence)
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from poolbench.analyse.ledger import LaunchPair, Ledger, estimates
+from poolbench.analyse.ledger import Ledger, estimates
 from poolbench.analyse.location import LEAST_LAUNCHES, locate
 from poolbench.analyse.text import percent, signed_percent
 from poolbench.model.result import ResultRow
@@ -110,7 +110,7 @@ def reversed_comparison(comparison: Comparison) -> Comparison:
 
 
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
-    """Return p-values adjusted by Holm's method: claiming only what stays below an error bounds that of any false claim."""
+    """Return p-values adjusted by Holm's method: their threshold bounds the chance of even one false claim."""
     adjusted: dict[Key, float] = {}
     largest = 0.0
     for rank, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
@@ -149,8 +149,7 @@ def _outcome(comparison: Comparison, policy: Policy, adjusted_p: float, family: 
     if comparison.launches < least:
         return Outcome.UNDECIDED, f"Only {comparison.launches} of the {least} launches that an interval needs."
     interval = (
-        f"the {percent(policy.confidence)} interval runs from {signed_percent(comparison.low - 1)} "
-        f"to {signed_percent(comparison.high - 1)}"
+        f"the {percent(policy.confidence)} interval runs from {_change(comparison.low)} to {_change(comparison.high)}"
     )
     relevant = policy.relevant_change
     excludes_one = comparison.low > 1 or comparison.high < 1
@@ -163,7 +162,12 @@ def _outcome(comparison: Comparison, policy: Policy, adjusted_p: float, family: 
             f"Not sure enough for a table of {family} comparisons (adjusted p = {adjusted_p:.2g}): {interval}."
         )
     outcome = Outcome.FASTER if comparison.ratio < 1 else Outcome.SLOWER
-    return outcome, f"{outcome.capitalize()} by {percent(abs(comparison.ratio - 1))}: {interval}."
+    return outcome, f"{outcome.capitalize()} ({_change(comparison.ratio)}): {interval}."
+
+
+def _change(ratio: float) -> str:
+    """Write a ratio of times as a change in per cent, or where that would be hard to read, as a factor."""
+    return signed_percent(ratio - 1) if 0.5 < ratio < 2 else f"{ratio:.3g} ×"
 
 
 def _drift(launches: Mapping[int, float]) -> float:
@@ -175,8 +179,3 @@ def _drift(launches: Mapping[int, float]) -> float:
     first, second = np.triu_indices(len(numbers), k=1)
     slope = np.median((values[second] - values[first]) / (numbers[second] - numbers[first]))
     return float(slope * (numbers[-1] - numbers[0]))
-
-
-def pair_launches(pairs: Sequence[LaunchPair]) -> list[int]:
-    """Return the launches that gave an estimate."""
-    return [launch for launch, _ in estimates(pairs)]

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,3 +67,12 @@ def test_the_average_of_locations_is_the_location_of_averages_where_launches_are
 
 def test_an_average_with_a_location_of_too_few_launches_is_unbounded() -> None:
     assert math.isinf(average([(locate([0.1, 0.2, 0.3]), range(3)), (locate([0.1]), range(1))]).half_width)
+
+
+def test_an_exact_location_lowers_the_error_of_an_average_and_does_not_hide_that_of_the_rest() -> None:
+    values = [0.1, 0.12, 0.09, 0.11, 0.1]
+    alone = average([(locate(values), range(5))])
+    exact = locate([0.0] * 3)
+    halved = average([(locate(values), range(5)), (replace(exact, influence=np.zeros(0), degrees=math.inf), ())])
+    assert alone.half_width == pytest.approx(locate(values).half_width)
+    assert halved.half_width == pytest.approx(alone.half_width / 2)

@@ -29,7 +29,7 @@ def test_a_plain_difference_is_found_with_its_ratio_and_its_reason() -> None:
     assert verdict.comparison.low < 1.5 < verdict.comparison.high
     assert verdict.comparison.launches == 6
     assert verdict.comparison.blocks == 12
-    assert verdict.reason.startswith("Slower by ")
+    assert verdict.reason.startswith("Slower (+")
     assert "95 % interval" in verdict.reason
 
 
