@@ -1,0 +1,217 @@
+"""ONNX Runtime on a model of one node (two where a divisor must be corrected).
+
+Rules are those of the operators MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool and ReduceMax
+(https://onnx.ai/onnx/operators/), dtypes those that the CPU provider accepted when every combination was run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
+from poolbench.backends.geometry import contiguous, exact_padding
+from poolbench.backends.indexed import IndexedCall
+from poolbench.errors import MissingFrameworkError
+from poolbench.model.method import LayoutPolicy
+from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
+from poolbench.model.workload import DType, Pass, Workload, default_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+OPSET = 21
+"""Has everything that is used, in every release of ONNX Runtime since 1.20."""
+
+IR_VERSION = 10
+"""The file format that belongs to the opset; later ones are unknown to earlier runtimes."""
+
+_MAX_DTYPES = (DType.F64, DType.F32, DType.F16, DType.I8, DType.U8)
+_GLOBAL_MAX_DTYPES = (*_MAX_DTYPES, DType.I32, DType.I64)
+_AVG_DTYPES = (DType.F32, DType.F16)
+_GLOBAL_AVG_DTYPES = (*_AVG_DTYPES, DType.F64, DType.I32)
+"""Not i64: its ReduceMean loses what float64 cannot hold."""
+
+
+class OnnxRuntime:
+    """``InferenceSession.run`` on the CPU provider, which computes with the channels before the spatial axes."""
+
+    name = "onnxruntime"
+    framework = "onnxruntime"
+    companions = ("onnx",)
+
+    def supports(self, workload: Workload) -> Support:
+        """Say whether one node of ONNX can express ``workload``."""
+        spec, dtype = workload.spec, workload.dtype
+        if workload.pass_ is not Pass.FORWARD:
+            return refused("The training pass is not implemented by this backend.")
+        is_max = spec.kind is Kind.MAX
+        if dtype in (_GLOBAL_MAX_DTYPES if is_max else _GLOBAL_AVG_DTYPES) and spec.is_global:
+            return SUPPORTED
+        if dtype not in (_MAX_DTYPES if is_max else _AVG_DTYPES):
+            return refused(f"ONNX Runtime's {_operator(workload)} has no {dtype} on the CPU.")
+        windowed = spec.as_windowed(workload.spatial)
+        if windowed is None:
+            return refused("ONNX has no adaptive pooling: its windows are alike, and these are not.")
+        assert windowed.window is not None
+        padding = _padding(windowed, workload.spatial)
+        if any(max(sides) >= k for sides, k in zip(padding, windowed.window, strict=True)):
+            return refused("ONNX Runtime takes padding below the window's size only.")
+        return SUPPORTED
+
+    def environment(self, threads: int) -> Mapping[str, str]:
+        """Return what must be set before the import. The thread count itself belongs to the session."""
+        return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
+
+    def load(self, threads: int) -> None:
+        """Import onnxruntime and onnx; the threads are those of the session that ``prepare`` makes."""
+        try:
+            import onnx  # noqa: F401 - prepare needs it, and a worker should not import it again
+        except ModuleNotFoundError as error:
+            raise MissingFrameworkError(
+                "The subject 'onnxruntime' needs the package onnx, which is not installed here: "
+                "pip install 'poolbench[onnxruntime]'."
+            ) from error
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(3)  # errors only
+
+    def facts(self) -> Mapping[str, str]:
+        """Return the releases, and the opset of the model."""
+        import onnx
+        import onnxruntime
+
+        return {
+            "onnxruntime": onnxruntime.__version__,
+            "onnx": onnx.__version__,
+            "opset": str(OPSET),
+            "provider": "CPUExecutionProvider",
+        }
+
+    def prepare(self, workload: Workload, source: Source) -> Prepared:
+        """Make a session; under GIVEN the timed call brings the caller's array into ONNX's layout and back."""
+        import numpy as np
+
+        natural = default_order(workload.spec.rank)
+        run = _session(workload, source.threads, indices=False).run
+        layout, order, given = natural, workload.order, source.array
+        if source.layout is LayoutPolicy.GIVEN:
+
+            def compute() -> NDArray[Any]:
+                return contiguous(run(None, {"x": contiguous(given, order, natural)})[0], natural, order)
+
+            def fetch(result: NDArray[Any]) -> NDArray[Any]:
+                return contiguous(result, order, natural)
+        else:
+            feed = {"x": contiguous(given, order, natural)}
+
+            def compute() -> NDArray[Any]:
+                return run(None, feed)[0]  # type: ignore[no-any-return]
+
+            def fetch(result: NDArray[Any]) -> NDArray[Any]:
+                return result
+
+        if _operator(workload) != "MaxPool":
+            return Call(layout, compute, fetch)
+
+        def locate() -> NDArray[np.int64]:
+            session = _session(workload, source.threads, indices=True)
+            return np.asarray(session.run(["i"], {"x": contiguous(given, order, natural)})[0], np.int64)
+
+        return IndexedCall(layout, compute, fetch, locate)
+
+
+def _session(workload: Workload, threads: int, *, indices: bool) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A pool that spins between calls would take the core of whoever is measured next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        _model(workload, indices=indices), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _operator(workload: Workload) -> str:
+    """Return the operator that computes ``workload``."""
+    spec, dtype = workload.spec, workload.dtype
+    if not spec.is_global:
+        return "MaxPool" if spec.kind is Kind.MAX else "AveragePool"
+    if dtype in _AVG_DTYPES:  # the types of both global operators
+        return "GlobalMaxPool" if spec.kind is Kind.MAX else "GlobalAveragePool"
+    return "ReduceMax" if spec.kind is Kind.MAX else "ReduceMean"
+
+
+def _model(workload: Workload, *, indices: bool) -> bytes:
+    """Return the serialised model; ``indices`` adds the output "i"."""
+    from onnx import TensorProto, helper
+
+    spec = workload.spec
+    element = getattr(TensorProto, _ELEMENT_TYPES[workload.dtype])
+    operator = _operator(workload)
+    inputs, outputs, constants = ["x"], ["y"], []
+    if operator.startswith("Reduce"):
+        inputs.append("axes")
+        constants.append(helper.make_tensor("axes", TensorProto.INT64, [spec.rank], range(2, spec.rank + 2)))
+    factor = _factor(workload)
+    nodes = []
+    if factor != 1:
+        nodes.append(helper.make_node("Mul", ["pooled", "factor"], ["y"]))
+        constants.append(helper.make_tensor("factor", element, [], [factor]))
+        outputs = ["pooled"]
+    declared = [helper.make_tensor_value_info("y", element, workload.reference_output_shape)]
+    if indices:
+        outputs.append("i")
+        declared.append(helper.make_tensor_value_info("i", TensorProto.INT64, workload.reference_output_shape))
+    nodes.insert(0, helper.make_node(operator, inputs, outputs, **_attributes(workload)))
+    entry = helper.make_tensor_value_info("x", element, workload.reference_input_shape)
+    graph = helper.make_graph(nodes, "pooling", [entry], declared, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    return bytes(model.SerializeToString())
+
+
+def _attributes(workload: Workload) -> dict[str, Any]:
+    spec = workload.spec.as_windowed(workload.spatial)
+    if workload.spec.is_global or spec is None:
+        return {}
+    padding = _padding(spec, workload.spatial)
+    attributes: dict[str, Any] = {
+        "kernel_shape": spec.window,
+        "strides": spec.stride,
+        "dilations": spec.dilation,
+        "pads": [lo for lo, _ in padding] + [hi for _, hi in padding],
+        "ceil_mode": int(spec.ceil_mode and spec.divisor is None),
+    }
+    if spec.kind is Kind.AVG:
+        attributes["count_include_pad"] = int(spec.include_padding)
+    return attributes
+
+
+def _padding(spec: PoolSpec, spatial: Ints) -> Padding:
+    """Return the padding for the operator. With a divisor, ceil mode's overhang is padding too: every window counts."""
+    return spec.padding if spec.divisor is None else exact_padding(spec, spatial)
+
+
+def _factor(workload: Workload) -> float:
+    """Return what an average must be multiplied by, since ONNX has no divisor of its user's."""
+    spec = workload.spec
+    if spec.divisor is None:
+        return 1.0
+    assert spec.window is not None
+    return math.prod(spec.window) / spec.divisor
+
+
+_ELEMENT_TYPES = {
+    DType.F64: "DOUBLE",
+    DType.F32: "FLOAT",
+    DType.F16: "FLOAT16",
+    DType.I8: "INT8",
+    DType.U8: "UINT8",
+    DType.I32: "INT32",
+    DType.I64: "INT64",
+}
