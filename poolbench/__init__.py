@@ -36,7 +36,7 @@ def apply(spec: PoolSpec | Workload | str, x: NDArray[Any], backend: str = "nump
     backend that is not registered, MissingFrameworkError where its framework is not installed, and UsageError where
     the backend cannot compute the spec.
     """
-    from poolbench.api.functions import apply
+    from poolbench.api.apply import apply
 
     return apply(spec, x, backend)
 
@@ -66,7 +66,14 @@ def compare(
     from poolbench.api.functions import compare
 
     return compare(
-        subjects, workloads, budget_s=budget_s, threads=threads, cache=cache, layout=layout, batch=batch, results=results
+        subjects,
+        workloads,
+        budget_s=budget_s,
+        threads=threads,
+        cache=cache,
+        layout=layout,
+        batch=batch,
+        results=results,
     )
 
 

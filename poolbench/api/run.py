@@ -185,9 +185,7 @@ def _running(
     )
     with InputStore(seed=header.method.seed) as inputs, ProcessLauncher(subjects, header.method) as launcher:
         session = Session(
-            stamp=RunStamp(
-                run=header.run, machine=header.machine.key, revision=header.revision, dirty=header.dirty
-            ),
+            stamp=RunStamp(run=header.run, machine=header.machine.key, revision=header.revision, dirty=header.dirty),
             workloads=workloads,
             subjects=subjects,
             method=header.method,
@@ -213,4 +211,3 @@ def _require(subject: Subject) -> None:
 
 def _holder(header: RunHeader) -> str:
     return f"run {header.run} (poolbench {' '.join(sys.argv[1:])})"
-

@@ -29,7 +29,9 @@ class Case:
 class Verifier:
     """Checks subjects in worker processes, as a run would, without timing them."""
 
-    def __init__(self, subjects: Sequence[Subject], method: Method, launcher: ProcessLauncher, inputs: InputStore) -> None:
+    def __init__(
+        self, subjects: Sequence[Subject], method: Method, launcher: ProcessLauncher, inputs: InputStore
+    ) -> None:
         self._subjects = subjects
         self._method = method
         self._launcher = launcher

@@ -30,8 +30,12 @@ def compare(
         LayoutPolicy,
         typer.Option(help="best: subjects may convert to their own layout first. given: converting is timed."),
     ] = LayoutPolicy.BEST,
-    budget: Annotated[float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="7.5 a workload")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="7.5 a workload")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")
+    ] = None,
     results: Results = RESULTS,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what this run is missing.")] = None,
     json: Json = False,

@@ -11,6 +11,7 @@ import typer
 
 from poolbench.errors import ExitCode
 from poolbench.model.result import Status
+from poolbench.model.subject import LIMIT
 
 if TYPE_CHECKING:
     from poolbench.model.result import ResultRow
@@ -37,9 +38,9 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
 
 
-def require_measured(rows: Sequence[ResultRow], limit: str) -> None:
-    """End with exit code 3 where not one row of a subject was measured."""
-    subjects = [row for row in rows if row.subject != limit]
+def require_measured(rows: Sequence[ResultRow]) -> None:
+    """End with exit code 3 where not one row of a subject was measured; the limit alone does not count."""
+    subjects = [row for row in rows if row.subject != LIMIT]
     if any(row.status is Status.OK for row in subjects):
         return
     statuses = ", ".join(sorted({row.status.value for row in subjects})) or "none was started"

@@ -39,8 +39,13 @@ def budget_bar(budget_s: float, *, quiet: bool) -> Iterator[BudgetBar]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
-               TextColumn("{task.description}"))
+    columns = (
+        TextColumn("measuring"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"),
+    )
     # Refreshed from here only: a thread that redraws the bar would take a core from what is measured.
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
         task = progress.add_task("importing the frameworks", total=budget_s, left=f"of {budget_s:.0f} s")

@@ -45,7 +45,11 @@ def verify(
             for case in verifier.cases(entries):
                 cases.append(case)
                 if not quiet and sys.stderr.isatty():
-                    typer.echo(f"\r\x1b[K{len(cases)} of {len(entries) * len(chosen)}  {case.workload.name}", nl=False, err=True)
+                    typer.echo(
+                        f"\r\x1b[K{len(cases)} of {len(entries) * len(chosen)}  {case.workload.name}",
+                        nl=False,
+                        err=True,
+                    )
     if not quiet and sys.stderr.isatty():
         typer.echo("\r\x1b[K", nl=False, err=True)
     if json:

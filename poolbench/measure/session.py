@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,7 +80,7 @@ class Session:
     _checked: set[tuple[str, str]] = field(default_factory=set, init=False)
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
 
-    def rows(self) -> Iterator[tuple[ResultRow, ...]]:
+    def rows(self) -> Generator[tuple[ResultRow, ...], None, None]:
         """Measure until the rule has enough; yield the rows of one workload in one launch at a time.
 
         Closing the generator ends the workers; nothing that was yielded is affected.
@@ -123,9 +123,7 @@ class Session:
         rows: list[ResultRow] = []
         group = Group(
             workload=workload,
-            opening=Opening(
-                method=self.method, inputs=self.inputs, launch=plan.launch, cold_bytes=self.cold_bytes
-            ),
+            opening=Opening(method=self.method, inputs=self.inputs, launch=plan.launch, cold_bytes=self.cold_bytes),
             blocks=blocks,
             loops=self._loops,
             checked=self._checked,

@@ -107,8 +107,11 @@ class Worker:
             pad = random.Random(f"{message['pad_bytes']}/{index}").randrange(64) * 64
             self._prepared.append(self._prepare(workload, fillings["random"], message, pad=pad))
         self._calls = Calls([prepared.run for prepared in self._prepared])
-        facts = {key: str(getattr(first, key)) for key in ("variant", "touched_bytes", "written_bytes")
-                 if hasattr(first, key)}
+        facts = {
+            key: str(getattr(first, key))
+            for key in ("variant", "touched_bytes", "written_bytes")
+            if hasattr(first, key)
+        }
         return {"verification": verification, "layout": first.layout, "peak_bytes": peak, "facts": facts}
 
     def _close(self, _: Message) -> Message:
@@ -166,7 +169,8 @@ class Worker:
         if Cache(message["cache"]) is Cache.HOT:
             return 1
         per_call = workload.input_bytes + workload.output_bytes
-        return max(2, min(-(-message["cold_bytes"] // per_call), MAX_COLD_BUFFERS))
+        needed = -(-int(message["cold_bytes"]) // per_call)
+        return max(2, min(needed, MAX_COLD_BUFFERS))
 
 
 def _nothing() -> None:

@@ -58,6 +58,4 @@ def _overhangs(workload: Workload) -> bool:
     """Whether ceil mode makes a window reach beyond the padded input."""
     spec = workload.spec
     assert spec.window is not None
-    return any(
-        windows[-1].counted < k for windows, k in zip(spec.windows(workload.spatial), spec.window, strict=True)
-    )
+    return any(windows[-1].counted < k for windows, k in zip(spec.windows(workload.spatial), spec.window, strict=True))

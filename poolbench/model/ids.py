@@ -58,9 +58,7 @@ def format_id(workload: Workload) -> str:
     return text
 
 
-def parse_id(
-    text: str, *, origin: Origin | None = None, tags: tuple[str, ...] = (), weight: int = 1
-) -> Workload:
+def parse_id(text: str, *, origin: Origin | None = None, tags: tuple[str, ...] = (), weight: int = 1) -> Workload:
     """Return the workload that ``text`` names.
 
     Raises InvalidIdError where the text does not follow the grammar, and where the shape does not fit the

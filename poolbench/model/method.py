@@ -27,8 +27,10 @@ class LayoutPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a worker may use before it is stopped: wall seconds to import its framework, wall seconds to answer any
-    one request (preparing, checking, a slot), and bytes of private memory beyond what it holds after the import.
+    """What a worker may use before it is stopped.
+
+    Wall seconds to import its framework, wall seconds to answer any one request (preparing, checking, a slot), and
+    bytes of private memory beyond what it holds after the import.
     """
 
     start_s: float = 180.0

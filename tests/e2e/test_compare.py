@@ -1,0 +1,165 @@
+"""``poolbench compare`` and ``show``, from the command line to the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+import poolbench as library
+from poolbench.model.result import Status
+from poolbench.store.reading import read_run
+
+SMALL = "max2d-n1c8-h16w16-k2"
+OTHER = "avg2d-n1c8-h16w16-k3s1p1"
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = (folder / "results").glob("*/*.jsonl")
+    return path
+
+
+def test_a_run_prints_a_table_and_writes_results_summary_and_csv(poolbench, tmp_path):
+    done = poolbench("compare", "numpy", "numpy:windows", "-w", f"{SMALL},{OTHER}", "--budget", "6", check=True)
+    path = only_run(tmp_path)
+    for text in ("numpy:windows", SMALL, str(path.relative_to(tmp_path)), "limit"):
+        assert text in done.stdout
+    stored = read_run(path)
+    assert {row.status for row in stored.rows} == {Status.OK}
+    assert {row.subject for row in stored.rows} == {"numpy", "numpy:windows", "limit"}
+    assert len({row.importer for row in stored.rows}) == 2
+    assert path.with_suffix(".md").read_text().count("numpy:windows") >= 2
+    assert set(pd.read_csv(path.with_suffix(".csv"))["subject"]) >= {"numpy", "numpy:windows"}
+
+    shown = poolbench("show", "latest", check=True)
+    assert shown.stdout.strip() and shown.stdout.strip() in done.stdout
+    listed = json.loads(poolbench("list", "runs", "--json", check=True).stdout)
+    assert [run["run"] for run in listed] == [path.stem]
+    frame = library.load_results(tmp_path / "results")
+    assert len(frame) == sum(len(row.samples) for row in stored.rows)
+
+
+def test_json_is_one_document_with_every_cell(poolbench):
+    done = poolbench("compare", "numpy", "numpy", "-w", SMALL, "--budget", "4", "--json", check=True)
+    document = json.loads(done.stdout)
+    assert {cell["subject"] for cell in document["cells"]} >= {"numpy", "numpy#2"}
+
+
+def test_planted_subjects_get_their_status_and_the_others_go_on(poolbench, tmp_path):
+    planted = {
+        "fake:crash": Status.CRASHED,
+        "fake:hang": Status.TIMEOUT,
+        "fake:wrong": Status.MISMATCH,
+        "fake:dies": Status.CRASHED,
+        "fake:chatty": Status.OK,
+        "numpy": Status.OK,
+    }
+    done = poolbench("compare", *planted, "-w", SMALL, "--budget", "8", "--timeout", "2")
+    assert done.returncode == 0, done.stderr
+    assert "must not read this" not in done.stdout
+    found = {row.subject: row.status for row in read_run(only_run(tmp_path)).rows}
+    assert {name: found[name] for name in planted} == planted
+    for name in ("fake:crash", "fake:hang", "fake:wrong", "fake:dies"):
+        assert name in done.stdout
+
+
+def test_a_subject_that_eats_memory_is_ended(poolbench, tmp_path):
+    done = poolbench("compare", "fake:memory", "fake", "-w", SMALL, "--budget", "6")
+    assert done.returncode == 0, done.stderr
+    statuses = {row.subject: row.status for row in read_run(only_run(tmp_path)).rows}
+    assert statuses["fake:memory"] is Status.OUT_OF_MEMORY
+    assert statuses["fake"] is Status.OK
+
+
+def test_a_run_in_which_nothing_was_measured_ends_with_3(poolbench):
+    done = poolbench("compare", "fake:wrong", "-w", SMALL, "--budget", "4")
+    assert done.returncode == 3
+    assert "nothing was measured: MISMATCH" in done.stderr
+
+
+def start(tmp_path: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "poolbench", "compare", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_rows(folder: Path, count: int, process: subprocess.Popen[str]) -> Path:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        paths = list((folder / "results").glob("*/*.jsonl"))
+        if paths and paths[0].read_bytes().count(b"\n") > count:
+            return paths[0]
+        time.sleep(0.02)
+    pytest.fail(f"no {count} rows were stored; the run ended with {process.poll()}")
+
+
+def test_ctrl_c_keeps_every_finished_row_and_says_how_to_go_on(poolbench, tmp_path, environment):
+    process = start(tmp_path, environment, "numpy", "fake", "-w", f"{SMALL},{OTHER}", "--budget", "8")
+    path = wait_for_rows(tmp_path, 3, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    kept = [row.key for row in read_run(path).rows]
+    assert process.returncode == 130
+    assert f"--resume {path.stem}" in errors
+    assert f"{len(kept)} finished rows are kept" in errors
+    assert "Traceback" not in errors
+
+    poolbench("compare", "--resume", path.stem, check=True)
+    keys = [row.key for row in read_run(path).rows]
+    assert keys[: len(kept)] == kept
+    assert len(keys) == len(set(keys))
+    assert len(keys) > len(kept)
+
+
+def test_kill_9_loses_no_row_and_leaves_neither_worker_nor_lock(poolbench, tmp_path, environment):
+    process = start(tmp_path, environment, "numpy", "fake", "-w", f"{SMALL},{OTHER}", "--budget", "8")
+    path = wait_for_rows(tmp_path, 3, process)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
+    kept = [row.key for row in read_run(path).rows]
+    with path.open("ab") as file:
+        file.write(b'{"record": "row", "launch"')  # a last line that was being written
+
+    done = poolbench("compare", "--resume", path.stem, check=True)
+    assert "torn" in done.stderr
+    keys = [row.key for row in read_run(path).rows]
+    assert keys[: len(kept)] == kept
+    assert len(keys) == len(set(keys))
+
+
+def test_a_second_run_on_this_machine_is_refused_with_the_holders_name(poolbench, tmp_path, environment):
+    process = start(tmp_path, environment, "numpy", "-w", SMALL, "--budget", "30")
+    path = wait_for_rows(tmp_path, 1, process)
+    done = poolbench("compare", "numpy", "-w", SMALL, "--budget", "2")
+    process.kill()
+    process.communicate()
+    assert done.returncode == 2
+    assert path.stem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_corrupt_line_is_named_and_the_rest_is_shown(poolbench, tmp_path):
+    poolbench("compare", "fake", "-w", SMALL, "--budget", "3", check=True)
+    path = only_run(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:2], "{nonsense\n", *lines[2:]]))
+    done = poolbench("show", "latest", check=True)
+    assert f"{path.name}:3" in done.stderr
+    assert SMALL in done.stdout

@@ -1,0 +1,46 @@
+"""``verify``, ``list``, ``doctor`` and ``--help``."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_verify_passes_sound_subjects_and_prints_their_contracts(poolbench):
+    done = poolbench("verify", "numpy", "numpy:windows", "-w", "smoke", check=True)
+    assert "numpy:windows" in done.stdout
+    assert "nan" in done.stdout
+
+
+def test_verify_fails_with_the_mismatch(poolbench):
+    done = poolbench("verify", "fake:wrong", "fake", "-w", "max2d-n1c2-h8w8-k2")
+    assert done.returncode == 1
+    assert "MISMATCH fake:wrong on max2d-n1c2-h8w8-k2-f32-nchw" in done.stdout
+
+
+def test_verify_gives_json(poolbench):
+    document = json.loads(poolbench("verify", "numpy", "-w", "smoke", "--json", check=True).stdout)
+    assert {case["status"] for case in document["cases"]} == {"OK"}
+    assert document["contracts"]["numpy"]["nan"]
+
+
+def test_lists_are_text_and_json(poolbench):
+    assert len(json.loads(poolbench("list", "workloads", "--json", check=True).stdout)) == 106
+    backends = json.loads(poolbench("list", "backends", "--json", check=True).stdout)
+    assert {"numpy:shifted", "torch", "tensorflow", "onnxruntime"} <= {backend["name"] for backend in backends}
+    text = poolbench("list", "workloads", "-w", "core", check=True).stdout
+    assert "resnet50_stem" in text
+    assert "fake" not in poolbench("list", "backends", check=True).stdout
+
+
+def test_doctor_tells_machine_bandwidth_and_noise(poolbench):
+    document = json.loads(poolbench("doctor", "--json", check=True).stdout)
+    assert document["machine"]["hardware"]["cores"] >= 1
+    assert all(speed > 0 for speed in document["bandwidth"].values())
+    assert document["aa"]["low"] <= document["aa"]["ratio"] <= document["aa"]["high"]
+
+
+def test_help_names_every_verb(poolbench):
+    text = poolbench("--help", check=True).stdout
+    for verb in ("compare", "show", "verify", "list", "doctor"):
+        assert verb in text
+    assert poolbench("--version", check=True).stdout.startswith("poolbench ")

@@ -1,0 +1,72 @@
+"""What a wrong request gets: one sentence that names the thing and what to do, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CASES = {
+    "unknown subject": (["compare", "tourch"], ["'tourch'", "torch"]),
+    "subject that does not parse": (["compare", "torch::"], ["'torch::'", "torch:channels_last"]),
+    "unknown option of a subject": (["compare", "numpy+speed=2"], ["'speed'", "threads"]),
+    "another environment": (["compare", "numpy@2.0.0"], ["2.0.0", "leave out"]),
+    "unknown set": (["compare", "numpy", "-w", "smok"], ["'smok'", "smoke"]),
+    "unknown workload": (["compare", "numpy", "-w", "resnet50_stm"], ["resnet50_stem"]),
+    "malformed id": (["compare", "numpy", "-w", "max2d-n1c64-h112-k3"], ["-h112-k3", "sizes"]),
+    "window that does not fit": (["compare", "numpy", "-w", "max2d-n1c64-h2w2-k3"], ["does not fit", "window 3"]),
+    "pattern without a match": (["compare", "numpy", "-w", "zz*"], ["zz*"]),
+    "missing file": (["compare", "numpy", "-w", "./mine.txt"], ["mine.txt"]),
+    "unknown batch": (["compare", "numpy", "--batch", "big"], ["'big'", "source"]),
+    "unknown run": (["show", "yesterday"], ["'yesterday'", "list runs"]),
+    "nothing to resume": (["compare", "--resume", "latest"], ["poolbench compare"]),
+    "resume with subjects": (["compare", "numpy", "--resume", "latest"], ["--resume"]),
+    "unknown verb": (["compre"], ["compre"]),
+    "unknown flag": (["compare", "--thread", "2"], ["--thread"]),
+    "wrong number": (["compare", "--threads", "none"], ["none"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_request_is_told_in_a_sentence(poolbench, case):
+    arguments, words = CASES[case]
+    done = poolbench(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_a_catalogue_file_is_told_by_file_and_line(poolbench, tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("# mine\nmax2d-n1c2-h8w8-k2\nmax2d-n1c2-h8-k2\n")
+    done = poolbench("compare", "numpy", "-w", "./mine.txt")
+    assert done.returncode == 2
+    assert "mine.txt:3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_results_that_cannot_be_written_are_told_before_measuring(poolbench, tmp_path: Path):
+    (tmp_path / "results").write_text("a file where a folder should be")
+    done = poolbench("compare", "fake", "-w", "smoke", "--budget", "2")
+    assert done.returncode == 2
+    assert "results" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_framework_that_is_missing_is_named_with_its_remedy(poolbench, environment, tmp_path: Path):
+    # A finder that hides torch stands for a machine without it; the worker's interpreter inherits it.
+    hider = tmp_path / "hide"
+    hider.mkdir()
+    (hider / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name.split('.')[0] == 'torch' else find(name, package)\n"
+        "import importlib.metadata as m\nversion = m.version\n"
+        "def hidden(name):\n    if name == 'torch':\n        raise m.PackageNotFoundError(name)\n    return version(name)\n"
+        "m.version = hidden\n"
+    )
+    environment["PYTHONPATH"] = str(hider)
+    done = poolbench("compare", "torch", "-w", "smoke")
+    assert done.returncode == 2
+    assert "pip install 'poolbench[torch]'" in done.stderr
+    assert "Traceback" not in done.stderr
