@@ -1,9 +1,12 @@
 """Workloads of every kind that the id grammar can write, small enough to enumerate their windows."""
 
+from dataclasses import replace
+
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from poolbench.errors import InvalidSpecError
-from poolbench.model.pooling import Kind, PoolSpec
+from poolbench.model.pooling import Kind, PoolSpec, dilated
 from poolbench.model.workload import (
     CONTIGUOUS,
     DType,
@@ -52,20 +55,33 @@ def views(draw: st.DrawFn, channels: int) -> View:
 @st.composite
 def workloads(draw: st.DrawFn) -> Workload:
     rank = draw(st.sampled_from([1, 2, 3]))
-    spec = draw(windowed_specs(rank) | adaptive_specs(rank))
+    spec = draw(windowed_specs(rank).map(_without_windows_of_padding) | adaptive_specs(rank))
     channels = draw(st.integers(1, 70))
     pass_ = draw(st.sampled_from(Pass))
+    least = (
+        [1] * rank
+        if spec.window is None
+        else [dilated(*sizes) for sizes in zip(spec.window, spec.dilation, strict=True)]
+    )
     try:
         return Workload(
             spec=spec,
             batch=draw(st.integers(1, 9)),
             channels=channels,
-            spatial=draw(st.tuples(*[st.integers(1, 20)] * rank)),
+            spatial=draw(st.tuples(*[st.integers(length, length + 9) for length in least])),
             dtype=draw(st.sampled_from(DType)),
             order=draw(st.sampled_from([default_order(rank), channels_last_order(rank), default_order(rank)[::-1]])),
             view=draw(views(channels)),
             pass_=pass_,
             gradient_view=draw(views(channels)) if pass_ is Pass.TRAINING else CONTIGUOUS,
         )
-    except InvalidSpecError:  # the window does not fit the shape
-        return draw(workloads())
+    except InvalidSpecError:  # the taps of a dilated window can all miss the input
+        reject()
+
+
+def _without_windows_of_padding(spec: PoolSpec) -> PoolSpec:
+    assert spec.window is not None
+    most = [dilated(*sizes) - 1 for sizes in zip(spec.window, spec.dilation, strict=True)]
+    return replace(
+        spec, padding=tuple((min(lo, m), min(hi, m)) for (lo, hi), m in zip(spec.padding, most, strict=True))
+    )

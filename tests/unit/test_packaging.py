@@ -1,0 +1,71 @@
+"""What is declared is what is installed, and all of it is pinned."""
+
+import re
+import tomllib
+from importlib.metadata import distribution, entry_points, version
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import poolbench
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+BUILD = ("scikit-build-core", "nanobind", "cmake", "ninja")
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): pinned for name, pinned in pairs}
+
+
+def needed() -> set[str]:
+    """Follow the metadata of what is installed, from poolbench with all extras to the last dependency."""
+    queue = [("poolbench", frozenset(PROJECT["project"]["optional-dependencies"])), *((n, frozenset()) for n in BUILD)]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while queue:
+        name, extras = queue.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        for text in distribution(name).requires or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in extras or {""}):
+                queue.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    return {name for name, _ in seen} - {"poolbench"}
+
+
+def test_every_direct_and_indirect_dependency_is_pinned() -> None:
+    assert needed() - set(pins()) == set(), "add them to constraints.txt (CONTRIBUTING.md, 'Pins')"
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    # A local label, such as +cpu, says where a build came from, not which release it is.
+    installed = {name: Version(version(name)).public for name in needed()}
+    assert {name: (found, pins()[name]) for name, found in installed.items() if found != pins()[name]} == {}
+
+
+def test_pins_carry_no_local_label_and_no_cuda() -> None:
+    assert not [pinned for pinned in pins().values() if "+" in pinned]
+    assert not [name for name in pins() if re.search("cuda|nvidia|cudnn|triton", name)]
+
+
+def test_declared_entry_points_are_installed_with_their_colons() -> None:
+    declared = PROJECT["project"]["entry-points"]["poolbench.backends"]
+    installed = {point.name: point.value for point in entry_points(group="poolbench.backends")}
+    assert declared.items() <= installed.items()
+    assert "numpy:shifted" in installed
+
+
+def test_the_version_is_said_once_and_the_same_everywhere() -> None:
+    assert version("poolbench") == PROJECT["project"]["version"] == poolbench.__version__
+
+
+@pytest.mark.parametrize("name", ["shapes_image.txt", "set_core.txt"])
+def test_catalogue_data_is_found_where_it_is_installed(name: str) -> None:
+    assert (files("poolbench.catalogue") / "data" / name).is_file()
