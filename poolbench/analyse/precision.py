@@ -1,0 +1,115 @@
+"""How well a workload is known so far, as far as a stopping rule needs it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from poolbench.analyse.ledger import LaunchPair, Ledger, block_noise, estimates
+from poolbench.analyse.location import LEAST_LAUNCHES, locate
+from poolbench.analyse.student import t_quantile
+from poolbench.model.subject import LIMIT
+from poolbench.model.verdict import Policy
+
+MOST_BLOCKS = 4
+"""A launch gets at most this many times the usual blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """What is known of a workload.
+
+    ``failed``: no subject is left to be measured. ``worst`` is the widest half-width (log scale) among the ratios of
+    each sound subject to the fastest and to the limit; ``doubtful`` whether a difference shows that is not sure enough
+    to be claimed in the whole table. ``launch_sd`` and ``block_sd`` are of the log ratio that varies most; ``block_sd``
+    is None where it is not known. ``launches`` have an estimate of that ratio, of ``blocks`` blocks on average.
+    """
+
+    failed: bool = False
+    worst: float = math.inf
+    doubtful: bool = False
+    launch_sd: float = math.inf
+    block_sd: float | None = None
+    launches: int = 0
+    blocks: float = 0.0
+
+    def is_enough(self, target: float) -> bool:
+        """Whether every ratio is known within ``target`` and what differs may be claimed."""
+        return self.worst <= target and not self.doubtful
+
+    def will_be_enough(self, target: float, launches: int) -> bool:
+        """Whether the ratios will be known within ``target`` after ``launches`` launches, if noise stays as it is."""
+        if self.failed:
+            return True
+        if self.launches < LEAST_LAUNCHES or self.doubtful:
+            return False
+        count = max(launches, self.launches)
+        return t_quantile(count - 1, 0.95) * self.launch_sd / math.sqrt(count) <= target
+
+    def block_factor(self, base: int) -> int:
+        """Return by how much to multiply ``base`` blocks, so that noise between blocks no longer dominates."""
+        if self.block_sd is None or self.launches < LEAST_LAUNCHES:
+            return 1
+        placement = max(self.launch_sd**2 - self.block_sd**2 / self.blocks, 0.0)
+        factor = 1
+        while factor < MOST_BLOCKS and self.block_sd**2 / (factor * base) > placement:
+            factor *= 2
+        return factor
+
+
+def workload_precision(ledger: Ledger, workload: str, policy: Policy, family: int) -> Precision:
+    """Return what ``ledger`` tells of a workload. Subjects with a row that is not OK no longer count."""
+    known = ledger.subjects(workload)
+    if not known:
+        return Precision()
+    sound = [subject for subject in known if ledger.failure(workload, subject) is None]
+    contenders = [subject for subject in sound if subject != LIMIT]
+    if not contenders:
+        return Precision(failed=True)
+    pairs = _ratios(ledger, workload, contenders, has_limit=LIMIT in sound)
+    if not pairs:
+        return Precision(worst=0.0, launch_sd=0.0)  # one subject alone: there is no ratio to know
+    worst, doubtful = 0.0, False
+    noisiest: list[LaunchPair] = []
+    largest_sd = -1.0
+    for launches, is_claim in pairs:
+        values = [value for _, value in estimates(launches)]
+        if len(values) < LEAST_LAUNCHES:
+            return Precision(launches=len(values))
+        location = locate(values, policy.confidence)
+        worst = max(worst, location.half_width)
+        if is_claim and (location.low > 0 or location.high < 0):
+            is_small = max(abs(location.low), abs(location.high)) <= policy.relevant_change
+            doubtful |= location.p_value * family >= policy.family_error and not is_small
+        spread = float(np.std(values, ddof=1))
+        if spread > largest_sd:
+            largest_sd, noisiest = spread, launches
+    counts = [len(launch.differences) for launch in noisiest if launch.differences]
+    return Precision(
+        worst=worst,
+        doubtful=doubtful,
+        launch_sd=largest_sd,
+        block_sd=block_noise(noisiest),
+        launches=len(counts),
+        blocks=sum(counts) / len(counts),
+    )
+
+
+def _ratios(
+    ledger: Ledger, workload: str, contenders: list[str], *, has_limit: bool
+) -> list[tuple[list[LaunchPair], bool]]:
+    """Return the launches of each ratio to the fastest, and to the limit; the flag says whether it may be claimed."""
+    levels = {
+        subject: [reduced.level for reduced in ledger.rows(workload, subject) if reduced.level is not None]
+        for subject in contenders
+    }
+    measured = [subject for subject in contenders if levels[subject]]
+    if not measured:
+        return [([], True)]
+    fastest = min(measured, key=lambda subject: float(np.median(levels[subject])))
+    ratios = [(ledger.pairs(workload, subject, fastest), True) for subject in contenders if subject != fastest]
+    if has_limit:
+        ratios += [(ledger.pairs(workload, subject, LIMIT), False) for subject in contenders]
+    return ratios
