@@ -74,8 +74,8 @@ def installed_subjects() -> tuple[Subject, ...]:
     """Return every backend whose framework is installed here, but for those that are made for tests."""
     return tuple(
         Subject(backend=info.name)
-        for info in map(registry.describe, registry.names())
-        if info.installed and not info.for_tests and info.name != LIMIT
+        for info in registry.describe_all()
+        if info.installed and not info.for_tests
     )
 
 
@@ -178,7 +178,7 @@ def _running(
     rule = BudgetRule(
         workloads=header.workloads,
         subjects=header.subjects,
-        budget_s=header.budget_s,
+        budget_s=_budget_left_s(header, done),
         policy=policy,
         rejection=header.method.rejection,
         stored=done,
@@ -197,6 +197,13 @@ def _running(
             observer=observer or Silent(),
         )
         yield Run(file=file, header=header, session=session, stored=done, warnings=warnings)
+
+
+def _budget_left_s(header: RunHeader, done: Sequence[ResultRow]) -> float:
+    """Return what is left of the budget; enough for a launch at least where a workload has not been measured at all."""
+    left = max(header.budget_s - sum(row.seconds for row in done), 0.0)
+    unmeasured = set(header.workloads) - {row.workload for row in done}
+    return max(left, SECONDS_PER_WORKLOAD * len(unmeasured))
 
 
 def _require(subject: Subject) -> None:

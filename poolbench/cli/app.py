@@ -25,11 +25,11 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 a regression or a failed verification, 2 wrong usage, "
     "3 the measurement failed, 130 interrupted.",
 )
-app.command()(compare)
-app.command()(show)
-app.command()(verify)
-app.add_typer(listing, name="list")
-app.command()(doctor)
+app.command(short_help="Measure subjects on workloads; tell which is fastest.")(compare)
+app.command(short_help="Print the table of a stored run.")(show)
+app.command(short_help="Check outputs against the reference, without timing.")(verify)
+app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
+app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)
 
 
 def _print_version(wanted: bool) -> None:

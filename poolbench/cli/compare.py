@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Quiet, Results, Subjects, Workloads, split
-from poolbench.cli.output import print_json, print_summary, require_measured, write_summary
+from poolbench.cli.output import print_json, require_measured
 from poolbench.cli.progress import budget_bar
+from poolbench.cli.summary_json import summary_document
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
 
@@ -103,12 +104,14 @@ def _measure(run: Run) -> tuple[ResultRow, ...]:
 def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, json: bool) -> None:
     """Print the table, write the summary beside the results, and fail where nothing was measured."""
     from poolbench.analyse.summary import summarise
+    from poolbench.report.files import write_summary
+    from poolbench.report.terminal import print_summary
 
     summary = summarise(header, rows)
     written = write_summary(summary, path)
     if json:
-        print_json(summary, path)
+        print_json({"results": str(path), **summary_document(summary)})
     else:
         print_summary(summary)
-        typer.echo(f"results   {path}\nsummary   {written.markdown}\ntable     {written.csv}")
+        typer.echo(f"\nresults  {path}\nsummary  {written.markdown}\ntable    {written.csv}")
     require_measured(rows)

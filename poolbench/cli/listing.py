@@ -48,7 +48,7 @@ def backends(json: Json = False) -> None:
     """List backends, and whether their framework is installed here."""
     from poolbench.backends import registry
 
-    infos = [registry.describe(name) for name in registry.names()]
+    infos = registry.describe_all()
     if json:
         print_json(
             [

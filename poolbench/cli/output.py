@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from poolbench.model.result import ResultRow
 
 
+PIPE_WIDTH = 10_000
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:
     """Print a table; the last ``right`` columns are aligned to the right. Without a terminal it is plain text."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    is_terminal = sys.stdout.isatty()
+    # A pipe has no width: nothing is wrapped there, so that a line stays a line.
+    console = Console(highlight=False, width=None if is_terminal else PIPE_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False)
     for index, title in enumerate(header):
         is_right = index >= len(header) - right
         table.add_column(title, justify="right" if is_right else "left", overflow="fold", no_wrap=is_right)

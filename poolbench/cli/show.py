@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results
-from poolbench.cli.output import print_json, print_summary, require_measured, summary_as_json
+from poolbench.cli.output import print_json, require_measured
+from poolbench.cli.summary_json import summary_document
 
 
 def show(
@@ -17,15 +18,17 @@ def show(
 ) -> None:
     """Print the table of a stored run. Everything is recomputed from its samples."""
     from poolbench.analyse.summary import summarise
+    from poolbench.report.terminal import print_summary
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    stored = read_run(find_run(results, run))
+    path = find_run(results, run)
+    stored = read_run(path)
     for warning in stored.warnings:
         typer.echo(f"poolbench: {warning}", err=True)
     summary = summarise(stored.header, stored.rows)
     if json:
-        print_json(summary_as_json(summary))
+        print_json({"results": str(path), **summary_document(summary)})
     else:
         print_summary(summary)
     require_measured(stored.rows)
