@@ -101,6 +101,21 @@ class SubjectMean:
     limit_workloads: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """The first subject of the geometric means against the second: ``ratio`` is the second's time over the first's.
+
+    ``is_sure``: the interval excludes 1, and so does the p-value after allowing for every pair that might have been
+    first and second.
+    """
+
+    subject: str
+    runner_up: str
+    ratio: Estimate
+    p_value: float
+    is_sure: bool
+
+
 class NoteKind(StrEnum):
     """What a note is about."""
 
@@ -124,12 +139,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What a run found. ``means`` are sorted fastest first, over ``mean_workloads``; both may be empty."""
+    """What a run found. ``means`` are sorted fastest first, over ``mean_workloads``; both may be empty.
+
+    ``lead`` is None where fewer than two subjects have a mean. ``comparisons`` counts the family over which false
+    claims are controlled, ``measured_s`` the wall time of all rows.
+    """
 
     header: RunHeader
     policy: Policy
     workloads: tuple[WorkloadSummary, ...]
     means: tuple[SubjectMean, ...]
+    lead: Lead | None
     mean_workloads: tuple[str, ...]
     notes: tuple[Note, ...]
     comparisons: int

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poolbench.analyse.findings import Estimate, SubjectMean, WorkloadSummary
+from poolbench.analyse.findings import Estimate, Lead, SubjectMean, WorkloadSummary
 from poolbench.analyse.ledger import Ledger, estimates
 from poolbench.analyse.location import Location, average, locate
 from poolbench.model.subject import LIMIT
@@ -37,6 +37,29 @@ def geometric_means(ledger: Ledger, workloads: Sequence[WorkloadSummary], policy
         if subject not in subjects
     }
     return tuple(sorted(means, key=lambda mean: mean.ratio.value)), tuple(w.workload for w in covered), left_out
+
+
+def lead_of(
+    ledger: Ledger,
+    workloads: Sequence[WorkloadSummary],
+    means: Sequence[SubjectMean],
+    mean_workloads: Sequence[str],
+    policy: Policy,
+) -> Lead | None:
+    """Return the first of ``means`` against the second, paired launch by launch; None where there is no second."""
+    if len(means) < 2:
+        return None
+    first, second = means[0].subject, means[1].subject
+    covered = [w for w in workloads if w.workload in mean_workloads]
+    location = average([_against(ledger, w, second, first, policy) for w in covered], policy.confidence)
+    p_value = min(location.p_value * len(means) * (len(means) - 1) / 2, 1.0)
+    return Lead(
+        subject=first,
+        runner_up=second,
+        ratio=_estimate(location),
+        p_value=p_value,
+        is_sure=location.low > 0 and p_value < policy.family_error,
+    )
 
 
 def common_ground(compared: dict[str, set[str]], subjects: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from poolbench.analyse.contracts import Disagreement, disagreements
 from poolbench.analyse.findings import Cell, RunSummary, WorkloadSummary, estimate
 from poolbench.analyse.ledger import Ledger
-from poolbench.analyse.means import geometric_means
+from poolbench.analyse.means import geometric_means, lead_of
 from poolbench.analyse.notes import notes
 from poolbench.analyse.paired import all_pairs, compare_pair, fault, holm, judge, reversed_comparison
 from poolbench.analyse.timing import timing
@@ -46,6 +46,7 @@ def summarise(header: RunHeader, rows: Sequence[ResultRow], *, policy: Policy | 
         policy=policy,
         workloads=workloads,
         means=means,
+        lead=lead_of(ledger, workloads, means, mean_workloads, policy),
         mean_workloads=mean_workloads,
         notes=notes(header, ledger, workloads, mean_workloads, left_out),
         comparisons=len(pairs),
