@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from poolbench.backends import geometry
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
 from poolbench.model.pooling import AXIS_NAMES, AxisWindow, Kind
 from poolbench.model.workload import Pass, Workload, default_order
@@ -64,7 +65,7 @@ class NumpyBackend:
 
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Work out what each window reads; the input is taken as it lies."""
-        axes = [workload.order.index(axis) for axis in default_order(workload.spec.rank)]
+        axes = geometry.reference_axes(workload.order, default_order(workload.spec.rank))
         return Call(workload.order, self._plan(workload, source.array), lambda out: out.transpose(axes))
 
     def _plan(self, workload: Workload, x: Array) -> Callable[[], Array]:
@@ -74,7 +75,7 @@ class NumpyBackend:
 
 def spatial_axes(workload: Workload) -> tuple[int, ...]:
     """Return where the spatial axes, outermost first, lie in the workload's order."""
-    return tuple(workload.order.index(axis) for axis in AXIS_NAMES[workload.spec.rank])
+    return geometry.reference_axes(workload.order, "".join(AXIS_NAMES[workload.spec.rank]))
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -84,31 +85,18 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype.itemsize < 4 else dtype
 
 
-def nothing(dtype: np.dtype[Any]) -> Any:
-    """Return what a maximum starts from, and what padding is worth to it."""
-    import numpy as np
-
-    return np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -np.inf
-
-
 def divisors(workload: Workload) -> Array | float:
     """Return what each sum is divided by: a number where it is the same everywhere, else an array that broadcasts."""
     import numpy as np
 
-    spec = workload.spec
-    if spec.divisor is not None:
-        return float(spec.divisor)
-    counts = [
-        [window.counted if spec.include_padding else window.count for window in axis]
-        for axis in spec.windows(workload.spatial)
-    ]
-    if all(len(set(axis)) == 1 for axis in counts):
-        return float(math.prod(axis[0] for axis in counts))
+    counts = geometry.divisors(workload.spec, workload.spatial)
+    if np.all(counts == counts.flat[0]):
+        return float(counts.flat[0])
+    # The spatial axes stand in their own order within the workload's; batch and channels broadcast.
+    axes = spatial_axes(workload)
+    ordered = counts.transpose(np.argsort(axes))
     dtype = np.float64 if workload.dtype.itemsize == 8 else np.float32
-    result = np.ones((1,) * (workload.spec.rank + 2), dtype)
-    for axis, count in zip(spatial_axes(workload), counts, strict=True):
-        result = result * np.asarray(count, dtype).reshape([-1 if i == axis else 1 for i in range(result.ndim)])
-    return result
+    return np.expand_dims(ordered, [i for i in range(len(workload.order)) if i not in axes]).astype(dtype)
 
 
 def divide(total: Array, divisor: Array | float, dtype: np.dtype[Any]) -> Array:

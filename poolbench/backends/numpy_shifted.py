@@ -12,10 +12,10 @@ from poolbench.backends._numpy_common import (
     counts,
     divide,
     divisors,
-    nothing,
     plan_positions,
     spatial_axes,
 )
+from poolbench.backends.geometry import lowest
 from poolbench.model.pooling import Ints, Kind, PoolSpec
 from poolbench.model.workload import Workload
 
@@ -46,7 +46,7 @@ class Shifted(NumpyBackend):
         is_max = spec.kind is Kind.MAX
         combine = np.maximum if is_max else np.add
         dtype = x.dtype if is_max else accumulator(x.dtype)
-        start = nothing(x.dtype) if is_max else 0
+        start = lowest(workload.dtype) if is_max else 0
         divisor = None if is_max else divisors(workload)
 
         def compute() -> NDArray[Any]:

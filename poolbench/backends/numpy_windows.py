@@ -10,10 +10,10 @@ from poolbench.backends._numpy_common import (
     accumulator,
     divide,
     divisors,
-    nothing,
     plan_positions,
     spatial_axes,
 )
+from poolbench.backends.geometry import lowest
 from poolbench.model.pooling import Kind, dilated
 from poolbench.model.workload import Workload
 
@@ -50,7 +50,7 @@ class Windows(NumpyBackend):
         taps = [slice(None, None, step) for step in spec.dilation]
         is_padded = any(lo or hi for lo, hi in pads)
         is_max = spec.kind is Kind.MAX
-        padding = nothing(x.dtype) if is_max else 0
+        padding = lowest(workload.dtype) if is_max else 0
         divisor = None if is_max else divisors(workload)
         window_axes = tuple(range(-spec.rank, 0))
 
