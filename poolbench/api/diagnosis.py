@@ -37,7 +37,7 @@ class Diagnosis:
 def diagnose(*, threads: int = 1) -> Diagnosis:
     """Examine this machine; takes about a quarter of a minute. Raises RunLockedError while a run is measuring."""
     with machine_lock("poolbench doctor"):
-        machine = fingerprint(steal_sample_s=0.5)
+        machine = fingerprint(steal_sample_s=1.0)
         speeds = bandwidth(threads)
         aa = _against_itself()
     noise = None if aa is None else (aa.high / aa.low - 1) / 2

@@ -71,7 +71,15 @@ class Importer:
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours)
         self._process = subprocess.Popen(
-            [python, "-m", "poolbench.measure.importer", str(theirs.fileno()), str(os.getpid()), str(threads), *backends],
+            [
+                python,
+                "-m",
+                "poolbench.measure.importer",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                str(threads),
+                *backends,
+            ],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=self._output.write_fd,
@@ -127,9 +135,7 @@ class Importer:
         try:
             if message is not None:
                 self._channel.send(message, fds)
-            return self._channel.receive_before(
-                deadline_s, drain=self._output.drain, drain_fd=self._output.read_fd
-            )
+            return self._channel.receive_before(deadline_s, drain=self._output.drain, drain_fd=self._output.read_fd)
         except ChannelClosedError:
             last = self._output.last_line()
             raise WorkerFailure(
@@ -143,9 +149,7 @@ class Importer:
 class WorkerClient:
     """A worker process, asked one thing at a time. After a failure that killed it, only ``close`` may follow."""
 
-    def __init__(
-        self, importer: Importer, pid: int, channel: Channel, output: _Output, limits: Limits
-    ) -> None:
+    def __init__(self, importer: Importer, pid: int, channel: Channel, output: _Output, limits: Limits) -> None:
         self._importer = importer
         self._pid = pid
         self._channel = channel

@@ -76,9 +76,7 @@ class Group:
 
     def fail(self, name: str, failure: WorkerFailure) -> None:
         """Record that a subject fell out; what it measured so far in this group does not count."""
-        self._results[name] = GroupResult(
-            status=failure.status, note=failure.note, worker_lost=not failure.alive
-        )
+        self._results[name] = GroupResult(status=failure.status, note=failure.note, worker_lost=not failure.alive)
 
     def give_up(self, name: str, status: Status, note: str) -> None:
         """Record a subject that is not tried."""
@@ -137,6 +135,4 @@ class Group:
         return reply
 
     def _open(self, name: str, checks: Sequence[str]) -> dict[str, Any]:
-        return self.opening.open(
-            self._workers[name], self.workload, name, checks=checks, threads=self._threads[name]
-        )
+        return self.opening.open(self._workers[name], self.workload, name, checks=checks, threads=self._threads[name])

@@ -81,15 +81,13 @@ class InputStore:
             self._release(next(iter(self._held)))
 
     def _make(self, workload: Workload, name: str, expected: bool) -> dict[str, tuple[int, int, SharedArray]]:
-        import numpy as np
-
         make = fill.exact_values if name == "exact" else fill.random_values
         values = make(workload, self._seed)
         parts = {"input": self._share(values)}
         if expected:
-            parts["expected"] = self._share(reference.pool(workload.spec, values))
+            parts["expected"] = self._share(reference.pool(workload.spec, values, narrow=True))
             if workload.spec.kind is Kind.AVG and name == "random":
-                parts[SCALE] = self._share(reference.pool(workload.spec, np.abs(values)))
+                parts[SCALE] = self._share(reference.mean_magnitude(workload.spec, values))
         return parts
 
     def _share(self, array: NDArray[Any]) -> tuple[int, int, SharedArray]:

@@ -62,7 +62,7 @@ def test_the_exact_filling_is_checked_once_per_importer():
 @pytest.mark.parametrize("op", ["supports", "open", "calibrate", "slot"])
 def test_a_failing_subject_gets_its_status_and_the_others_go_on(op):
     bad = Behaviour(failures={(op, SMALL.id): failure(Status.CRASHED, "The worker was ended by SIGSEGV.")})
-    session, launcher = virtual_session({"a": Behaviour(), "bad": bad}, [SMALL, OTHER])
+    session, _ = virtual_session({"a": Behaviour(), "bad": bad}, [SMALL, OTHER])
     rows = rows_of(session)
     of_bad = [row for row in rows if row.subject == "bad" and row.workload == SMALL.id]
     assert [(row.status, row.launch, row.samples) for row in of_bad] == [(Status.CRASHED, 0, ())]
@@ -96,7 +96,7 @@ def test_resuming_measures_what_is_missing_and_nothing_else():
     behaviours = {"a": Behaviour(), "b": Behaviour()}
     whole = rows_of(virtual_session(behaviours, [SMALL, OTHER])[0])
     kept = whole[:3]  # of the second workload, only one subject's row was stored
-    session, launcher = virtual_session(behaviours, [SMALL, OTHER], done=kept)
+    session, _ = virtual_session(behaviours, [SMALL, OTHER], done=kept)
     # FixedRule plans by workload; what is finished within it must be left alone by the session.
     session.rule = FixedRule([OTHER.id], launches=1)
     session.rule.next_launch = _plan_once(session.rule.next_launch([], 0.0))
