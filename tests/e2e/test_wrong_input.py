@@ -23,7 +23,7 @@ CASES = {
     "resume with subjects": (["compare", "numpy", "--resume", "latest"], ["--resume"]),
     "unknown verb": (["compre"], ["compre"]),
     "unknown flag": (["compare", "--thread", "2"], ["--thread"]),
-    "wrong number": (["compare", "--threads", "none"], ["none"]),
+    "wrong number": (["compare", "--threads", "none"], ["--threads", "integer"]),
 }
 
 
