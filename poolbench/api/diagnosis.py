@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from poolbench.analyse.paired import compare
@@ -40,7 +41,8 @@ def diagnose(*, threads: int = 1) -> Diagnosis:
         machine = fingerprint(steal_sample_s=1.0)
         speeds = bandwidth(threads)
         aa = _against_itself()
-    noise = None if aa is None else (aa.high / aa.low - 1) / 2
+    # Where the machine is so busy that too few blocks were clean, the interval is unbounded.
+    noise = None if aa is None or aa.low <= 0 else math.log(aa.high / aa.low) / 2
     dram = min(speeds.values(), default=None)
     return Diagnosis(machine=machine, bandwidth=speeds, aa=aa, advice=tuple(advice(machine, dram, noise)))
 

@@ -46,7 +46,7 @@ def poolbench(
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Which pooling is fastest here, by how much, and is that sure?"""
+    """Tell which pooling is fastest here, by how much, and whether that is sure."""
 
 
 def main() -> None:

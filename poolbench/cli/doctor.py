@@ -1,4 +1,4 @@
-"""``poolbench doctor``: is this machine fit to measure on?"""
+"""``poolbench doctor``: whether this machine is fit to measure on."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def _print_text(diagnosis: Diagnosis) -> None:
 
 def _noise(diagnosis: Diagnosis) -> str:
     aa = diagnosis.aa
-    if aa is None:
-        return "could not be measured"
+    if aa is None or aa.low <= 0:
+        return "too few clean blocks to say: something else is using the machine"
     return (
         f"the same subject twice: ratio {aa.ratio:.3f}, 95 % interval {aa.low:.3f} to {aa.high:.3f}, "
         f"{aa.launches} launches, {aa.rejected:.0%} of blocks rejected"

@@ -36,7 +36,9 @@ def test_doctor_tells_machine_bandwidth_and_noise(poolbench):
     document = json.loads(poolbench("doctor", "--json", check=True).stdout)
     assert document["machine"]["hardware"]["cores"] >= 1
     assert all(speed > 0 for speed in document["bandwidth"].values())
-    assert document["aa"]["low"] <= document["aa"]["ratio"] <= document["aa"]["high"]
+    aa = document["aa"]
+    assert aa["low"] <= aa["ratio"]
+    assert aa["high"] is None or aa["ratio"] <= aa["high"]  # null where too few blocks were clean to bound it
 
 
 def test_help_names_every_verb(poolbench):
