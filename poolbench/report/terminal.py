@@ -100,7 +100,7 @@ def fit(lines: Sequence[Line], width: int) -> tuple[list[int], list[int]]:
         max([len(line.cells[column]) for line in lines] + [len(COLUMNS[column])]) for column in range(len(COLUMNS))
     ]
     # A column that no line fills is not shown at all.
-    shown = [column for column in range(len(COLUMNS)) if any(line.cells[column] for line in lines)]
+    shown = [column for column in range(len(COLUMNS)) if column == 0 or any(line.cells[column] for line in lines)]
     for name in (*DROPPED_FIRST, ""):
         total = sum(natural[column] for column in shown) + len(GAP) * (len(shown) - 1)
         if total <= width or not name:

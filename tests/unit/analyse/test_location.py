@@ -76,3 +76,14 @@ def test_an_exact_location_lowers_the_error_of_an_average_and_does_not_hide_that
     halved = average([(locate(values), range(5)), (replace(exact, influence=np.zeros(0), degrees=math.inf), ())])
     assert alone.half_width == pytest.approx(locate(values).half_width)
     assert halved.half_width == pytest.approx(alone.half_width / 2)
+
+
+def test_the_interval_of_an_average_covers_where_launches_are_shared_and_some_are_missing() -> None:
+    rng = np.random.default_rng(11)
+    covered = 0
+    for _ in range(400):
+        values = rng.normal(0, 0.01, (3, 9)) + rng.normal(0, 0.01, 9)
+        parts = [(locate(row[:count]), range(count)) for row, count in zip(values, (9, 5, 7), strict=True)]
+        combined = average(parts)
+        covered += combined.low <= 0 <= combined.high
+    assert covered >= 0.92 * 400
