@@ -25,17 +25,24 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     is_terminal = sys.stdout.isatty()
-    # A pipe has no width: nothing is wrapped there, so that a line stays a line.
-    console = Console(highlight=False, width=None if is_terminal else PIPE_WIDTH)
-    table = Table(box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD if is_terminal else None, pad_edge=False, show_header=any(header))
     for index, title in enumerate(header):
         is_right = index >= len(header) - right
         table.add_column(title, justify="right" if is_right else "left", overflow="fold", no_wrap=is_right)
     for row in rows:
-        table.add_row(*row)
-    console.print(table, markup=False)
+        table.add_row(*map(Text, row))  # as text: a cell is never markup
+    if is_terminal:
+        Console(highlight=False).print(table)
+        return
+    # A pipe has no width: nothing is wrapped there, so that a line stays a line.
+    console = Console(highlight=False, width=PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def print_json(value: Any) -> None:

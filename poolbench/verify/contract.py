@@ -82,10 +82,28 @@ def _named(found: _Array, outcomes: Mapping[str, Any]) -> str:
         expected = np.asarray(outcome, np.float64)
         if plane.shape == expected.shape and np.allclose(plane, expected, rtol=1e-6, atol=0, equal_nan=True):
             return name
+    mixed = _mixture(plane, outcomes)
+    if mixed:
+        return mixed
     sizes = "×".join(map(str, plane.shape))
     return f"unexpected: {sizes} output {np.array2string(plane, precision=6, threshold=20, separator=', ')}".replace(
         "\n", ""
     )
+
+
+def _mixture(found: _Array, outcomes: Mapping[str, Any]) -> str:
+    """Describe a result whose elements each follow one of the outcomes, but not all of them the same; "" otherwise."""
+    shares: list[str] = []
+    explained = np.zeros(found.shape, np.bool_)
+    for name, outcome in outcomes.items():
+        expected = np.asarray(outcome, np.float64)
+        if expected.shape not in ((), found.shape):
+            continue
+        follows = np.isclose(found, expected, rtol=1e-6, atol=0, equal_nan=True) & ~explained
+        if follows.any():
+            explained |= follows
+            shares.append(f"{name} in {int(follows.sum())} of {found.size} windows")
+    return ", ".join(shares) if explained.all() else ""
 
 
 def _ceil_rule(backend: Backend) -> str:
