@@ -39,6 +39,8 @@ MIXED = {
     3: ("k1x3x3s1x2x2p0x1x1", "k2x3x2s2x1x3p1x0x0_1-ceil", "k4x5x6", "a1", "a2x5x3", "a3x2x4", "a1x5x1"),
 }
 DTYPE_WINDOWS = ("k2", "k3s2p1", "k3s2p1-ceil", "k3s1p2", "k3s2p0_1", "a1")
+FEW_WINDOWS = ("k2", "k3s2p1", "k3s2p1_2-ceil", "k3s1p2", "k3s2p0_1", "k2s1p1d2")
+FEW_ADAPTIVE = ("a1", "a3x4", "a4x5")
 ORDER_WINDOWS = ("k3s2p1", "a1")
 
 
@@ -49,6 +51,18 @@ def workloads() -> list[Workload]:
         workload = parse_id(text)
         found.setdefault(workload.id, workload)
     return list(found.values())
+
+
+def few() -> list[Workload]:
+    """Return enough of the basic shapes to go each way through a backend once: for what takes long to prepare."""
+    texts = [_text(kind, 2, window) for kind in ("max", "avg") for window in (*FEW_WINDOWS, *FEW_ADAPTIVE)]
+    texts += [_text("avg", 2, window) for window in ("k3s2p1-xpad", "k3s2p0_1-xpad", "k3s2p1-ceil-div5")]
+    for rank in (1, 3):
+        texts += [_text(kind, rank, window) for kind in ("max", "avg") for window in ("k3s2p1_2-ceil", "a1")]
+        texts += [_text("max", rank, "k3s1p2", DType.I8), _text("avg", rank, "k3s2p1-div5")]
+    texts += [_text(kind, 2, "k3s2p1", dtype) for kind in ("max", "avg") for dtype in DType if dtype is not DType.F32]
+    texts += [_text("max", 2, "k3s2p1", DType.F32, "nhwc") + view for view in ("", ".c9", ".r")]
+    return [parse_id(text) for text in texts]
 
 
 def _texts() -> list[str]:

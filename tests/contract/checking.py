@@ -1,0 +1,140 @@
+"""Runs backends of one framework on the basic shapes, in a process of their own.
+
+    python -m tests.contract.checking RESULTS BACKEND…
+
+appends one JSON line per backend to the file RESULTS (not stdout: frameworks print to it). Each backend is loaded here
+and runs in forked children, one for each half of its shapes, as it does when it is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolbench.backends import registry
+from poolbench.backends.base import Backend, Indexed, Prepared, Source
+from poolbench.model.ids import parse_id
+from poolbench.model.method import LayoutPolicy
+from poolbench.model.workload import Workload, default_order
+from poolbench.verify import check, fill, reference
+from tests.contract.grid import few, workloads
+
+SEED = 11
+
+SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla")
+"""Backends that trace or compile each workload: ``few`` shapes go each way through them."""
+
+COMPILED = {
+    "torch:compile": (
+        "max2d-n2c5-h9w12-k3s2p1-f32-nchw",
+        "avg2d-n2c5-h9w12-k3s2p1_2-ceil-xpad-f32-nhwc",
+        "avg2d-n2c5-h9w12-a4x5-bf16-nchw",
+        "max1d-n2c5-w19-k3s1p2-i8-ncw",
+    )
+}
+"""Backends that take seconds for each workload: a handful."""
+
+
+def shapes(backend: Backend) -> list[Workload]:
+    """Return the basic shapes that ``backend`` is checked on: of those chosen, what it supports."""
+    if backend.name in COMPILED:
+        chosen = [parse_id(text) for text in COMPILED[backend.name]]
+    else:
+        chosen = few() if backend.name in SLOW_TO_PREPARE else workloads()
+    return [workload for workload in chosen if backend.supports(workload).ok]
+
+
+def problems(backend: Backend, workload: Workload) -> list[str]:
+    """Return what is wrong with the answers of ``backend`` to ``workload``, in sentences."""
+    found: list[str] = []
+    for layout in LayoutPolicy:
+        exact = layout is LayoutPolicy.BEST
+        values = (fill.exact_values if exact else fill.random_values)(workload, SEED)
+        expected = reference.pool(workload.spec, values)
+        scale = None if exact else reference.mean_magnitude(workload.spec, values)
+        array = fill.arrange(values, workload)
+        array.flags.writeable = False  # as the worker maps it
+        prepared = backend.prepare(workload, Source(array=array, layout=layout))
+        where = f"{workload.id}, layout {layout}"
+        result = check.check(prepared.output(), expected, workload, exact=exact, scale=scale)
+        if not result.ok:
+            found.append(f"{where}: {result.detail}")
+        if layout is LayoutPolicy.GIVEN:
+            shape = tuple(getattr(prepared.run(), "shape", ()))
+            if shape != workload.output_shape:
+                found.append(f"{where}: the output has shape {shape}, not {workload.output_shape}.")
+        if sorted(prepared.layout) != sorted(default_order(workload.spec.rank)):
+            found.append(f"{where}: '{prepared.layout}' is not an axis order.")
+        if isinstance(prepared, Indexed) and not np.array_equal(located(backend, prepared, values), expected):
+            found.append(f"{where}: the indices do not point at the maxima.")
+        prepared.close()
+    return found
+
+
+def located(backend: Backend, prepared: Prepared, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return what the indices of ``prepared`` point at, by the convention that its framework documents."""
+    assert isinstance(prepared, Indexed)
+    indices = prepared.indices()
+    batch, channels = values.shape[:2]
+    flat = indices.reshape(batch, channels, -1)
+    if backend.framework == "onnxruntime":  # within the tensor
+        return values.reshape(-1)[flat].reshape(indices.shape)
+    if backend.framework == "tensorflow":  # (h * W + w) * C + c
+        assert np.array_equal(flat % channels, np.broadcast_to(np.arange(channels)[:, None], flat.shape))
+        flat = flat // channels
+    return np.take_along_axis(values.reshape(batch, channels, -1), flat, axis=2).reshape(indices.shape)
+
+
+def main(results: Path, names: list[str]) -> None:
+    """Load the backends ``names``, fork for each, and append what was found to ``results``."""
+    backends = [registry.create(name) for name in names]
+    for backend in backends:
+        backend.load(threads=1)
+    for backend in backends:
+        chosen = shapes(backend)
+        for half in (chosen[::2], chosen[1::2]):
+            child = os.fork()
+            if child:
+                _, status = os.waitpid(child, 0)
+                if status:
+                    crash = f"The child ended with {status}."
+                    _append(results, {"backend": backend.name, "ids": [], "facts": {}, "problems": [crash]})
+                continue
+            code = 1
+            try:
+                _append(results, _report(backend, half))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+
+
+def _report(backend: Backend, chosen: list[Workload]) -> dict[str, object]:
+    found: list[str] = []
+    for workload in chosen:
+        try:
+            found += problems(backend, workload)
+        except Exception as error:
+            found.append(f"{workload.id}: {type(error).__name__}: {error}")
+    return {
+        "backend": backend.name,
+        "ids": [workload.id for workload in chosen],
+        "facts": dict(backend.facts()),
+        "problems": found,
+    }
+
+
+def _append(results: Path, report: dict[str, object]) -> None:
+    with results.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

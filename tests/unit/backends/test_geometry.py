@@ -1,0 +1,120 @@
+import math
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from poolbench.backends import geometry
+from poolbench.errors import InvalidSpecError
+from poolbench.model.pooling import PoolSpec
+from poolbench.model.workload import DType
+
+sizes = st.integers(1, 4)
+
+
+@st.composite
+def specs(draw: st.DrawFn, kind: str = "avg") -> tuple[PoolSpec, tuple[int, ...]]:
+    """Draw a windowed spec and an input that it fits."""
+    rank = draw(st.integers(1, 3))
+
+    def axes(values: st.SearchStrategy[int]) -> list[int]:
+        return draw(st.lists(values, min_size=rank, max_size=rank))
+
+    rule = draw(st.sampled_from(({}, {"include_padding": False}, {"divisor": 5}))) if kind == "avg" else {}
+    spec = PoolSpec.windowed(
+        kind,
+        axes(sizes),
+        stride=axes(sizes),
+        padding=list(zip(axes(st.integers(0, 3)), axes(st.integers(0, 3)), strict=True)),
+        dilation=axes(st.integers(1, 3)),
+        ceil_mode=draw(st.booleans()),
+        **rule,
+    )
+    spatial = tuple(axes(st.integers(1, 15)))
+    try:
+        spec.windows(spatial)
+    except InvalidSpecError:
+        assume(False)
+    return spec, spatial
+
+
+def reads(spec: PoolSpec, spatial: tuple[int, ...]) -> list[list[range]]:
+    return [[range(w.first, w.first + w.count * w.step, w.step) for w in axis] for axis in spec.windows(spatial)]
+
+
+@given(specs())
+def test_exact_padding_makes_a_floor_call_read_the_same_windows(case: tuple[PoolSpec, tuple[int, ...]]) -> None:
+    spec, spatial = case
+    exact = PoolSpec.windowed(
+        "max",
+        spec.window or (),
+        stride=spec.stride,
+        dilation=spec.dilation,
+        padding=geometry.exact_padding(spec, spatial),
+    )
+    assert reads(exact, spatial) == reads(spec, spatial)
+
+
+@given(specs())
+def test_divisors_are_the_products_of_what_the_windows_count(case: tuple[PoolSpec, tuple[int, ...]]) -> None:
+    spec, spatial = case
+    found = geometry.divisors(spec, spatial)
+    assert found.shape == spec.output_spatial(spatial)
+    for position in np.ndindex(found.shape):
+        windows = [axis[i] for axis, i in zip(spec.windows(spatial), position, strict=True)]
+        counts = [w.counted if spec.include_padding else w.count for w in windows]
+        assert found[position] == (spec.divisor or math.prod(counts))
+
+
+@given(specs())
+def test_the_divisor_rules_are_what_the_divisors_say(case: tuple[PoolSpec, tuple[int, ...]]) -> None:
+    spec, spatial = case
+    found = geometry.divisors(spec, spatial)
+    inside = geometry.divisors(
+        PoolSpec.windowed(
+            "avg",
+            spec.window or (),
+            stride=spec.stride,
+            padding=spec.padding,
+            dilation=spec.dilation,
+            ceil_mode=spec.ceil_mode,
+            include_padding=False,
+        ),
+        spatial,
+    )
+    assert geometry.divides_by_window(spec, spatial) == bool(np.all(found == math.prod(spec.window or ())))
+    if spec.divisor is None:
+        assert geometry.divides_by_inside(spec, spatial) == bool(np.all(found == inside))
+    else:
+        assert not geometry.divides_by_inside(spec, spatial)
+
+
+@given(specs(), st.booleans())
+def test_same_padding_is_recognised(case: tuple[PoolSpec, tuple[int, ...]], use_same: bool) -> None:
+    spec, spatial = case
+    window, stride = spec.window or (), spec.stride or ()
+    same = PoolSpec.same("max", window, stride, spatial, dilation=spec.dilation)
+    try:
+        same.windows(spatial)
+    except InvalidSpecError:  # a dilated window between whose taps the whole input lies
+        assume(False)
+    if use_same:
+        assert geometry.is_same_padding(same, spatial)
+    else:
+        assert geometry.is_same_padding(spec, spatial) == (reads(spec, spatial) == reads(same, spatial))
+
+
+def test_nothing_is_above_the_lowest_value() -> None:
+    for dtype in DType:
+        if dtype.is_float:
+            assert geometry.lowest(dtype) == -math.inf
+        else:
+            assert geometry.lowest(dtype) == np.iinfo(dtype.numpy_name).min
+
+
+def test_an_array_is_brought_from_any_order_into_any_other() -> None:
+    array = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    moved = geometry.contiguous(array, "nhwc", "cnwh")
+    assert moved.flags.c_contiguous
+    assert moved.shape == (5, 2, 4, 3)
+    assert moved[4, 1, 3, 2] == array[1, 2, 3, 4]
