@@ -59,17 +59,7 @@ class Channel:
         """Wait for a message and up to ``count`` descriptors that came with it."""
         fds: list[int] = []
         while b"\n" not in self._pending:
-            try:
-                if count:
-                    data, new_fds, _, _ = socket.recv_fds(self._socket, 1 << 16, count)
-                    fds += new_fds
-                else:
-                    data = self._socket.recv(1 << 16)
-            except ConnectionResetError as error:
-                raise ChannelClosedError from error
-            if not data:
-                raise ChannelClosedError
-            self._pending += data
+            fds += self._read(count)
         return self._take(), fds
 
     def receive_before(
@@ -96,13 +86,7 @@ class Channel:
             if drain_fd is not None and drain_fd in ready:
                 drain()
             if self._socket.fileno() in ready:
-                try:
-                    data = self._socket.recv(1 << 16)
-                except ConnectionResetError as error:
-                    raise ChannelClosedError from error
-                if not data:
-                    raise ChannelClosedError
-                self._pending += data
+                self._read()
             elif not ready or left < deadline_s - watch_every_s:
                 watch()
         return self._take()
@@ -110,6 +94,17 @@ class Channel:
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
+
+    def _read(self, fd_count: int = 0) -> list[int]:
+        """Read what has come, waiting for something; return the descriptors that came along."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, 1 << 16, fd_count)
+        except ConnectionResetError as error:
+            raise ChannelClosedError from error
+        if not data:
+            raise ChannelClosedError
+        self._pending += data
+        return fds
 
     def _take(self) -> Message:
         line, _, self._pending = self._pending.partition(b"\n")
