@@ -1,0 +1,15 @@
+"""Settings for all tests."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# A shared machine is slow at times, which says nothing about the code: no test asserts a time, hypothesis' own limits
+# included. CI draws the same examples each time, so that a change is blamed only for what it did.
+settings.register_profile(
+    "poolbench",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("poolbench")
