@@ -24,13 +24,23 @@ WINDOWS = (
     "k3s2p0_1",  # padding at the end alone
     "k3s2p1_0",  # padding at the start alone
     "k3s1p2",  # padding beyond half of the window
-    "k3s2p1_2-ceil",  # uneven padding and an overhang
+    "k3s2p1_2-ceil",  # a last window that is dropped, beside uneven padding
+    "k5s3p1_2-ceil",  # an overhang beside uneven padding
     "k1s2",  # reads a part of the input
     "k3s1d2-wide",  # dilation (needs the wide input in three dimensions)
     "k2s1p1d2",  # dilation beside padding
     "k2s2p1d2",  # dilation beside a stride
 )
-DIVISOR_WINDOWS = ("k3s2p1", "k3s2p1-ceil", "k3s2-ceil", "k3s2p0_1", "k3s1p2", "k3s2p1_2-ceil", "k3s1p1")
+DIVISOR_WINDOWS = (
+    "k3s2p1",
+    "k3s2p1-ceil",
+    "k3s2-ceil",
+    "k3s2p0_1",
+    "k3s1p2",
+    "k3s2p1_2-ceil",
+    "k5s3p1_2-ceil",
+    "k3s1p1",
+)
 
 # What only rank 2 and 3 can say: axes that differ, and adaptive outputs.
 MIXED = {
@@ -39,7 +49,7 @@ MIXED = {
     3: ("k1x3x3s1x2x2p0x1x1", "k2x3x2s2x1x3p1x0x0_1-ceil", "k4x5x6", "a1", "a2x5x3", "a3x2x4", "a1x5x1"),
 }
 DTYPE_WINDOWS = ("k2", "k3s2p1", "k3s2p1-ceil", "k3s1p2", "k3s2p0_1", "a1")
-FEW_WINDOWS = ("k2", "k3s2p1", "k3s2p1_2-ceil", "k3s1p2", "k3s2p0_1", "k2s1p1d2")
+FEW_WINDOWS = ("k2", "k3s2p1", "k5s3p1_2-ceil", "k3s1p2", "k3s2p0_1", "k2s1p1d2")
 FEW_ADAPTIVE = ("a1", "a3x4", "a4x5")
 ORDER_WINDOWS = ("k3s2p1", "a1")
 
@@ -58,7 +68,7 @@ def few() -> list[Workload]:
     texts = [_text(kind, 2, window) for kind in ("max", "avg") for window in (*FEW_WINDOWS, *FEW_ADAPTIVE)]
     texts += [_text("avg", 2, window) for window in ("k3s2p1-xpad", "k3s2p0_1-xpad", "k3s2p1-ceil-div5")]
     for rank in (1, 3):
-        texts += [_text(kind, rank, window) for kind in ("max", "avg") for window in ("k3s2p1_2-ceil", "a1")]
+        texts += [_text(kind, rank, window) for kind in ("max", "avg") for window in ("k5s3p1_2-ceil", "a1")]
         texts += [_text("max", rank, "k3s1p2", DType.I8), _text("avg", rank, "k3s2p1-div5")]
     texts += [_text(kind, 2, "k3s2p1", dtype) for kind in ("max", "avg") for dtype in DType if dtype is not DType.F32]
     texts += [_text("max", 2, "k3s2p1", DType.F32, "nhwc") + view for view in ("", ".c9", ".r")]
