@@ -1,4 +1,4 @@
-// A few threads that sleep until there is work, made when they are first needed and made anew after a fork.
+// A few threads that sleep while there is no work, made when they are first needed and made anew after a fork.
 #pragma once
 
 #include <cstdint>

@@ -138,7 +138,7 @@ std::vector<Variant> list_variants() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f")) {
     using namespace avx512;
-    list.push_back({"avx512", "avx512", pass<1, 8, 0, Store::kPlain>, 1, 8, kPage});
+    list.push_back({"avx512", "avx512", pass<1, 16, 0, Store::kPlain>, 1, 16, kPage});
     list.push_back({"avx512-2streams", "avx512", pass<2, 8, 0, Store::kPlain>, 2, 8, kPage});
     list.push_back({"avx512-2streams-split", "avx512", pass<2, 8, 0, Store::kPlain>, 2, 8, kAll});
     list.push_back({"avx512-writeahead", "avx512", pass<1, 8, 0, Store::kAhead>, 1, 8, 16});
