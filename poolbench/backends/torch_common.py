@@ -24,7 +24,7 @@ from poolbench.backends.geometry import (
     overhangs,
     reference_axes,
 )
-from poolbench.model.pooling import Ints, Kind, PoolSpec, dilated
+from poolbench.model.pooling import Ints, Kind, PoolSpec
 from poolbench.model.workload import DType, Pass, ViewKind, Workload, default_order
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def with_indices(workload: Workload) -> Pool | None:
         adaptive = getattr(functional, f"adaptive_max_pool{spec.rank}d")
         return lambda x: adaptive(x, spec.output, return_indices=True)[1]
     windowed = spec.as_windowed(workload.spatial)
-    if windowed is None or not _takes_padding(windowed):
+    if windowed is None or not _takes_padding(windowed, workload.spatial):
         return None
     pool = getattr(functional, f"max_pool{spec.rank}d")
     arguments = _max_arguments(windowed)
@@ -125,7 +125,7 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
     import torch
 
     if any(stride < 0 for stride in array.strides):
-        array = np.ascontiguousarray(array)
+        array = array.copy()  # not ascontiguousarray: it leaves the stride of an axis of length 1 as it is
     is_bfloat16 = array.dtype.name == "bfloat16"
     with torch.inference_mode(), warnings.catch_warnings():
         # The input is shared between processes and mapped read-only; no pooling call writes to it.
@@ -175,18 +175,21 @@ def has_channels_last_kernel(workload: Workload) -> bool:
         return True
     spatial: Ints = workload.spatial
     windowed = workload.spec.as_windowed(spatial)
-    if windowed is not None and not _takes_padding(windowed):
+    if windowed is not None and not _takes_padding(windowed, spatial):
         pads = exact_padding(windowed, spatial)
         spatial = tuple(size + lo + hi for size, (lo, hi) in zip(spatial, pads, strict=True))
     return math.prod(spatial) < 1 << (8 * workload.dtype.itemsize - 1)
 
 
-def _takes_padding(spec: PoolSpec) -> bool:
-    """Whether PyTorch's own padding does: alike on both sides and at most half of the window."""
+def _takes_padding(spec: PoolSpec, spatial: Ints) -> bool:
+    """Whether PyTorch's own padding does: alike on both sides and at most half of the window.
+
+    ``avg_pool3d`` in addition wants an input that holds a window without padding.
+    """
     assert spec.window is not None
-    return spec.has_symmetric_padding and all(
-        2 * lo <= dilated(k, d) for (lo, _), k, d in zip(spec.padding, spec.window, spec.dilation, strict=True)
-    )
+    if spec.rank == 3 and spec.kind is Kind.AVG and any(n < k for n, k in zip(spatial, spec.window, strict=True)):
+        return False
+    return spec.has_symmetric_padding and all(2 * lo <= k for (lo, _), k in zip(spec.padding, spec.window, strict=True))
 
 
 def _adaptive(spec: PoolSpec) -> Pool:
@@ -204,7 +207,7 @@ def _maximum(spec: PoolSpec, workload: Workload) -> Pool:
     import torch.nn.functional as functional
 
     pool = getattr(functional, f"max_pool{spec.rank}d")
-    if _takes_padding(spec):
+    if _takes_padding(spec, workload.spatial):
         arguments = _max_arguments(spec)
         if spec.rank == 1 and not workload.dtype.is_float:
             # Only the variant with indices has integers in one dimension.
@@ -221,7 +224,7 @@ def _maximum(spec: PoolSpec, workload: Workload) -> Pool:
 
 def _average(spec: PoolSpec, workload: Workload) -> Pool:
     pool = _average_call(spec)
-    if _takes_padding(spec):
+    if _takes_padding(spec, workload.spatial):
         padding = tuple(lo for lo, _ in spec.padding)
         return lambda x: pool(x, padding, spec.ceil_mode, spec.include_padding, spec.divisor)
     return _padded_average(spec, workload, pool)

@@ -29,6 +29,7 @@ WINDOWS = (
     "k1s2",  # reads a part of the input
     "k3s1d2-wide",  # dilation (needs the wide input in three dimensions)
     "k2s1p1d2",  # dilation beside padding
+    "k3s1p2d2",  # padding that is within half of the dilated window, but not of the window
     "k2s2p1d2",  # dilation beside a stride
 )
 DIVISOR_WINDOWS = (
@@ -90,6 +91,9 @@ def _texts() -> list[str]:
         for rule in ("xpad", "div5"):
             texts += [_text("avg", rank, f"{window}-{rule}") for window in DIVISOR_WINDOWS]
             texts += [_text("avg", rank, f"k3s2p1_2-ceil-{rule}", dtype) for dtype in DType if dtype is not DType.F32]
+    # A window that the input holds only with its padding, and an axis of length 1 that is reversed.
+    texts += [f"{kind}3d-n1c3-d2h5w6-k3s2p1-{dtype}-ncdhw" for kind in ("max", "avg") for dtype in ("f32", "i64")]
+    texts += [f"{kind}2d-n1c3-h9w12-k3s2p1-f32-chwn.r" for kind in ("max", "avg")]
     # A plane of 8-bit integers that PyTorch's channels-last kernels refuse.
     texts += ["max2d-n1c3-h16w16-k2-u8-nhwc", "max2d-n1c3-h16w16-k2-i16-nchw", "max3d-n1c3-d8h8w8-k2-i8-ndhwc"]
     return texts
