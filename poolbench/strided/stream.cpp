@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kMostLines = 65528;  // in one Run; a multiple of every unroll, so that steps stay whole
 constexpr std::uint64_t kMostSkip = std::numeric_limits<std::uint16_t>::max();
-constexpr std::uint64_t kLongRun = 128;      // lines; from here on a prefetch by distance seldom leaves the run
+constexpr std::uint64_t kLongRun = 128;      // lines, on average; asking ahead by distance then seldom leaves the run
 constexpr std::uint64_t kLinesAhead = 32;
 
 std::uint64_t sum_of_edge(const char* at, std::uint32_t bytes, std::uint32_t place) {
@@ -123,7 +123,9 @@ void Plan::choose(std::size_t variant, int threads) {
   const auto parts = static_cast<std::uint64_t>(threads);
   const auto streams = static_cast<std::uint64_t>(chosen.streams);
   const std::uint64_t out_lines = out_bytes_ / kLine;
-  kernel_ = chosen.kernel;
+  const bool long_runs = lines_ >= kLongRun * runs_.size();
+  const bool single_lines = std::all_of(runs_.begin(), runs_.end(), [](Run run) { return run.lines == 1; });
+  kernel_ = long_runs ? chosen.long_runs : chosen.short_runs;
   slices_.assign(parts, Slice{});
   for (std::uint64_t part = 0; part < parts; ++part) {
     Slice& slice = slices_[part];
@@ -135,12 +137,12 @@ void Plan::choose(std::size_t variant, int threads) {
     for (std::uint64_t i = 0; i < streams; ++i) slice.cursors[i] = cursor_at(begin + i * slice.lines_each);
     slice.out = out_ + out_begin * kLine;
     slice.out_lines = out_lines * (part + 1) / parts - out_begin;
-    const std::uint64_t steps = slice.lines_each / static_cast<std::uint64_t>(chosen.unroll);
-    slice.rate = steps == 0 ? 0 : (slice.out_lines << 32) / steps;
-    const std::uint64_t lines_per_step = streams * static_cast<std::uint64_t>(chosen.unroll);
-    slice.steps_between_writes = std::max<std::uint64_t>(1, chosen.lines_per_write / lines_per_step);
+    const std::uint64_t lines_per_turn = long_runs ? streams * static_cast<std::uint64_t>(chosen.unroll) : 1;
+    const std::uint64_t turns = long_runs ? slice.lines_each / static_cast<std::uint64_t>(chosen.unroll) : count;
+    slice.rate = turns == 0 ? 0 : (slice.out_lines << 32) / turns;
+    slice.between_writes = std::max<std::uint64_t>(1, chosen.lines_per_write / lines_per_turn);
     slice.runs_end = runs_.data() + runs_.size();
-    slice.long_runs = lines_ >= kLongRun * runs_.size();
+    slice.single_lines = single_lines;
   }
 }
 

@@ -21,14 +21,15 @@ struct Run {
 // A position in the list of runs. `left` counts the lines of the current run from `at` on; it may be 0 between runs.
 struct Cursor {
   const char* at;
-  const Run* next;
+  const Run* next;           // the run after the current one
   std::uint32_t left;
-  const char* ahead_at;    // where the runs are that a prefetching kernel asks for in advance
+  const char* ahead_at;      // where the runs are that a prefetching kernel asks for in advance
   const Run* ahead_next;
 };
 
 // What one thread does: `streams` cursors read `lines_each` lines each, then the last one reads `lines_extra` more,
-// while `out_lines` lines are written, `rate` of them per step (32 bits of fraction).
+// while `out_lines` lines are written, `rate` of them (with 32 bits of fraction) per step where runs are long, per line
+// where they are short; `between_writes` counts the same.
 struct Slice {
   Cursor cursors[kMaxStreams];
   std::uint64_t lines_each;
@@ -36,9 +37,9 @@ struct Slice {
   char* out;
   std::uint64_t out_lines;
   std::uint64_t rate;
-  std::uint64_t steps_between_writes;
+  std::uint64_t between_writes;
   const Run* runs_end;
-  bool long_runs;  // prefetch by distance where runs are long, by run where they are short
+  bool single_lines;  // every run is one line long
 };
 
 // Reads and writes one slice; returns the wrapping sum of the 64-bit words that it read.
@@ -47,7 +48,8 @@ using Kernel = std::uint64_t (*)(const Slice&, std::uint64_t pattern);
 struct Variant {
   const char* name;
   const char* isa;
-  Kernel kernel;
+  Kernel long_runs;
+  Kernel short_runs;
   int streams;                     // how many parts of the input are read side by side
   int unroll;                      // lines that each stream reads per step
   std::uint64_t lines_per_write;   // lines read between two turns of writing

@@ -194,3 +194,19 @@ def test_two_python_threads_may_run_plans_on_two_threads_each_at_once():
     for thread in threads:
         thread.join(60)
     assert results == [wanted] * 40
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 33, 77])
+@pytest.mark.parametrize("variant", range(len(VARIANTS)), ids=VARIANTS)
+def test_runs_of_a_single_line_are_all_read(variant, count):
+    array = aligned(count * 3 * LINE, 0)
+    array[:] = np.random.default_rng(count).integers(0, 256, array.size, np.uint8)
+    out = aligned(count * LINE + 3)
+    plan = _stream.Plan(array, np.array([LINE]), np.array([4]), count, 3 * LINE, out)
+    assert plan.run_count == count
+    wanted = checksum(array, [(i * 3 * LINE + LINE, i * 3 * LINE + LINE + 4) for i in range(count)])
+    for threads in (1, 2, 3):
+        out[:] = 0
+        plan.choose(variant, threads)
+        assert plan.run() == wanted
+        assert np.array_equal(out, np.resize(np.array([plan.pattern], np.uint64).view(np.uint8), out.size))
