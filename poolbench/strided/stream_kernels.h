@@ -221,7 +221,7 @@ static std::uint64_t pass_short(const Slice& slice, std::uint64_t pattern) {
   return Vec::sum(sums.all());
 }
 
-// Both passes of one variant, which may be unlike in nothing but the shape of what they read.
+// Both passes of one variant: which of them runs depends on what is read.
 template <int kStreams, int kUnroll, int kAhead, Store kStore>
 static Variant variant(const char* name, const char* isa, std::uint64_t lines_per_write) {
   return {name, isa, pass_long<kStreams, kUnroll, kAhead, kStore>, pass_short<kStreams, (kAhead > 0), kStore>,
