@@ -20,9 +20,7 @@ class Disagreement:
     expected: str
 
 
-def disagreements(
-    workload: str, contracts: Mapping[str, Mapping[str, str]]
-) -> dict[str, tuple[Disagreement, ...]]:
+def disagreements(workload: str, contracts: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[Disagreement, ...]]:
     """Return the subjects that may not be compared with the others on ``workload``, with the clauses that differ.
 
     ``contracts`` maps subjects to their answers by clause. The comparison follows the answers that most subjects

@@ -149,9 +149,7 @@ def _pair(mine: RowBlocks, theirs: RowBlocks) -> LaunchPair:
     # A block in which the two have different numbers of slots was cut short: its drift does not cancel.
     whole = [block for block, count in mine.slots.items() if theirs.slots.get(block) == count]
     differences = tuple(
-        mine.log_ns[block] - theirs.log_ns[block]
-        for block in whole
-        if block in mine.log_ns and block in theirs.log_ns
+        mine.log_ns[block] - theirs.log_ns[block] for block in whole if block in mine.log_ns and block in theirs.log_ns
     )
     return LaunchPair(
         launch=mine.row.launch,

@@ -134,8 +134,10 @@ def _launches(ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[
     importers = {
         reduced.row.importer for w in workloads for cell in w.cells for reduced in ledger.rows(w.workload, cell.subject)
     }
-    span = counted(counts[0], "launch", "launches") if min(counts) == max(counts) else (
-        f"{min(counts)} to {max(counts)} launches"
+    span = (
+        counted(counts[0], "launch", "launches")
+        if min(counts) == max(counts)
+        else (f"{min(counts)} to {max(counts)} launches")
     )
     yield f"Each workload was measured in {span}, from {counted(len(importers), 'freshly started importer')} in all."
 

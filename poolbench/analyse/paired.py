@@ -25,9 +25,7 @@ from poolbench.model.verdict import Comparison, Outcome, Policy, Verdict
 Key = TypeVar("Key", bound=Hashable)
 
 
-def compare(
-    rows: Sequence[ResultRow], *, reference: str, policy: Policy, rejection: RejectionRule
-) -> list[Verdict]:
+def compare(rows: Sequence[ResultRow], *, reference: str, policy: Policy, rejection: RejectionRule) -> list[Verdict]:
     """Return a verdict for each workload × subject against ``reference``, in the order of the rows.
 
     The streaming limit is no subject here. The family over which false claims are controlled is the returned table.

@@ -73,9 +73,7 @@ def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[st
 def installed_subjects() -> tuple[Subject, ...]:
     """Return every backend whose framework is installed here, but for those that are made for tests."""
     return tuple(
-        Subject(backend=info.name)
-        for info in registry.describe_all()
-        if info.installed and not info.for_tests
+        Subject(backend=info.name) for info in registry.describe_all() if info.installed and not info.for_tests
     )
 
 

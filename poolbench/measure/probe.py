@@ -184,7 +184,7 @@ def _wrapping_sum(
 
 
 def _pattern_bytes(pattern: int, size: int) -> NDArray[np.uint8]:
-    return np.resize(np.array([pattern], np.uint64).view(np.uint8), size)
+    return np.full(-(-size // 8), pattern, np.uint64).view(np.uint8)[:size]
 
 
 def _closed() -> int:

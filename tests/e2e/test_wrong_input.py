@@ -27,6 +27,24 @@ CASES = {
 }
 
 
+HIDE_TORCH = """
+import importlib.metadata
+import importlib.util
+
+find_spec, version = importlib.util.find_spec, importlib.metadata.version
+
+def find_all_but_torch(name, package=None):
+    return None if name.split(".")[0] == "torch" else find_spec(name, package)
+
+def version_of_all_but_torch(name):
+    if name == "torch":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+
+importlib.util.find_spec, importlib.metadata.version = find_all_but_torch, version_of_all_but_torch
+"""
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_wrong_request_is_told_in_a_sentence(poolbench, case):
     arguments, words = CASES[case]
@@ -58,13 +76,7 @@ def test_a_framework_that_is_missing_is_named_with_its_remedy(poolbench, environ
     # A finder that hides torch stands for a machine without it; the worker's interpreter inherits it.
     hider = tmp_path / "hide"
     hider.mkdir()
-    (hider / "sitecustomize.py").write_text(
-        "import importlib.util as u\nfind = u.find_spec\n"
-        "u.find_spec = lambda name, package=None: None if name.split('.')[0] == 'torch' else find(name, package)\n"
-        "import importlib.metadata as m\nversion = m.version\n"
-        "def hidden(name):\n    if name == 'torch':\n        raise m.PackageNotFoundError(name)\n    return version(name)\n"
-        "m.version = hidden\n"
-    )
+    (hider / "sitecustomize.py").write_text(HIDE_TORCH)
     environment["PYTHONPATH"] = str(hider)
     done = poolbench("compare", "torch", "-w", "smoke")
     assert done.returncode == 2

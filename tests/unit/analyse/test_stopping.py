@@ -49,9 +49,7 @@ def test_a_run_ends_in_time_and_never_returns_to_an_importer(
     run = session(Noise(slot_sd=slot_sd), block_s=block_s, start_s=start_s)
     run.builder.seed = seed
     run.run(rule(budget_s=budget_s, importers=importers, max_launches=max_launches))
-    first_launch_s = sum(
-        run.fixed_s + blocks * block_s for blocks in run.plans[0].blocks.values()
-    ) + start_s
+    first_launch_s = sum(run.fixed_s + blocks * block_s for blocks in run.plans[0].blocks.values()) + start_s
     assert run.now_s <= max(budget_s, min(1.5 * budget_s, first_launch_s)) + run.dearest_group_s + 1e-9
     used = [plan.importer for plan in run.plans]
     assert used == sorted(used)

@@ -185,11 +185,7 @@ def test_a_failed_limit_is_no_limit() -> None:
     assert texts(summary, NoteKind.FAILED)[0].startswith("limit ended FAILED on resnet_pool")
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from("vwxyz"), st.sets(st.sampled_from("abcd"), max_size=4), min_size=1, max_size=5
-    )
-)
+@given(st.dictionaries(st.sampled_from("vwxyz"), st.sets(st.sampled_from("abcd"), max_size=4), min_size=1, max_size=5))
 def test_the_common_ground_is_common(compared: dict[str, set[str]]) -> None:
     subjects, workloads = common_ground(compared, "abcd")
     assert all(set(subjects) <= compared[workload] for workload in workloads)

@@ -39,9 +39,7 @@ class VirtualSession:
                     return
                 cost_s = self.fixed_s + blocks * self.block_s + start_s
                 start_s = 0.0
-                rows = self.builder.group(
-                    workload, plan.launch, blocks=blocks, importer=plan.importer, seconds=0.0
-                )
+                rows = self.builder.group(workload, plan.launch, blocks=blocks, importer=plan.importer, seconds=0.0)
                 self.rows += [_with_seconds(row, cost_s / len(rows)) for row in rows]
                 self.now_s += cost_s
                 self.dearest_group_s = max(self.dearest_group_s, cost_s)
@@ -52,9 +50,7 @@ class VirtualSession:
         """Return the importer of each launch in which a workload was measured."""
         return [
             importer
-            for _, importer in sorted(
-                {(row.launch, row.importer) for row in self.rows if row.workload == workload}
-            )
+            for _, importer in sorted({(row.launch, row.importer) for row in self.rows if row.workload == workload})
         ]
 
 
