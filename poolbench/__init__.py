@@ -5,11 +5,12 @@ Importing it loads no framework, no NumPy and no pandas: the functions below loa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import pandas as pd
     from numpy.typing import NDArray
 

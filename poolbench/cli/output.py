@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from poolbench.errors import ExitCode
-from poolbench.model.result import Status
-from poolbench.model.subject import LIMIT
 
 if TYPE_CHECKING:
     from poolbench.model.result import ResultRow
@@ -52,6 +50,9 @@ def print_json(value: Any) -> None:
 
 def require_measured(rows: Sequence[ResultRow]) -> None:
     """End with exit code 3 where not one row of a subject was measured; the limit alone does not count."""
+    from poolbench.model.result import Status
+    from poolbench.model.subject import LIMIT
+
     subjects = [row for row in rows if row.subject != LIMIT]
     if any(row.status is Status.OK for row in subjects):
         return

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from poolbench.model.plan import LaunchPlan
-from poolbench.model.workload import Workload
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from poolbench.model.plan import LaunchPlan
+    from poolbench.model.workload import Workload
 
 
 class BudgetBar:

@@ -11,7 +11,6 @@ import typer
 
 from poolbench.cli.options import Json, Quiet, Subjects, Workloads, split
 from poolbench.errors import ExitCode
-from poolbench.model.result import Status
 
 if TYPE_CHECKING:
     from poolbench.api.verification import Case
@@ -62,6 +61,7 @@ def verify(
 
 def _print_text(cases: list[Case], contracts: dict[str, dict[str, str]]) -> None:
     from poolbench.cli.output import print_table
+    from poolbench.model.result import Status
 
     names = list(contracts)
     counts = {name: Counter(case.status for case in cases if case.subject == name) for name in names}
