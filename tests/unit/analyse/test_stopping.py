@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poolbench.analyse.ledger import Ledger
+from poolbench.analyse.precision import workload_precision
 from poolbench.analyse.stopping import BudgetRule
 from poolbench.model.result import Status
 from poolbench.model.sample import RejectionRule
 from poolbench.model.verdict import Policy
 from tests.unit.analyse.virtual import VirtualSession
-from tests.unit.builders import AVG2D, MAX1D, MAX2D, MAX3D, Noise, RunBuilder
+from tests.unit.builders import AVG2D, MAX1D, MAX2D, Noise, RunBuilder, make_rows
 
 SUBJECTS = ("a", "b", "limit")
 USUAL = Noise()
@@ -103,11 +105,14 @@ def test_what_is_known_is_left_out_and_what_is_not_gets_on() -> None:
     assert next(iter(run.plans[-1].blocks)) == AVG2D
 
 
-def test_the_neediest_come_first_when_time_is_short() -> None:
-    run = session(times={**TIMES, MAX3D: TIMES[MAX2D]}, start_s=0.0, block_s=1.0)
-    run.run(rule({**TIMES, MAX3D: TIMES[MAX2D]}, budget_s=30))
-    counts = [len(run.launches(workload)) for workload in (*TIMES, MAX3D)]
-    assert max(counts) - min(counts) <= 1
+def test_the_workloads_with_the_fewest_launches_come_first() -> None:
+    builder = RunBuilder(times=TIMES)
+    stored = [row for launch in range(3) for row in builder.launch(launch)]
+    counts = {MAX2D: 3, AVG2D: 2, MAX1D: 1}
+    stored = [row for row in stored if row.launch < counts[row.workload]]
+    plan = rule(stored=stored).next_launch(stored, 0.0)
+    assert plan is not None
+    assert list(plan.blocks) == [MAX1D, AVG2D, MAX2D]
 
 
 def test_more_blocks_where_the_noise_is_between_blocks_and_no_more_where_it_is_not() -> None:
@@ -136,12 +141,14 @@ def test_a_workload_on_which_everything_failed_is_not_tried_again() -> None:
 
 
 def test_a_difference_that_is_seen_but_not_sure_enough_for_the_table_keeps_its_workload_open() -> None:
-    times = {w: {"a": 2e5, "b": 2.12e5, "limit": 1e5} for w in TIMES}
-    run = session(Noise(launch_sd=0.008, slot_sd=0.005), times=times)
-    the_rule = rule(times, budget_s=1000)
-    run.run(the_rule)
-    assert all(the_rule.is_known(workload) for workload in times)
-    assert max(len(run.launches(workload)) for workload in times) > 5
+    times = {MAX2D: {"a": 2e5, "b": 2.12e5}}
+    rows = make_rows(times, launches=5, noise=Noise(launch_sd=0.006, slot_sd=0.004))
+    ledger = Ledger(rows, RejectionRule())
+    in_a_large_table = workload_precision(ledger, MAX2D, Policy(), family=2000)
+    alone = workload_precision(ledger, MAX2D, Policy(), family=1)
+    assert in_a_large_table.worst == alone.worst < 0.05
+    assert alone.is_enough(0.05)
+    assert not in_a_large_table.is_enough(0.05)
 
 
 @pytest.mark.parametrize("killed_after", [1, 4, 7, 10])
