@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 import numpy as np
 
@@ -23,15 +25,16 @@ class Precision:
 
     ``failed``: no subject is left to be measured. ``worst`` is the widest half-width (log scale) among the ratios of
     each sound subject to the fastest and to the limit; ``doubtful`` whether a difference shows that is not sure enough
-    to be claimed in the whole table. ``launch_sd`` and ``block_sd`` are of the log ratio that varies most; ``block_sd``
-    is None where it is not known. ``launches`` have an estimate of that ratio, of ``blocks`` blocks on average.
+    to be claimed in the whole table. ``launch_sd`` is of the log ratio that varies most, and ``launches`` have an
+    estimate of it, of ``blocks`` blocks on average. ``block_share`` is the part of the variance between launches that
+    comes from noise between blocks: the median over the ratios, since of one it is known badly; None if unknown.
     """
 
     failed: bool = False
     worst: float = math.inf
     doubtful: bool = False
     launch_sd: float = math.inf
-    block_sd: float | None = None
+    block_share: float | None = None
     launches: int = 0
     blocks: float = 0.0
 
@@ -50,11 +53,10 @@ class Precision:
 
     def block_factor(self, base: int) -> int:
         """Return by how much to multiply ``base`` blocks, so that noise between blocks no longer dominates."""
-        if self.block_sd is None or self.launches < LEAST_LAUNCHES:
+        if self.block_share is None or self.launches < LEAST_LAUNCHES:
             return 1
-        placement = max(self.launch_sd**2 - self.block_sd**2 / self.blocks, 0.0)
         factor = 1
-        while factor < MOST_BLOCKS and self.block_sd**2 / (factor * base) > placement:
+        while factor < MOST_BLOCKS and self.block_share * self.blocks / (factor * base) > 1 - self.block_share:
             factor *= 2
         return factor
 
@@ -71,9 +73,9 @@ def workload_precision(ledger: Ledger, workload: str, policy: Policy, family: in
     pairs = _ratios(ledger, workload, contenders, has_limit=LIMIT in sound)
     if not pairs:
         return Precision(worst=0.0, launch_sd=0.0)  # one subject alone: there is no ratio to know
-    worst, doubtful = 0.0, False
+    worst, doubtful, largest_sd = 0.0, False, -1.0
     noisiest: list[LaunchPair] = []
-    largest_sd = -1.0
+    shares: list[float] = []
     for launches, is_claim in pairs:
         values = [value for _, value in estimates(launches)]
         if len(values) < LEAST_LAUNCHES:
@@ -84,17 +86,24 @@ def workload_precision(ledger: Ledger, workload: str, policy: Policy, family: in
             is_small = max(abs(location.low), abs(location.high)) <= policy.relevant_change
             doubtful |= location.p_value * family >= policy.family_error and not is_small
         spread = float(np.std(values, ddof=1))
+        noise = block_noise(launches)
+        if noise is not None and spread > 0:
+            shares.append(min(noise**2 / _blocks(launches) / spread**2, 1.0))
         if spread > largest_sd:
             largest_sd, noisiest = spread, launches
-    counts = [len(launch.differences) for launch in noisiest if launch.differences]
     return Precision(
         worst=worst,
         doubtful=doubtful,
         launch_sd=largest_sd,
-        block_sd=block_noise(noisiest),
-        launches=len(counts),
-        blocks=sum(counts) / len(counts),
+        block_share=median(shares) if shares else None,
+        launches=sum(bool(launch.differences) for launch in noisiest),
+        blocks=_blocks(noisiest),
     )
+
+
+def _blocks(launches: Sequence[LaunchPair]) -> float:
+    """Return how many clean blocks a launch has on average."""
+    return fmean(len(launch.differences) for launch in launches if launch.differences)
 
 
 def _ratios(
