@@ -166,6 +166,9 @@ class BudgetRule:
         )
 
     def _blocks(self, workload: str) -> int:
+        fair_share_s = self._budget_s / (len(self._workloads) * self._min_launches)
+        if self._costs.predict(workload, self._base_blocks) > fair_share_s:
+            return 1  # launches are what precision is made of: a slow workload gets more of them, with less in each
         if self.is_known(workload):
             return self._base_blocks
         return self._base_blocks * self._known(workload).block_factor(self._base_blocks)

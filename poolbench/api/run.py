@@ -198,7 +198,9 @@ def _running(
 
 
 def _budget_left_s(header: RunHeader, done: Sequence[ResultRow]) -> float:
-    """Return what is left of the budget; enough for a launch at least where a workload has not been measured at all."""
+    """Return what is left of the budget; a resumed run gets enough for what has not been measured at all."""
+    if not done:
+        return header.budget_s
     left = max(header.budget_s - sum(row.seconds for row in done), 0.0)
     unmeasured = set(header.workloads) - {row.workload for row in done}
     return max(left, SECONDS_PER_WORKLOAD * len(unmeasured))

@@ -20,6 +20,10 @@ EXCLUSIVE_BYTES = 256 << 20
 """From this size of input on, only the worker whose slot it is holds the workload's buffers."""
 
 
+SELF_WARMING_SLOTS = 5
+"""From this many slots of a single call on, no call is made to warm up."""
+
+
 @dataclass(slots=True, kw_only=True)
 class GroupResult:
     """How one subject fared. ``worker_lost`` means that its process is gone."""
@@ -115,11 +119,23 @@ class Group:
             if self._results[name].status is not Status.OK:
                 continue  # it fell out earlier in this block
             loops = self.loops[self.workload.id, name]
-            warm = 0 if self._method.cache is Cache.COLD else max(1, loops // 10)
-            fields = self._attempt(name, "slot", loops=loops, warm=warm)
+            fields = self._attempt(name, "slot", loops=loops, warm=self._warm(name, loops))
             if fields is not None:
                 del fields["ok"]
                 self._results[name].samples.append(Sample(block=block, position=position, **fields))
+
+    def _warm(self, name: str, loops: int) -> int:
+        """Return how many calls go before the timed ones: what the neighbour cooled is warm again when they begin.
+
+        A call that takes several slots by itself warms up within a small part of its own time; a call before it would
+        only take time from further launches.
+        """
+        if self._method.cache is Cache.COLD:
+            return 0
+        samples = self._results[name].samples
+        if samples and min(sample.elapsed_ns for sample in samples) > SELF_WARMING_SLOTS * self._method.slot_ns:
+            return 0
+        return max(1, loops // 10)
 
     def _attempt(self, name: str, op: str, **content: Any) -> dict[str, Any] | None:
         """Ask, and turn a failure into the subject's result."""
