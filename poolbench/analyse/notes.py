@@ -122,7 +122,7 @@ def _rejected(ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[
             if mine and lost / mine >= WORTH_A_NOTE:
                 worst.append((lost / mine, f"{subject} on {workload.name} ({percent(lost / mine)})"))
     if rejected:
-        text = f"{percent(rejected / slots)} of {slots} slots waited for a core and do not count"
+        text = f"{percent(rejected / slots)} of {slots} slots went without a core for a while and do not count"
         named = listed([words for _, words in sorted(worst, reverse=True)], 3)
         yield f"{text}; most of all {named}." if worst else f"{text}."
 

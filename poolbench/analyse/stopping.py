@@ -47,7 +47,7 @@ class BudgetRule:
         target: float | None = None,
         min_launches: int = 5,
         max_launches: int = 40,
-        base_blocks: int = 2,
+        base_blocks: int = 1,
         importers: int = 2,
     ) -> None:
         self._workloads = tuple(workloads)

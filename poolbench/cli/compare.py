@@ -32,7 +32,7 @@ def compare(
         typer.Option(help="best: subjects may convert to their own layout first. given: converting is timed."),
     ] = LayoutPolicy.BEST,
     budget: Annotated[
-        float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="7.5 a workload")
+        float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="9 a workload")
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")

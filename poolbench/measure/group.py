@@ -20,7 +20,14 @@ EXCLUSIVE_BYTES = 256 << 20
 """From this size of input on, only the worker whose slot it is holds the workload's buffers."""
 
 
-SELF_WARMING_SLOTS = 5
+WARM_SHARE = 0.1
+FRESH_SHARE = 0.4
+"""How much of a slot is run before it is timed: more on new buffers, until the allocator has settled on its pages."""
+
+CHEAP_SLOTS = 6
+"""Preparing that takes no longer than this many slots is repeated for each block."""
+
+SELF_WARMING_SLOTS = 3
 """From this many slots of a single call on, no call is made to warm up."""
 
 
@@ -42,7 +49,8 @@ class GroupResult:
 class Group:
     """Collects the subjects by ``enter``, then ``run`` measures them.
 
-    ``loops`` and ``checked`` belong to the session: calibration holds for a run, the exact check for an importer.
+    ``loops``, ``checked`` and ``self_warming`` (by workload and subject) belong to the session: calibration holds for
+    a run, as does which calls are so long that they need no warming up, and the exact check for an importer.
     """
 
     workload: Workload
@@ -50,9 +58,12 @@ class Group:
     blocks: int
     loops: dict[tuple[str, str], int]
     checked: set[tuple[str, str]]
+    self_warming: set[tuple[str, str]]
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
     _threads: dict[str, int] = field(default_factory=dict, init=False)
     _results: dict[str, GroupResult] = field(default_factory=dict, init=False)
+    _prepare_ns: dict[str, int] = field(default_factory=dict, init=False)
+    _is_fresh: set[str] = field(default_factory=set, init=False)
 
     def enter(self, name: str, worker: Worker, *, threads: int) -> None:
         """Let a subject open the workload: support, preparation and the check against the reference.
@@ -66,6 +77,8 @@ class Group:
         checks = ("random",) if key in self.checked else BOTH_FILLINGS
         reply = self._open(name, checks)
         self.checked.add(key)
+        self._prepare_ns[name] = reply["prepare_ns"]
+        self._is_fresh.add(name)
         self._results[name] = GroupResult(
             layout=reply["layout"],
             facts=reply["facts"],
@@ -114,6 +127,8 @@ class Group:
         return [name for name, result in self._results.items() if result.status is Status.OK]
 
     def _run_block(self, block: int) -> None:
+        if block and not self._exclusive:
+            self._move_buffers(block)
         order = block_order(self._running(), seed=self._method.seed, launch=self.opening.launch, block=block)
         for position, name in enumerate(order):
             if self._results[name].status is not Status.OK:
@@ -122,7 +137,23 @@ class Group:
             fields = self._attempt(name, "slot", loops=loops, warm=self._warm(name, loops))
             if fields is not None:
                 del fields["ok"]
-                self._results[name].samples.append(Sample(block=block, position=position, **fields))
+                sample = Sample(block=block, position=position, **fields)
+                self._results[name].samples.append(sample)
+                if sample.call_ns > SELF_WARMING_SLOTS * self._method.slot_ns:
+                    self.self_warming.add((self.workload.id, name))
+
+    def _move_buffers(self, block: int) -> None:
+        """Let each subject prepare anew, so that no single placement of its buffers stands for all of the launch.
+
+        Not where preparing is dear, as where it compiles.
+        """
+        for name in self._running():
+            if self._prepare_ns.get(name, 0) <= CHEAP_SLOTS * self._method.slot_ns:
+                try:
+                    self._open(name, (), block)
+                except WorkerFailure as failure:
+                    self.fail(name, failure)
+                self._is_fresh.add(name)
 
     def _warm(self, name: str, loops: int) -> int:
         """Return how many calls go before the timed ones: what the neighbour cooled is warm again when they begin.
@@ -132,16 +163,17 @@ class Group:
         """
         if self._method.cache is Cache.COLD:
             return 0
-        samples = self._results[name].samples
-        if samples and min(sample.elapsed_ns for sample in samples) > SELF_WARMING_SLOTS * self._method.slot_ns:
+        if (self.workload.id, name) in self.self_warming:
             return 0
-        return max(1, loops // 10)
+        share = FRESH_SHARE if name in self._is_fresh else WARM_SHARE
+        self._is_fresh.discard(name)
+        return max(1, round(loops * share))
 
     def _attempt(self, name: str, op: str, **content: Any) -> dict[str, Any] | None:
         """Ask, and turn a failure into the subject's result."""
         try:
             if self._exclusive and op == "slot":
-                self._open(name, [])
+                self._open(name, ())
             reply = self._workers[name].ask(op, deadline_s=self._deadline, **content)
             if self._exclusive and op == "slot":
                 self._workers[name].ask("close", deadline_s=self._deadline)
@@ -150,5 +182,6 @@ class Group:
             return None
         return reply
 
-    def _open(self, name: str, checks: Sequence[str]) -> dict[str, Any]:
-        return self.opening.open(self._workers[name], self.workload, name, checks=checks, threads=self._threads[name])
+    def _open(self, name: str, checks: Sequence[str], block: int = 0) -> dict[str, Any]:
+        worker, threads = self._workers[name], self._threads[name]
+        return self.opening.open(worker, self.workload, name, checks=checks, threads=threads, block=block)

@@ -45,6 +45,7 @@ class Launcher(Protocol):
 
 
 _Key = tuple[str, tuple[tuple[str, str], ...], int]
+_Generation = dict[_Key, "Importer | WorkerFailure"]
 
 
 class ProcessLauncher:
@@ -62,7 +63,9 @@ class ProcessLauncher:
             names = self._backends.setdefault(key, [])
             if subject.backend not in names:
                 names.append(subject.backend)
-        self._importers: dict[_Key, Importer | WorkerFailure] = {}
+        self._importers: _Generation = {}
+        self._waiting: _Generation | None = None
+        self._has_begun = False
 
     def __enter__(self) -> ProcessLauncher:
         return self
@@ -71,19 +74,31 @@ class ProcessLauncher:
         self.close()
 
     def renew(self) -> None:
-        """Replace the importers. All are started at once and waited for, so that none imports while others run."""
-        self.close()
-        started = {
-            key: Importer(backends=names, environment=dict(key[1]), threads=key[2], limits=self._method.limits)
-            for key, names in self._backends.items()
-        }
-        self._importers = dict(started)
-        for key, importer in started.items():
-            try:
-                importer.wait_ready()
-            except WorkerFailure as failure:
-                importer.close()
-                self._importers[key] = failure
+        """Replace the importers by others that have served no launch.
+
+        The first two generations are imported at the same time, before anything is measured: imports keep one core
+        busy each, and nothing may be measured beside them.
+        """
+        _end(self._importers)
+        if not self._has_begun:
+            self._has_begun = True
+            self._importers, self._waiting = self._start(2)
+        elif self._waiting is not None:
+            self._importers, self._waiting = self._waiting, None
+        else:
+            (self._importers,) = self._start(1)
+
+    def _start(self, count: int) -> list[_Generation]:
+        """Start ``count`` generations at once, and wait until all have imported or failed to."""
+        limits = self._method.limits
+        started = [
+            {
+                key: Importer(backends=names, environment=dict(key[1]), threads=key[2], limits=limits)
+                for key, names in self._backends.items()
+            }
+            for _ in range(count)
+        ]
+        return [{key: _ready(importer) for key, importer in generation.items()} for generation in started]
 
     def open_worker(self, subject: Subject) -> WorkerClient:
         """Fork a worker for ``subject``."""
@@ -99,7 +114,21 @@ class ProcessLauncher:
 
     def close(self) -> None:
         """End all importers and the workers forked from them."""
-        importers, self._importers = self._importers, {}
-        for importer in importers.values():
-            if isinstance(importer, Importer):
-                importer.close()
+        _end(self._importers)
+        _end(self._waiting or {})
+        self._importers, self._waiting = {}, None
+
+
+def _ready(importer: Importer) -> Importer | WorkerFailure:
+    try:
+        importer.wait_ready()
+    except WorkerFailure as failure:
+        importer.close()
+        return failure
+    return importer
+
+
+def _end(generation: _Generation) -> None:
+    for importer in generation.values():
+        if isinstance(importer, Importer):
+            importer.close()

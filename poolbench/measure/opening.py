@@ -29,9 +29,11 @@ class Opening:
         worker.ask("supports", deadline_s=self.method.limits.request_s, workload=workload.id)
 
     def open(
-        self, worker: Worker, workload: Workload, name: str, *, checks: Sequence[str], threads: int
+        self, worker: Worker, workload: Workload, name: str, *, checks: Sequence[str], threads: int, block: int = 0
     ) -> dict[str, Any]:
         """Prepare ``workload`` and check it on the fillings ``checks``; the random one stays open for timing.
+
+        Without ``checks`` what is open is prepared again, elsewhere in memory; ``block`` makes for another place.
 
         Raises WorkerFailure where the result is out of bounds or the backend fails.
         """
@@ -49,10 +51,10 @@ class Opening:
             cache=self.method.cache.value,
             cold_bytes=self.cold_bytes,
             threads=threads,
-            pad_bytes=pad_bytes(self.method.seed, self.launch, workload.id, name),
+            pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, name),
         )
 
 
-def pad_bytes(seed: int, launch: int, workload: str, subject: str) -> int:
-    """Return by how much a launch displaces its buffers: a multiple of a cache line, below a page."""
-    return random.Random(f"{seed}/{launch}/{workload}/{subject}").randrange(64) * 64
+def pad_bytes(seed: int, launch: int, block: int, workload: str, subject: str) -> int:
+    """Return by how much a block's buffers are displaced: a multiple of a cache line, below a page."""
+    return random.Random(f"{seed}/{launch}/{block}/{workload}/{subject}").randrange(64) * 64

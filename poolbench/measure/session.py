@@ -78,6 +78,7 @@ class Session:
     _loops: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
     _contracts: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _checked: set[tuple[str, str]] = field(default_factory=set, init=False)
+    _self_warming: set[tuple[str, str]] = field(default_factory=set, init=False)
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
 
     def rows(self) -> Generator[tuple[ResultRow, ...], None, None]:
@@ -127,6 +128,7 @@ class Session:
             blocks=blocks,
             loops=self._loops,
             checked=self._checked,
+            self_warming=self._self_warming,
         )
         for subject in self.subjects:
             name = str(subject)

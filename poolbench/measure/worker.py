@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ class Worker:
         self._prepared: list[Prepared] = []
         self._calls = Calls([_nothing])
         self._ballast: list[bytearray] = []
+        self._prepare_ns = 0
 
     def handle(self, request: Message) -> Message:
         """Carry out one request and return the reply's content."""
@@ -88,31 +90,49 @@ class Worker:
             self._prepared.pop().close()
 
     def _open(self, message: Message) -> Message:
-        self.close()
         workload = parse_id(message["workload"])
         self._require_support(workload)
         self._displace(message["pad_bytes"])
-        verification: dict[str, float | None] = {}
         fillings = message["fillings"]
+        if not message["checks"]:
+            return self._replace(workload, fillings["random"], message)
+        self.close()
+        verification: dict[str, float | None] = {}
         for name in message["checks"]:
             self._prepared = [self._prepare(workload, fillings[name], message, pad=message["pad_bytes"])]
             verification |= self._check(workload, name, fillings[name])
             if name != "random":
                 self.close()
-        if not self._prepared:
-            self._prepared = [self._prepare(workload, fillings["random"], message, pad=message["pad_bytes"])]
         first = self._prepared[0]
         peak = touched_peak_bytes(first.run) if "exact" in message["checks"] else None
-        for index in range(1, self._copies(workload, message)):
-            pad = random.Random(f"{message['pad_bytes']}/{index}").randrange(64) * 64
-            self._prepared.append(self._prepare(workload, fillings["random"], message, pad=pad))
-        self._calls = Calls([prepared.run for prepared in self._prepared])
+        self._make_calls(workload, fillings["random"], message)
         facts = {
             key: str(getattr(first, key))
             for key in ("variant", "touched_bytes", "written_bytes")
             if hasattr(first, key)
         }
-        return {"verification": verification, "layout": first.layout, "peak_bytes": peak, "facts": facts}
+        return {
+            "verification": verification,
+            "layout": first.layout,
+            "peak_bytes": peak,
+            "facts": facts,
+            "prepare_ns": self._prepare_ns,
+        }
+
+    def _replace(self, workload: Workload, filling: Message, message: Message) -> Message:
+        """Prepare the workload anew, elsewhere in memory: what was open is let go only when the new is there."""
+        before, self._prepared = self._prepared, []
+        self._prepared = [self._prepare(workload, filling, message, pad=message["pad_bytes"])]
+        self._make_calls(workload, filling, message)
+        for prepared in before:
+            prepared.close()
+        return {}
+
+    def _make_calls(self, workload: Workload, filling: Message, message: Message) -> None:
+        for index in range(1, self._copies(workload, message)):
+            pad = random.Random(f"{message['pad_bytes']}/{index}").randrange(64) * 64
+            self._prepared.append(self._prepare(workload, filling, message, pad=pad))
+        self._calls = Calls([prepared.run for prepared in self._prepared])
 
     def _close(self, _: Message) -> Message:
         self.close()
@@ -135,9 +155,12 @@ class Worker:
     def _prepare(self, workload: Workload, filling: Message, message: Message, *, pad: int) -> Prepared:
         from poolbench.verify.fill import arrange
 
+        begin = time.perf_counter_ns()
         array = arrange(map_array(filling["input"]), workload, pad_bytes=pad)
         source = Source(array=array, layout=LayoutPolicy(message["layout"]), threads=message["threads"])
-        return self._backend.prepare(workload, source)
+        prepared = self._backend.prepare(workload, source)
+        self._prepare_ns = time.perf_counter_ns() - begin
+        return prepared
 
     def _displace(self, seed: int) -> None:
         """Hold some memory of random sizes, so that the allocator puts buffers elsewhere than in other launches."""

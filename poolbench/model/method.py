@@ -46,7 +46,7 @@ class Method:
     threads: int = 1
     cache: Cache = Cache.HOT
     layout: LayoutPolicy = LayoutPolicy.BEST
-    slot_ns: int = 10_000_000
+    slot_ns: int = 5_000_000
     seed: int = 20_240_229
     rejection: RejectionRule = field(default=RejectionRule())
     limits: Limits = field(default=Limits())

@@ -51,8 +51,9 @@ def samples_from_columns(columns: dict[str, list[int]]) -> tuple[Sample, ...]:
 class RejectionRule:
     """When a slot counts as contaminated. It looks at causes, never at how long the slot took.
 
-    A slot is rejected when its process waited for a core longer than ``max_wait_share`` of the slot (and longer
-    than ``min_wait_ns``, below which the accounting's own grain shows).
+    A slot is rejected when its process went without a core for longer than ``max_wait_share`` of the slot (and longer
+    than ``min_wait_ns``, below which the accounting's own grain shows): because it waited in the system's queue, or
+    because the whole machine was taken from under it, which shows as wall time that is nobody's CPU time.
     """
 
     max_wait_share: float = 0.03
@@ -60,4 +61,5 @@ class RejectionRule:
 
     def rejects(self, sample: Sample) -> bool:
         """Whether ``sample`` is contaminated."""
-        return sample.foreign_cpu_ns > max(self.max_wait_share * sample.elapsed_ns, self.min_wait_ns)
+        without_core_ns = max(sample.foreign_cpu_ns, sample.elapsed_ns - sample.cpu_ns)
+        return without_core_ns > max(self.max_wait_share * sample.elapsed_ns, self.min_wait_ns)

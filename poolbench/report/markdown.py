@@ -121,7 +121,7 @@ def _method(summary: RunSummary) -> Iterator[str]:
     yield (
         "Before it is timed, each subject's output is compared with a float64 reference on the same input. Each "
         "subject has a process of its own, one active at a time; they take turns in blocks, forward and then backward "
-        "(A B C C B A), so that a drift of the machine cancels. A slot is rejected when its process waited for a core "
+        "(A B C C B A), so that a drift of the machine cancels. A slot is rejected when its process was without a core "
         f"longer than {percent(rule.max_wait_share)} of it (and {rule.min_wait_ns / 1000:g} µs), however long it took."
     )
     yield (

@@ -120,7 +120,7 @@ def test_resuming_does_not_retry_what_failed():
 
 
 def test_time_being_up_ends_the_launch_after_the_workload_in_hand():
-    rule = FixedRule([SMALL.id, OTHER.id], launches=3, stop_at_s=0.1)
+    rule = FixedRule([SMALL.id, OTHER.id], launches=3, stop_at_s=6 * Method().slot_ns / 1e9)
     session, _ = virtual_session({"a": Behaviour(), "b": Behaviour()}, [SMALL, OTHER], rule=rule)
     rows = rows_of(session)
     assert [row.workload for row in rows] == [SMALL.id, SMALL.id, OTHER.id, OTHER.id]
@@ -147,5 +147,6 @@ def test_rows_carry_facts_contract_and_seconds():
     rows = rows_of(session)
     assert {tuple(row.facts.items()) for row in rows} == {(("version", "1"),)}
     assert {tuple(row.contract.items()) for row in rows} == {(("nan", "propagates"),)}
-    # Four slots of 10 ms and some requests, shared between the two subjects.
-    assert all(0.0399 < row.seconds < 0.0420 for row in rows), [row.seconds for row in rows]
+    # Each of the two subjects has four slots and some requests of a microsecond.
+    slots_s = 4 * Method().slot_ns / 1e9
+    assert all(slots_s < row.seconds < slots_s + 1e-3 for row in rows), [row.seconds for row in rows]

@@ -58,6 +58,7 @@ class VirtualWorker:
                 "layout": "nchw",
                 "facts": {},
                 "peak_bytes": None,
+                "prepare_ns": 0,
                 "verification": {f"{name}_ulp": 0.0 for name in content["checks"]},
             }
         if op == "calibrate":

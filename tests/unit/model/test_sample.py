@@ -47,8 +47,9 @@ def test_time_per_call_is_over_the_loops() -> None:
     assert sample(loops=4, elapsed_ns=10).call_ns == 2.5
 
 
+@pytest.mark.parametrize("cause", ["waited", "lent"])
 @pytest.mark.parametrize(
-    ("elapsed_ns", "foreign_cpu_ns", "rejected"),
+    ("elapsed_ns", "without_core_ns", "rejected"),
     [
         (10_000_000, 300_000, False),  # at the allowed share
         (10_000_000, 300_001, True),
@@ -57,5 +58,13 @@ def test_time_per_call_is_over_the_loops() -> None:
         (10**12, 0, False),  # slow, but nobody took its core: kept
     ],
 )
-def test_a_slot_is_rejected_for_its_cause_alone(elapsed_ns: int, foreign_cpu_ns: int, rejected: bool) -> None:
-    assert RejectionRule().rejects(sample(elapsed_ns=elapsed_ns, foreign_cpu_ns=foreign_cpu_ns)) is rejected
+def test_a_slot_is_rejected_for_its_cause_alone(
+    elapsed_ns: int, without_core_ns: int, rejected: bool, cause: str
+) -> None:
+    waited = without_core_ns if cause == "waited" else 0
+    slot = sample(elapsed_ns=elapsed_ns, cpu_ns=elapsed_ns - without_core_ns, foreign_cpu_ns=waited)
+    assert RejectionRule().rejects(slot) is rejected
+
+
+def test_several_threads_use_more_cpu_than_wall_time() -> None:
+    assert not RejectionRule().rejects(sample(elapsed_ns=10_000_000, cpu_ns=19_000_000))
