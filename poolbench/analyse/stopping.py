@@ -46,7 +46,7 @@ class BudgetRule:
         stored: Sequence[ResultRow] = (),
         target: float | None = None,
         min_launches: int = 5,
-        max_launches: int = 40,
+        max_launches: int = 100,
         base_blocks: int = 1,
         importers: int = 2,
     ) -> None:

@@ -27,6 +27,9 @@ FRESH_SHARE = 0.4
 CHEAP_SLOTS = 6
 """Preparing that takes no longer than this many slots is repeated for each block."""
 
+MOST_TRIES = 4
+"""So many blocks at most are measured for each one that is asked for, until enough are free of contaminated slots."""
+
 SELF_WARMING_SLOTS = 3
 """From this many slots of a single call on, no call is made to warm up."""
 
@@ -102,8 +105,11 @@ class Group:
     def run(self) -> dict[str, GroupResult]:
         """Measure the blocks and return every subject's result by name."""
         if any(result.status is Status.OK for name, result in self._results.items() if name != LIMIT):
-            for block in range(self.blocks):
-                self._run_block(block)
+            clean = 0
+            for block in range(self.blocks * MOST_TRIES):
+                clean += self._run_block(block)
+                if clean == self.blocks:
+                    break
         for name in self._running():
             if not self._results[name].samples:
                 self.give_up(name, Status.FAILED, "No subject was left to be measured against the limit.")
@@ -126,10 +132,12 @@ class Group:
     def _running(self) -> list[str]:
         return [name for name, result in self._results.items() if result.status is Status.OK]
 
-    def _run_block(self, block: int) -> None:
+    def _run_block(self, block: int) -> bool:
+        """Measure a block; return whether no slot of it was contaminated. A tainted block is kept, and repeated."""
         if block and not self._exclusive:
             self._move_buffers(block)
         order = block_order(self._running(), seed=self._method.seed, launch=self.opening.launch, block=block)
+        is_clean = True
         for position, name in enumerate(order):
             if self._results[name].status is not Status.OK:
                 continue  # it fell out earlier in this block
@@ -139,8 +147,10 @@ class Group:
                 del fields["ok"]
                 sample = Sample(block=block, position=position, **fields)
                 self._results[name].samples.append(sample)
+                is_clean = is_clean and not self._method.rejection.rejects(sample)
                 if sample.call_ns > SELF_WARMING_SLOTS * self._method.slot_ns:
                     self.self_warming.add((self.workload.id, name))
+        return is_clean
 
     def _move_buffers(self, block: int) -> None:
         """Let each subject prepare anew, so that no single placement of its buffers stands for all of the launch.

@@ -10,7 +10,7 @@ from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.paired import compare, compare_pair, holm, reversed_comparison
 from poolbench.analyse.timing import timing
 from poolbench.model.result import ResultRow, Status
-from poolbench.model.sample import RejectionRule
+from poolbench.model.sample import RejectionRule, Sample
 from poolbench.model.verdict import Outcome, Policy, Verdict
 from tests.unit.builders import MAX1D, MAX2D, QUIET, WORKLOADS, Noise, make_rows
 
@@ -98,12 +98,17 @@ def test_a_block_that_was_cut_short_does_not_count() -> None:
     assert verdict.comparison.ratio == pytest.approx(1.5, rel=1e-6)
 
 
+def slower(sample: Sample, factor: float) -> Sample:
+    elapsed_ns = round(sample.elapsed_ns * factor)
+    return replace(sample, elapsed_ns=elapsed_ns, cpu_ns=elapsed_ns)
+
+
 def test_drift_over_launches_is_reported() -> None:
     rows = make_rows({MAX2D: TWO}, launches=8, noise=QUIET)
     slowing = [
         replace(
             row,
-            samples=tuple(replace(s, elapsed_ns=round(s.elapsed_ns * (1 + 0.01 * row.launch))) for s in row.samples),
+            samples=tuple(slower(s, 1 + 0.01 * row.launch) for s in row.samples),
         )
         if row.subject == "b"
         else row

@@ -84,7 +84,7 @@ def test_a_quiet_run_ends_early_with_the_fewest_launches() -> None:
 
 def test_a_noisy_run_uses_its_budget_half_of_it_on_each_importer() -> None:
     run = session(Noise(launch_sd=0.1, slot_sd=0.01))
-    run.run(rule(budget_s=90))
+    run.run(rule(budget_s=90, base_blocks=2))
     used = [plan.importer for plan in run.plans]
     assert 85 < run.now_s < 95
     assert 0.3 < used.count(0) / len(used) < 0.7
@@ -119,7 +119,7 @@ def test_more_blocks_where_the_noise_is_between_blocks_and_no_more_where_it_is_n
     noisy_blocks = session(Noise(launch_sd=0.0, slot_sd=0.06))
     noisy_launches = session(Noise(launch_sd=0.06, slot_sd=0.001))
     for run in (noisy_blocks, noisy_launches):
-        run.run(rule(budget_s=120))
+        run.run(rule(budget_s=120, base_blocks=2))
     assert max(max(plan.blocks.values()) for plan in noisy_blocks.plans) == 8
     assert max(max(plan.blocks.values()) for plan in noisy_launches.plans) == 2
 

@@ -120,10 +120,19 @@ def test_resuming_does_not_retry_what_failed():
 
 
 def test_time_being_up_ends_the_launch_after_the_workload_in_hand():
-    rule = FixedRule([SMALL.id, OTHER.id], launches=3, stop_at_s=6 * Method().slot_ns / 1e9)
+    rule = FixedRule([SMALL.id, OTHER.id], launches=3, stop_at_s=10 * Method().slot_ns / 1e9)
     session, _ = virtual_session({"a": Behaviour(), "b": Behaviour()}, [SMALL, OTHER], rule=rule)
     rows = rows_of(session)
     assert [row.workload for row in rows] == [SMALL.id, SMALL.id, OTHER.id, OTHER.id]
+
+
+@pytest.mark.parametrize(("waits", "blocks"), [(0, 2), (1, 3), (2, 3), (3, 4), (1000, 8)])
+def test_a_contaminated_block_is_kept_and_repeated_a_few_times(waits, blocks):
+    disturbed = Behaviour(waits_in_first_slots=waits)
+    session, _ = virtual_session({"a": Behaviour(), "b": disturbed}, [SMALL], rule=FixedRule([SMALL.id], launches=1))
+    for row in rows_of(session):
+        assert sorted({sample.block for sample in row.samples}) == list(range(blocks))
+        assert len(row.samples) == 2 * blocks
 
 
 def test_the_limit_alone_is_not_measured():

@@ -27,9 +27,12 @@ class VirtualClock:
 
 @dataclass
 class Behaviour:
-    """How a subject answers: its time per call, and on which (op, workload id) it fails, how."""
+    """How a subject answers: its time per call, on which (op, workload id) it fails and how, and in how many slots
+    of its life it first has to wait for a core.
+    """
 
     call_ns: int = 1000
+    waits_in_first_slots: int = 0
     failures: Mapping[tuple[str, str], WorkerFailure] = field(default_factory=dict)
 
 
@@ -42,6 +45,7 @@ class VirtualWorker:
     clock: VirtualClock
     log: list[tuple[str, str, str]]
     workload: str = ""
+    slots: int = 0
     closed: bool = False
 
     def ask(self, op: str, *, deadline_s: float, **content: Any) -> dict[str, Any]:
@@ -66,12 +70,14 @@ class VirtualWorker:
         if op == "slot":
             elapsed = content["loops"] * self.behaviour.call_ns
             self.clock.now_ns += elapsed
+            self.slots += 1
+            waits = self.slots <= self.behaviour.waits_in_first_slots
             return {
                 "ok": True,
                 "loops": content["loops"],
                 "elapsed_ns": elapsed,
                 "cpu_ns": elapsed,
-                "foreign_cpu_ns": 0,
+                "foreign_cpu_ns": elapsed if waits else 0,
                 "page_faults": 0,
                 "context_switches": 0,
             }
