@@ -134,7 +134,7 @@ class Group:
 
     def _run_block(self, block: int) -> bool:
         """Measure a block; return whether no slot of it was contaminated. A tainted block is kept, and repeated."""
-        if block and not self._exclusive:
+        if block and not self._exclusive and self._method.cache is Cache.HOT:
             self._move_buffers(block)
         order = block_order(self._running(), seed=self._method.seed, launch=self.opening.launch, block=block)
         is_clean = True

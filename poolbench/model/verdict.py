@@ -52,7 +52,7 @@ class Policy:
     family_error: float = 0.01
     relevant_change: float = 0.03
     min_launches: int = 3
-    max_rejected: float = 0.75
+    max_rejected: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
