@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from poolbench.analyse.findings import LEAST_TIMES_LIMIT
 from poolbench.analyse.text import counted
+from poolbench.model.result import Status
 from poolbench.model.subject import LIMIT
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ COLUMNS = ("subject", "time", "±", "GB/s", "× limit", "× fastest", "layout")
 """The headings of a table's columns, in order."""
 
 TIE = "~"
+
+NO_TIME = "no clean slot"
+"""In place of a time, where the subject answered right but each of its slots was contaminated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,8 @@ def _workload_section(workload: WorkloadSummary) -> Section:
 
 def _cell_line(cell: Cell) -> Line:
     if cell.timing is None:
-        return Line(subject=cell.subject, time=cell.status.value, role="failed")
+        what = NO_TIME if cell.status is Status.OK else cell.status.value
+        return Line(subject=cell.subject, time=what, role="failed")
     return Line(
         subject=cell.subject,
         time=time_text(cell.timing.median_ns),

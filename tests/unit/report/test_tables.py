@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolbench.analyse.findings import Estimate
+from poolbench.analyse.summary import summarise
 from poolbench.report.tables import (
+    NO_TIME,
     half_width_text,
     ratio_text,
     sections,
@@ -16,6 +18,7 @@ from poolbench.report.tables import (
     times_limit_text,
     write_csv,
 )
+from tests.unit.builders import MAX2D, Noise, make_header, make_rows
 from tests.unit.report.example import example
 
 
@@ -72,3 +75,9 @@ def test_the_csv_reads_back(tmp_path: Path) -> None:
     frame = pd.read_csv(tmp_path / "tables.csv")
     assert len(frame) == 12
     assert set(frame["status"]) == {"OK", "UNSUPPORTED"}
+
+
+def test_a_subject_without_a_clean_slot_is_told_from_one_that_failed() -> None:
+    times = {MAX2D: {"a": 2e5, "b": 3e5}}
+    summary = summarise(make_header(("a", "b"), (MAX2D,)), make_rows(times, noise=Noise(contaminated=1.0)))
+    assert {line.time for section in sections(summary) for line in section.lines} == {NO_TIME}
