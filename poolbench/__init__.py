@@ -55,12 +55,12 @@ def compare(
 ) -> pd.DataFrame:
     """Measure ``subjects`` on ``workloads``, interleaved, and return one line per workload and subject.
 
-    The arguments are those of ``poolbench compare``. The columns carry their units: ``median_ns`` with ``low_ns``
-    and ``high_ns`` (95 % interval), ``ratio`` to the fastest with its interval, ``times_limit``, ``gb_per_s``,
-    ``status`` and ``note``. The rows are stored under ``results`` as they are measured.
+    The arguments are those of ``poolbench compare``. The columns carry their units; ``median_ns``, ``times_limit`` and
+    ``ratio_to_fastest`` each have a 95 % interval in ``…_low`` and ``…_high``; ``gigabytes_per_s``, ``status`` and
+    ``note`` stand beside them. The rows are stored under ``results`` as they are measured.
 
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
-        print(frame.pivot(index="name", columns="subject", values="ratio"))
+        print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.
     """

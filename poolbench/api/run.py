@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -198,12 +199,13 @@ def _running(
 
 
 def _budget_left_s(header: RunHeader, done: Sequence[ResultRow]) -> float:
-    """Return what is left of the budget; a resumed run gets enough for what has not been measured at all."""
+    """Return what is left of the budget; what has too few launches for an interval gets its time again."""
     if not done:
         return header.budget_s
     left = max(header.budget_s - sum(row.seconds for row in done), 0.0)
-    unmeasured = set(header.workloads) - {row.workload for row in done}
-    return max(left, SECONDS_PER_WORKLOAD * len(unmeasured))
+    launches = Counter(workload for workload, _ in {(row.workload, row.launch) for row in done})
+    open_ones = sum(launches[workload] < Policy().min_launches for workload in header.workloads)
+    return max(left, min(header.budget_s, SECONDS_PER_WORKLOAD * open_ones))
 
 
 def _require(subject: Subject) -> None:
