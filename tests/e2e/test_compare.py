@@ -85,6 +85,10 @@ def test_a_run_in_which_nothing_was_measured_ends_with_3(poolbench):
     assert "nothing was measured: MISMATCH" in done.stderr
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(tmp_path: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "poolbench", "compare", *arguments],
@@ -93,6 +97,8 @@ def start(tmp_path: Path, environment: dict[str, str], *arguments: str) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts its background jobs with Ctrl-C ignored, and the tests may be one.
+        preexec_fn=heed_ctrl_c,
     )
 
 
