@@ -59,35 +59,30 @@ class InputStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def filling(self, workload: Workload, name: str, *, expected: bool = True) -> dict[str, SharedArray]:
-        """Return ``input`` and, where ``expected``, ``expected`` and for averages ``scale``.
+    def filling(self, workload: Workload, name: str) -> dict[str, SharedArray]:
+        """Return ``input``, ``expected`` and, for averages of random values, ``scale``.
 
         ``name`` is "exact" (small integers) or "random". All have batch and channels outermost.
         """
         key = (workload.id, name)
-        held = self._held.get(key)
-        if held is None or (expected and "expected" not in held):
-            if held is not None:
-                self._release(key)
-            held = self._make(workload, name, expected)
-            self._held[key] = held
+        if key not in self._held:
+            self._held[key] = self._make(workload, name)
         self._held.move_to_end(key)
-        self._shrink(keep=key)
-        return {part: array for part, (_, _, array) in held.items()}
+        self._shrink(keep=workload.id)
+        return {part: array for part, (_, _, array) in self._held[key].items()}
 
     def close(self) -> None:
         """Let go of everything."""
         while self._held:
             self._release(next(iter(self._held)))
 
-    def _make(self, workload: Workload, name: str, expected: bool) -> dict[str, tuple[int, int, SharedArray]]:
+    def _make(self, workload: Workload, name: str) -> dict[str, tuple[int, int, SharedArray]]:
         make = fill.exact_values if name == "exact" else fill.random_values
         values = make(workload, self._seed)
-        parts = {"input": self._share(values)}
-        if expected:
-            parts["expected"] = self._share(reference.pool(workload.spec, values, narrow=True))
-            if workload.spec.kind is Kind.AVG and name == "random":
-                parts[SCALE] = self._share(reference.mean_magnitude(workload.spec, values))
+        expected = reference.pool(workload.spec, values, narrow=True)
+        parts = {"input": self._share(values), "expected": self._share(expected)}
+        if workload.spec.kind is Kind.AVG and name == "random":
+            parts[SCALE] = self._share(reference.mean_magnitude(workload.spec, values))
         return parts
 
     def _share(self, array: NDArray[Any]) -> tuple[int, int, SharedArray]:
@@ -102,10 +97,12 @@ class InputStore:
         del target
         return fd, data.nbytes, SharedArray(path=path, shape=data.shape, dtype=data.dtype.name)
 
-    def _shrink(self, keep: tuple[str, str]) -> None:
-        while self._size() > self._capacity and len(self._held) > 1:
-            oldest = next(key for key in self._held if key != keep)
-            self._release(oldest)
+    def _shrink(self, keep: str) -> None:
+        """Release what was used longest ago, but no filling of workload ``keep``: a worker may be about to map it."""
+        for key in [key for key in self._held if key[0] != keep]:
+            if self._size() <= self._capacity:
+                return
+            self._release(key)
 
     def _size(self) -> int:
         return sum(size for parts in self._held.values() for _, size, _ in parts.values())

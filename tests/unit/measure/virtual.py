@@ -117,7 +117,7 @@ class VirtualLauncher:
 class NoInputs:
     """Stands for the input store: virtual workers read nothing."""
 
-    def filling(self, workload: Workload, name: str, *, expected: bool = True) -> dict[str, Any]:
+    def filling(self, workload: Workload, name: str) -> dict[str, Any]:
         return {}
 
 
