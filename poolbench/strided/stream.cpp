@@ -5,7 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "stream_pool.h"
+#include "thread_pool.h"
 
 namespace poolbench::stream {
 namespace {

@@ -1,4 +1,4 @@
-#include "stream_pool.h"
+#include "thread_pool.h"
 
 #include <pthread.h>
 #if defined(__linux__)
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace poolbench::stream {
+namespace poolbench {
 namespace {
 
 using Task = std::uint64_t (*)(void*, int);
@@ -143,4 +143,4 @@ std::uint64_t run_in_parallel(Task task, void* context, int parts) {
   return current_pool().run(task, context, parts);
 }
 
-}  // namespace poolbench::stream
+}  // namespace poolbench

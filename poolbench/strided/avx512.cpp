@@ -1,0 +1,6 @@
+#include "kernel.h"
+#if defined(__x86_64__) || 0
+namespace poolbench::pool {
+KernelList avx512_kernels() { return {nullptr, 0}; }
+}
+#endif

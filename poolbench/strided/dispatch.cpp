@@ -1,0 +1,166 @@
+// Which kernel does a problem, and on how many threads.
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "kernel.h"
+#include "thread_pool.h"
+
+namespace poolbench::pool {
+namespace {
+
+constexpr const char* kIsaNames[] = {"baseline", "avx2", "avx512", "neon"};
+
+// Below so many bytes read and written per thread, waking another one costs more than it saves.
+constexpr std::int64_t kBytesPerThread = 384 << 10;
+// Parts are handed out as threads come for them, so that one that loses its core delays the others little.
+constexpr std::int64_t kPartsPerThread = 4;
+
+struct Registry {
+  std::vector<Kernel> kernels;             // in the order of preference
+  std::vector<Variant> variants;
+  Isa widest;
+  // The kernels of one instruction set, operation and type, preferred first; scalar ones last.
+  std::vector<int> by_need[4][2][kTypes];
+};
+
+void add(Registry& registry, KernelList list) {
+  for (int i = 0; i < list.count; ++i) {
+    registry.kernels.push_back(list.kernels[i]);
+    registry.variants.push_back(list.kernels[i].variant);
+  }
+}
+
+Registry make_registry() {
+  Registry registry;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  registry.widest = Isa::kBaseline;
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (avx512) {
+    add(registry, avx512_kernels());
+    registry.widest = Isa::kAvx512;
+  }
+  if (avx2) {
+    add(registry, avx2_kernels());
+    if (!avx512) registry.widest = Isa::kAvx2;
+  }
+  add(registry, baseline_kernels());
+#else
+  add(registry, baseline_kernels());
+#if defined(__ARM_NEON)
+  registry.widest = Isa::kNeon;
+#else
+  registry.widest = Isa::kBaseline;
+#endif
+#endif
+  add(registry, scalar_kernels());
+  for (std::size_t i = 0; i < registry.kernels.size(); ++i) {
+    const Variant& variant = registry.variants[i];
+    const bool everywhere = std::strcmp(variant.engine, "scalar") == 0;
+    for (int isa = 0; isa < 4; ++isa) {
+      if (everywhere || isa == static_cast<int>(variant.isa)) {
+        registry.by_need[isa][static_cast<int>(variant.op)][static_cast<int>(variant.type)].push_back(
+            static_cast<int>(i));
+      }
+    }
+  }
+  return registry;
+}
+
+const Registry& registry() {
+  static const Registry all = make_registry();
+  return all;
+}
+
+bool is_here(Isa isa) {
+  for (const Variant& variant : registry().variants) {
+    if (variant.isa == isa) return true;
+  }
+  return isa == Isa::kBaseline;
+}
+
+Isa read_default_isa() {
+  const char* wanted = std::getenv("POOLBENCH_ISA");
+  if (wanted == nullptr || *wanted == '\0') return registry().widest;
+  std::string known;
+  for (int i = 0; i < 4; ++i) {
+    const Isa isa = static_cast<Isa>(i);
+    if (!is_here(isa)) continue;
+    if (std::strcmp(wanted, kIsaNames[i]) == 0) return isa;
+    known += (known.empty() ? "" : ", ") + std::string(kIsaNames[i]);
+  }
+  throw std::invalid_argument("POOLBENCH_ISA is '" + std::string(wanted) +
+                              "', which this processor or this build lacks: it has " + known +
+                              ". Leave the variable unset for the widest one.");
+}
+
+struct Work {
+  const Plan* plan;
+  const Kernel* kernel;
+  std::int64_t units;
+  std::int64_t parts;
+  std::atomic<std::int64_t> next{0};
+};
+
+std::uint64_t take_parts(void* context, int) {
+  Work& work = *static_cast<Work*>(context);
+  for (;;) {
+    const std::int64_t part = work.next.fetch_add(1, std::memory_order_relaxed);
+    if (part >= work.parts) return 0;
+    work.kernel->run(*work.plan, work.units * part / work.parts, work.units * (part + 1) / work.parts);
+  }
+}
+
+std::int64_t bytes_moved(const Problem& p) {
+  std::int64_t in = p.batch.count * p.channels.count * size_of(p.type), out = in;
+  for (const Axis& axis : p.axes) {
+    in *= axis.in;
+    out *= axis.out;
+  }
+  return in + out;
+}
+
+}  // namespace
+
+int run(const Problem& problem, const Settings& settings) {
+  const Registry& all = registry();
+  const Isa isa = settings.isa < 0 ? default_isa() : static_cast<Isa>(settings.isa);
+  const Plan plan = make_plan(problem);
+  for (const int position :
+       all.by_need[static_cast<int>(isa)][static_cast<int>(problem.op)][static_cast<int>(problem.type)]) {
+    const Kernel& kernel = all.kernels[static_cast<std::size_t>(position)];
+    if (settings.engine != nullptr && std::strcmp(settings.engine, kernel.variant.engine) != 0) continue;
+    if (!kernel.fits(plan)) continue;
+    const std::int64_t units = kernel.units(plan);
+    std::int64_t threads = settings.threads;
+    if (threads > 1) threads = std::min({threads, units, bytes_moved(problem) / kBytesPerThread});
+    if (threads <= 1) {
+      kernel.run(plan, 0, units);
+    } else {
+      Work work{&plan, &kernel, units, std::min(units, threads * kPartsPerThread)};
+      run_in_parallel(take_parts, &work, static_cast<int>(threads));
+    }
+    return position;
+  }
+  return -1;
+}
+
+int variant_count() { return static_cast<int>(registry().variants.size()); }
+
+const Variant& variant(int position) { return registry().variants.at(static_cast<std::size_t>(position)); }
+
+const char* isa_name(Isa isa) { return kIsaNames[static_cast<int>(isa)]; }
+
+Isa default_isa() {
+  static const Isa isa = read_default_isa();
+  return isa;
+}
+
+}  // namespace poolbench::pool
