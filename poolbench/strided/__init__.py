@@ -1,5 +1,65 @@
 """The compiled part: all the C++ of poolbench and its Python face.
 
-For: the streaming probe ``_stream`` (and, later, the strided pooling kernel).
+For: the pooling kernel, under the names of ``torch.nn.functional``, and the streaming probe ``_stream``.
 May not: import anything else of poolbench, or load NumPy or the compiled modules when the package is imported.
+
+    >>> import numpy as np
+    >>> from poolbench import strided
+    >>> ramp = np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> strided.max_pool2d(ramp, 2)[0, 0].tolist()
+    [[6.0, 8.0], [14.0, 16.0]]
+
+``functional`` says what all twelve functions have in common.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poolbench.strided.functional import (
+        adaptive_avg_pool1d,
+        adaptive_avg_pool2d,
+        adaptive_avg_pool3d,
+        adaptive_max_pool1d,
+        adaptive_max_pool2d,
+        adaptive_max_pool3d,
+        avg_pool1d,
+        avg_pool2d,
+        avg_pool3d,
+        max_pool1d,
+        max_pool2d,
+        max_pool3d,
+        variants,
+    )
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "variants",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the compiled module and NumPy when a function is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from poolbench.strided import functional
+
+    for each in __all__:
+        globals()[each] = getattr(functional, each)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

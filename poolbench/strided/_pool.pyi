@@ -1,0 +1,62 @@
+from typing import Any
+
+def max_pool(
+    rank: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    return_indices: bool,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> Any: ...
+def avg_pool(
+    rank: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> Any: ...
+def adaptive_max_pool(
+    rank: int,
+    input: Any,
+    output_size: Any,
+    return_indices: bool,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> Any: ...
+def adaptive_avg_pool(
+    rank: int,
+    input: Any,
+    output_size: Any,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> Any: ...
+def variants() -> list[str]: ...
+def isa() -> str: ...
+def clear_outputs() -> None: ...
+def kept_output_bytes() -> int: ...

@@ -1,0 +1,329 @@
+"""Pooling under the names, parameters and defaults of ``torch.nn.functional``.
+
+The rules for output sizes, divisors, NaN, ties and indices are those that PyTorch documents for ``torch.nn.MaxPool2d``,
+``torch.nn.AvgPool2d``, ``torch.nn.AdaptiveMaxPool2d`` and ``torch.nn.AdaptiveAvgPool2d``. All twelve functions share:
+
+``input``
+    Any array in the CPU's memory that is NumPy's or speaks DLPack or the buffer protocol (PyTorch, TensorFlow, JAX),
+    with any strides: slices, transposed and reversed views are read where they lie. Its shape is (N, C, *spatial) or
+    (C, *spatial), with ``layout="NHWC"`` (N, *spatial, C) or (*spatial, C); only N may be 0. Maxima take float64,
+    float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats, of which the narrow ones
+    are summed in float32 or wider.
+``kernel_size``, ``stride``, ``dilation``, ``output_size``
+    An integer for all pooled axes, or a sequence of one per axis. ``stride`` defaults to ``kernel_size``.
+``padding``
+    An integer or a sequence of one per axis, at most half of what a window spans, ``(kernel_size - 1) * dilation + 1``.
+    Instead of an integer an axis may get a pair (lo, hi) to which no such limit applies, as long as each window keeps
+    an element of the input; averages that count padding may have windows of padding alone, whose sum is 0.
+``out``
+    Where to write: a writable array of the output's shape and the input's dtype, apart from the input. It is returned.
+    The functions that return indices take a pair (output, indices) as well. Otherwise the result is a new NumPy array,
+    of dtype ``ml_dtypes.bfloat16`` where the input is bfloat16. It is in C order, but where the channels of an
+    (N, C, *spatial) input lie innermost in memory they do so in the result, as with PyTorch's ``channels_last``.
+``threads``
+    The most threads to work on, by default as many as the process has processors. Small inputs stay on one.
+``layout``
+    "NCHW" or "NHWC", whatever the number of pooled axes. "NCL", "NCW", "NLC" and "NWC" say the same for one axis,
+    "NCDHW" and "NDHWC" for three.
+
+Raises ValueError for shapes, sizes and values that do not fit each other, and TypeError for types that cannot be used.
+Both name the argument, and the shapes where these matter.
+
+The environment variable ``POOLBENCH_ISA`` (baseline, avx2, avx512 or neon) overrides which instructions are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from poolbench.strided import _pool
+
+Sizes = int | Sequence[int]
+"""One number for all pooled axes, or one per axis."""
+
+Padding = int | Sequence[int | Sequence[int]]
+"""One number for all pooled axes, or one number or pair (lo, hi) per axis."""
+
+OutputSizes = int | None | Sequence[int | None]
+"""One output size for all pooled axes, or one per axis; None for the input's own."""
+
+
+def max_pool1d(
+    input: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the maximum of each window over one axis.
+
+    Indices are places in the row of their (n, c).
+    All else is as ``max_pool2d`` says; see ``torch.nn.MaxPool1d``.
+    """
+    return _pool.max_pool(
+        1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
+    )
+
+
+def max_pool2d(
+    input: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the maximum of each window over two axes.
+
+    Padding is never the maximum; NaN always is. ``ceil_mode`` adds a last window that reaches beyond the padded input,
+    unless it would start in the right-hand padding. With ``return_indices`` the result is a pair: the maxima and,
+    as int64, the place ``h * W + w`` of each in the plane of its (n, c), that of the first among equals.
+    See ``torch.nn.MaxPool2d``; the module says what all functions share.
+    """
+    return _pool.max_pool(
+        2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
+    )
+
+
+def max_pool3d(
+    input: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the maximum of each window over three axes.
+
+    Indices are places ``(d * H + h) * W + w`` in the volume of their (n, c).
+    All else is as ``max_pool2d`` says; see ``torch.nn.MaxPool3d``.
+    """
+    return _pool.max_pool(
+        3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
+    )
+
+
+def avg_pool1d(
+    input: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    *,
+    divisor_override: int | None = None,
+    dilation: Sizes = 1,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the average of each window over one axis of floats.
+
+    All is as ``avg_pool2d`` says, but PyTorch lacks ``divisor_override`` here; see ``torch.nn.AvgPool1d``.
+    """
+    return _pool.avg_pool(
+        1,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        out,
+        threads,
+        layout,
+    )
+
+
+def avg_pool2d(
+    input: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
+    dilation: Sizes = 1,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the average of each window over two axes of floats.
+
+    A sum is divided by ``divisor_override``, or else by how many of the window's elements lie in the padded input, or
+    in the input itself if ``count_include_pad`` is False. What ``ceil_mode`` adds beyond the padding is never counted.
+    ``dilation``, which PyTorch lacks here, spreads a window as it does for maxima.
+    See ``torch.nn.AvgPool2d``; the module says what all functions share.
+    """
+    return _pool.avg_pool(
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        out,
+        threads,
+        layout,
+    )
+
+
+def avg_pool3d(
+    input: Any,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
+    dilation: Sizes = 1,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the average of each window over three axes of floats.
+
+    All is as ``avg_pool2d`` says; see ``torch.nn.AvgPool3d``.
+    """
+    return _pool.avg_pool(
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        out,
+        threads,
+        layout,
+    )
+
+
+def adaptive_max_pool1d(
+    input: Any,
+    output_size: OutputSizes,
+    return_indices: bool = False,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the maxima of as many windows as ``output_size`` says, over one axis.
+
+    All is as ``adaptive_max_pool2d`` says, with the indices of ``max_pool1d``; see ``torch.nn.AdaptiveMaxPool1d``.
+    """
+    return _pool.adaptive_max_pool(1, input, output_size, return_indices, out, threads, layout)
+
+
+def adaptive_max_pool2d(
+    input: Any,
+    output_size: OutputSizes,
+    return_indices: bool = False,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the maxima of as many windows as ``output_size`` says, over two axes.
+
+    Along an axis of length L with O outputs, output o covers [floor(o L / O), ceil((o + 1) L / O)); None leaves an axis
+    as long as it is, and 1 reduces it to its maximum. Indices are those of ``max_pool2d``.
+    See ``torch.nn.AdaptiveMaxPool2d``; the module says what all functions share.
+    """
+    return _pool.adaptive_max_pool(2, input, output_size, return_indices, out, threads, layout)
+
+
+def adaptive_max_pool3d(
+    input: Any,
+    output_size: OutputSizes,
+    return_indices: bool = False,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the maxima of as many windows as ``output_size`` says, over three axes.
+
+    All is as ``adaptive_max_pool2d`` says, with the indices of ``max_pool3d``; see ``torch.nn.AdaptiveMaxPool3d``.
+    """
+    return _pool.adaptive_max_pool(3, input, output_size, return_indices, out, threads, layout)
+
+
+def adaptive_avg_pool1d(
+    input: Any,
+    output_size: OutputSizes,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the averages of as many windows as ``output_size`` says, over one axis.
+
+    All is as ``adaptive_avg_pool2d`` says; see ``torch.nn.AdaptiveAvgPool1d``.
+    """
+    return _pool.adaptive_avg_pool(1, input, output_size, out, threads, layout)
+
+
+def adaptive_avg_pool2d(
+    input: Any,
+    output_size: OutputSizes,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the averages of as many windows as ``output_size`` says, over two axes.
+
+    The windows are those of ``adaptive_max_pool2d``; an ``output_size`` of 1 is global pooling.
+    See ``torch.nn.AdaptiveAvgPool2d``; the module says what all functions share.
+    """
+    return _pool.adaptive_avg_pool(2, input, output_size, out, threads, layout)
+
+
+def adaptive_avg_pool3d(
+    input: Any,
+    output_size: OutputSizes,
+    *,
+    out: Any = None,
+    threads: int | None = None,
+    layout: str = "NCHW",
+) -> Any:
+    """Return the averages of as many windows as ``output_size`` says, over three axes.
+
+    All is as ``adaptive_avg_pool2d`` says; see ``torch.nn.AdaptiveAvgPool3d``.
+    """
+    return _pool.adaptive_avg_pool(3, input, output_size, out, threads, layout)
+
+
+def variants() -> list[str]:
+    """Return the names of the kernels that this processor can execute, in the order of preference.
+
+    A name is instruction set, engine, operation and type, such as "avx512/rows/max/f32".
+    """
+    return _pool.variants()

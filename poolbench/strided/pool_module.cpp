@@ -1,0 +1,504 @@
+// The pooling kernel's Python face: reads the arguments, finds the memory, and runs. Small calls must cost little, so
+// nothing here makes a Python object that the caller does not get.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include <algorithm>
+#include <climits>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "arrays.h"
+#include "outputs.h"
+#include "resolve.h"
+
+namespace nb = nanobind;
+using namespace poolbench::pool;
+
+namespace {
+
+// Work on fewer bytes is over before another thread could take the interpreter's lock.
+constexpr std::int64_t kKeepLockBelow = 256 << 10;
+
+constexpr const char* kTypeNames[kTypes] = {"f64", "f32", "f16", "bf16", "i8", "u8", "i16", "i32", "i64"};
+
+// --- Numbers, flags and names ---------------------------------------------------------------------------------------
+
+[[noreturn]] void fail_type(const char* name, const char* wanted, PyObject* got) {
+  throw WrongType(std::string(name) + " must be " + wanted + "; it is " + text_of(got) + ", of type " + class_of(got) +
+                  ".");
+}
+
+std::int64_t read_int(PyObject* value, const char* name, const char* wanted) {
+  const Reference number(PyNumber_Index(value));
+  if (!number) {
+    PyErr_Clear();
+    fail_type(name, wanted, value);
+  }
+  int overflow = 0;
+  const long long result = PyLong_AsLongLongAndOverflow(number.get(), &overflow);
+  if (overflow != 0) {
+    throw std::invalid_argument(std::string(name) + " holds " + text_of(number.get()) + ", which 64 bits cannot hold.");
+  }
+  return result;
+}
+
+bool is_number(PyObject* value) {
+  if (PyLong_CheckExact(value)) return true;
+  if (!PyIndex_Check(value)) return false;
+  const Reference number(PyNumber_Index(value));  // arrays say that they are numbers, which few are
+  if (!number) PyErr_Clear();
+  return static_cast<bool>(number);
+}
+
+// Calls read(entry, axis) for each pooled axis: an argument is one entry for all, or a sequence of one or of `rank`.
+template <class Read>
+void read_entries(PyObject* value, const char* name, const char* wanted, int rank, Read read) {
+  if (is_number(value)) {
+    for (int i = 0; i < rank; ++i) read(value, i);
+    return;
+  }
+  if (PyUnicode_Check(value) || PyBytes_Check(value) || !PySequence_Check(value)) fail_type(name, wanted, value);
+  const Reference entries(PySequence_Tuple(value));
+  if (!entries) {
+    PyErr_Clear();
+    fail_type(name, wanted, value);
+  }
+  const Py_ssize_t count = PyTuple_Size(entries.get());
+  if (count != 1 && count != rank) {
+    const bool is_pair = count == 2 && rank == 1 && std::string(name) == "padding";
+    throw std::invalid_argument(std::string(name) + " " + text_of(value) + " has " + std::to_string(count) +
+                                " entries: pooling over " + std::to_string(rank) +
+                                (rank == 1 ? " axis takes one" : " axes takes one, or " + std::to_string(rank)) +
+                                (is_pair ? "; a (lo, hi) pair is written ((lo, hi),)." : "."));
+  }
+  for (int i = 0; i < rank; ++i) read(PyTuple_GetItem(entries.get(), count == 1 ? 0 : i), i);
+}
+
+void read_ints(PyObject* value, const char* name, int rank, std::int64_t* result) {
+  constexpr const char* kWanted = "an integer or a sequence of one integer per axis";
+  read_entries(value, name, kWanted, rank,
+               [=](PyObject* entry, int i) { result[i] = read_int(entry, name, kWanted); });
+}
+
+void read_padding(PyObject* value, Request& request) {
+  constexpr const char* kWanted = "an integer, or a sequence of one integer or (lo, hi) pair per axis";
+  read_entries(value, "padding", kWanted, request.rank, [&](PyObject* entry, int i) {
+    if (is_number(entry)) {
+      request.lo[i] = request.hi[i] = read_int(entry, "padding", kWanted);
+      request.one_number[i] = true;
+      return;
+    }
+    const Reference pair(PySequence_Check(entry) && !PyUnicode_Check(entry) ? PySequence_Tuple(entry) : nullptr);
+    if (!pair || PyTuple_Size(pair.get()) != 2) {
+      PyErr_Clear();
+      fail_type("padding", kWanted, value);
+    }
+    request.lo[i] = read_int(PyTuple_GetItem(pair.get(), 0), "padding", kWanted);
+    request.hi[i] = read_int(PyTuple_GetItem(pair.get(), 1), "padding", kWanted);
+  });
+}
+
+bool read_flag(PyObject* value, const char* name) {
+  if (value == Py_True) return true;
+  if (value == Py_False) return false;
+  if (PyArray_IsScalar(value, Bool)) return PyObject_IsTrue(value) == 1;
+  fail_type(name, "True or False", value);
+}
+
+bool read_channels_last(PyObject* value, int rank) {
+  struct Name {
+    const char* name;
+    bool channels_last;
+    int rank;  // or 0 for all
+  };
+  constexpr Name kNames[] = {{"NCHW", false, 0}, {"NHWC", true, 0}, {"NCL", false, 1},  {"NLC", true, 1},
+                             {"NCW", false, 1},  {"NWC", true, 1},  {"NCDHW", false, 3}, {"NDHWC", true, 3}};
+  if (PyUnicode_Check(value)) {
+    for (const Name& each : kNames) {
+      if ((each.rank == 0 || each.rank == rank) && PyUnicode_CompareWithASCIIString(value, each.name) == 0) {
+        return each.channels_last;
+      }
+    }
+  }
+  throw std::invalid_argument("layout is " + text_of(value) + ": it must be 'NCHW' (channels before the pooled axes) " +
+                              "or 'NHWC' (channels after them), whatever the number of pooled axes.");
+}
+
+int count_processors() {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return std::max(CPU_COUNT(&allowed), 1);
+#endif
+  return static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
+}
+
+int read_threads(PyObject* value) {
+  if (value == Py_None) {
+    static const int all = count_processors();
+    return all;
+  }
+  const std::int64_t threads = read_int(value, "threads", "a number of threads, or None for all processors");
+  if (threads < 1) throw std::invalid_argument("threads is " + std::to_string(threads) + "; it must be at least 1.");
+  return static_cast<int>(std::min<std::int64_t>(threads, INT_MAX));
+}
+
+// --- Outputs --------------------------------------------------------------------------------------------------------
+
+constexpr const char* kCapsule = "poolbench.output";
+
+void release_capsule(PyObject* capsule) {
+  char* data = static_cast<char*>(PyCapsule_GetPointer(capsule, kCapsule));
+  release_output(data, reinterpret_cast<std::size_t>(PyCapsule_GetContext(capsule)));
+}
+
+PyArray_Descr* find_descr(Type type) {
+  constexpr int kNumbers[kTypes] = {NPY_FLOAT64, NPY_FLOAT32, NPY_FLOAT16, NPY_VOID, NPY_INT8,
+                                    NPY_UINT8,   NPY_INT16,   NPY_INT32,   NPY_INT64};
+  if (type != Type::kBf16) return PyArray_DescrFromType(kNumbers[static_cast<int>(type)]);
+  static PyArray_Descr* bfloat16 = nullptr;  // kept for ever
+  if (bfloat16 == nullptr) {
+    const Reference module(PyImport_ImportModule("ml_dtypes"));
+    const Reference scalar(module ? PyObject_GetAttrString(module.get(), "bfloat16") : nullptr);
+    if (!scalar || PyArray_DescrConverter(scalar.get(), &bfloat16) == 0) throw PythonError{};
+  }
+  Py_INCREF(bfloat16);
+  return bfloat16;
+}
+
+static_assert(sizeof(npy_intp) == sizeof(std::int64_t), "NumPy's shapes are passed on as they are");
+
+// A new array around memory of our own.
+PyObject* make_array(const Resolved& resolved, Type type, const std::int64_t* steps, char** data) {
+  const std::size_t bytes = static_cast<std::size_t>(resolved.elements * size_of(type));
+  PyArray_Descr* descr = find_descr(type);
+  *data = allocate_output(bytes);
+  if (*data == nullptr) {
+    Py_DECREF(descr);
+    PyErr_Format(PyExc_MemoryError, "The output of shape %s needs %zu bytes, which could not be allocated.",
+                 text_of(resolved.shape, resolved.dims).c_str(), bytes);
+    throw PythonError{};
+  }
+  PyObject* capsule = PyCapsule_New(*data, kCapsule, release_capsule);
+  if (capsule == nullptr) {
+    Py_DECREF(descr);
+    release_output(*data, bytes);
+    throw PythonError{};
+  }
+  PyCapsule_SetContext(capsule, reinterpret_cast<void*>(bytes));
+  PyObject* array = PyArray_NewFromDescr(
+      &PyArray_Type, descr, resolved.dims, reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(resolved.shape)),
+      reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(steps)), *data, NPY_ARRAY_WRITEABLE, nullptr);
+  if (array == nullptr) {
+    Py_DECREF(capsule);
+    throw PythonError{};
+  }
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(array), capsule) != 0) {  // it has taken the capsule
+    Py_DECREF(array);
+    throw PythonError{};
+  }
+  return array;
+}
+
+// NumPy's view of foreign memory, for as long as it is compared with another.
+PyObject* view_bytes(const Array& array, std::int64_t size) {
+  const int number = size == 1 ? NPY_UINT8 : size == 2 ? NPY_UINT16 : size == 4 ? NPY_UINT32 : NPY_UINT64;
+  return PyArray_NewFromDescr(&PyArray_Type, PyArray_DescrFromType(number), array.dims,
+                              reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(array.shape)),
+                              reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(array.steps)), array.data, 0,
+                              nullptr);
+}
+
+void check_apart(const Array& a, std::int64_t a_size, const char* a_name, const Array& b, std::int64_t b_size,
+                 const char* b_name) {
+  std::int64_t a_first = 0, a_length = 0, b_first = 0, b_length = 0;
+  extent(a, a_size, &a_first, &a_length);
+  extent(b, b_size, &b_first, &b_length);
+  const char *a_begin = a.data + a_first, *b_begin = b.data + b_first;
+  if (a_begin + a_length <= b_begin || b_begin + b_length <= a_begin) return;
+  // Slices of one buffer may lie between each other without touching; NumPy finds out, unless that takes too long.
+  constexpr int kMostWork = 10000;
+  const Reference numpy(PyImport_ImportModule("numpy")), a_view(view_bytes(a, a_size)), b_view(view_bytes(b, b_size));
+  if (!numpy || !a_view || !b_view) throw PythonError{};
+  const Reference share(PyObject_CallMethod(numpy.get(), "shares_memory", "OOi", a_view.get(), b_view.get(), kMostWork));
+  if (share.get() == Py_False) return;
+  if (!share) PyErr_Clear();
+  throw std::invalid_argument(std::string(a_name) + " of shape " + text_of(a.shape, a.dims) +
+                              (share ? " shares memory with " : " may share memory with ") + b_name + " of shape " +
+                              text_of(b.shape, b.dims) + ": give one that lies elsewhere.");
+}
+
+// An output that the caller has given.
+void check_given(const Borrowed& given, const char* name, const Resolved& resolved, Type type, const char* type_name,
+                 const Borrowed& input) {
+  const Array& array = given.array;
+  if (!given.has_type || given.type != type) {
+    const std::string got = given.has_type ? kTypeNames[static_cast<int>(given.type)] : given.type_name;
+    throw WrongType(std::string(name) + " has elements of type " + got + "; it must have " + type_name + ".");
+  }
+  if (array.dims != resolved.dims || !std::equal(array.shape, array.shape + array.dims, resolved.shape)) {
+    throw std::invalid_argument(std::string(name) + " has shape " + text_of(array.shape, array.dims) +
+                                "; the output for an input of shape " + text_of(input.array.shape, input.array.dims) +
+                                " has " + text_of(resolved.shape, resolved.dims) + ".");
+  }
+  std::int64_t first, length;
+  if (!extent(array, size_of(type), &first, &length) || !is_free_of_overlap(array, size_of(type))) {
+    throw std::invalid_argument(std::string(name) + " of shape " + text_of(array.shape, array.dims) +
+                                " has strides " + text_of(array.steps, array.dims) +
+                                ", by which its elements overlap: give one whose elements lie apart.");
+  }
+  check_apart(array, size_of(type), name, input.array, size_of(input.type), "the input");
+}
+
+// --- The call -------------------------------------------------------------------------------------------------------
+
+struct Call {
+  Request request;
+  PyObject* input;
+  PyObject* out;
+  PyObject* threads;
+  bool return_indices = false;
+  // For the tests: which kernel must do it. The answer then tells which one did.
+  bool names_variant = false;
+  PyObject* isa = nullptr;
+  PyObject* engine = nullptr;
+};
+
+std::string name_of(const Variant& variant) {
+  return std::string(isa_name(variant.isa)) + "/" + variant.engine + "/" + (variant.op == Op::kMax ? "max" : "avg") +
+         "/" + kTypeNames[static_cast<int>(variant.type)];
+}
+
+void check_type(const Borrowed& input, Op op) {
+  const bool is_float = input.type == Type::kF64 || input.type == Type::kF32 || input.type == Type::kF16 ||
+                        input.type == Type::kBf16;
+  if (input.has_type && (op == Op::kMax || is_float)) return;
+  const std::string got = input.has_type ? kTypeNames[static_cast<int>(input.type)] : input.type_name;
+  throw WrongType("The input has elements of type " + got + (op == Op::kMax ? ": a maximum" : ": an average") +
+                  " is taken of float64, float32, float16" +
+                  (op == Op::kMax ? ", bfloat16, int8, uint8, int16, int32 and int64." : " and bfloat16."));
+}
+
+Settings read_settings(const Call& call) {
+  Settings settings;
+  settings.threads = read_threads(call.threads);
+  if (!call.names_variant) return settings;
+  if (call.isa != Py_None) {
+    for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
+      if (text_of(call.isa) == isa_name(isa)) settings.isa = static_cast<int>(isa);
+    }
+    if (settings.isa < 0) throw std::invalid_argument("There is no instruction set " + text_of(call.isa) + ".");
+  }
+  if (call.engine != Py_None) {
+    settings.engine = PyUnicode_AsUTF8AndSize(call.engine, nullptr);
+    if (settings.engine == nullptr) throw PythonError{};
+  }
+  return settings;
+}
+
+int run_unlocked(const Problem& problem, const Settings& settings, std::int64_t bytes) {
+  if (bytes < kKeepLockBelow) return run(problem, settings);
+  const nb::gil_scoped_release unlocked;
+  return run(problem, settings);
+}
+
+// Returns what the Python function returns.
+PyObject* pool(const Call& call) {
+  static const Isa checked = default_isa();  // throws, as often as it is asked, where POOLBENCH_ISA is wrong
+  (void)checked;
+  const Settings settings = read_settings(call);
+  const Borrowed input(call.input, "input", false);
+  check_type(input, call.request.op);
+  Resolved resolved = resolve(call.request, input.array, input.type);
+
+  std::optional<Borrowed> given_out, given_indices;
+  Reference out, indices;
+  std::int64_t steps[kMostAxes];
+  char* data = nullptr;
+  PyObject* out_given = call.out;
+  PyObject* indices_given = Py_None;
+  if (call.return_indices && PyTuple_Check(call.out)) {
+    if (PyTuple_Size(call.out) != 2) {
+      throw std::invalid_argument("out has " + std::to_string(PyTuple_Size(call.out)) +
+                                  " entries: with return_indices it is an array, or a pair (output, indices).");
+    }
+    out_given = PyTuple_GetItem(call.out, 0);
+    indices_given = PyTuple_GetItem(call.out, 1);
+  }
+  if (out_given != Py_None) {
+    given_out.emplace(out_given, "out", true);
+    check_given(*given_out, "out", resolved, input.type, "the input's", input);
+    bind_output(resolved, given_out->array.data, given_out->array.steps);
+    Py_INCREF(out_given);
+    out.reset(out_given);
+  } else {
+    choose_steps(resolved, input.array, size_of(input.type), steps);
+    out.reset(make_array(resolved, input.type, steps, &data));
+    bind_output(resolved, data, steps);
+  }
+  if (indices_given != Py_None) {
+    given_indices.emplace(indices_given, "out[1]", true);
+    check_given(*given_indices, "out[1]", resolved, Type::kI64, "int64", input);
+    if (given_out) {
+      check_apart(given_indices->array, 8, "out[1]", given_out->array, size_of(input.type), "out[0]");
+    }
+    bind_indices(resolved, given_indices->array.data, given_indices->array.steps);
+    Py_INCREF(indices_given);
+    indices.reset(indices_given);
+  } else if (call.return_indices) {
+    choose_steps(resolved, input.array, 8, steps);
+    indices.reset(make_array(resolved, Type::kI64, steps, &data));
+    bind_indices(resolved, data, steps);
+  }
+
+  int variant_run = -1;
+  if (resolved.elements > 0) {
+    const std::int64_t size = size_of(input.type);
+    variant_run = run_unlocked(resolved.problem, settings,
+                               (resolved.input_elements + resolved.elements) * size +
+                                   (call.return_indices ? resolved.elements * 8 : 0));
+    if (variant_run < 0) {
+      if (call.names_variant) Py_RETURN_NONE;
+      throw std::runtime_error("No kernel took this pooling: this is a mistake in poolbench.");
+    }
+  }
+  PyObject* result = call.return_indices ? PyTuple_Pack(2, out.get(), indices.get()) : out.release();
+  if (result == nullptr) throw PythonError{};
+  if (!call.names_variant) return result;
+  const std::string name = variant_run < 0 ? "" : name_of(variant(variant_run));
+  return Py_BuildValue("(Ns)", result, name.c_str());
+}
+
+// --- The functions --------------------------------------------------------------------------------------------------
+
+// What each function takes, in order; behind that all take out, threads, layout and, for the tests, isa and engine.
+enum class Function { kMax, kAvg, kAdaptiveMax, kAdaptiveAvg };
+
+template <Function kFunction>
+constexpr int kOwnArguments = kFunction == Function::kMax ? 8 : kFunction == Function::kAvg ? 9
+                              : kFunction == Function::kAdaptiveMax ? 4 : 3;
+
+template <Function kFunction>
+Call read_call(PyObject* const* args, Py_ssize_t count) {
+  constexpr int kOwn = kOwnArguments<kFunction>;
+  if (count != kOwn + 3 && count != kOwn + 5) {
+    throw WrongType("The compiled function takes " + std::to_string(kOwn + 3) + " or " + std::to_string(kOwn + 5) +
+                    " arguments; it was given " + std::to_string(count) + ".");
+  }
+  Call call;
+  Request& request = call.request;
+  request.op = kFunction == Function::kMax || kFunction == Function::kAdaptiveMax ? Op::kMax : Op::kAvg;
+  request.adaptive = kFunction == Function::kAdaptiveMax || kFunction == Function::kAdaptiveAvg;
+  request.rank = static_cast<int>(read_int(args[0], "rank", "1, 2 or 3"));
+  if (request.rank < 1 || request.rank > 3) throw std::invalid_argument("The rank must be 1, 2 or 3.");
+  call.input = args[1];
+  if constexpr (kFunction == Function::kMax || kFunction == Function::kAvg) {
+    read_ints(args[2], "kernel_size", request.rank, request.window);
+    // PyTorch takes an empty stride for none as well.
+    const bool no_stride = args[3] == Py_None || (PyTuple_Check(args[3]) && PyTuple_Size(args[3]) == 0);
+    if (no_stride) {
+      std::copy(request.window, request.window + 3, request.stride);
+    } else {
+      read_ints(args[3], "stride", request.rank, request.stride);
+    }
+    read_padding(args[4], request);
+    read_ints(args[5], "dilation", request.rank, request.dilation);
+    request.ceil_mode = read_flag(args[6], "ceil_mode");
+  } else {
+    constexpr const char* kWanted = "an integer, or a sequence of one integer or None per axis";
+    const auto read = [&request](PyObject* entry, int i) {
+      request.output[i] = entry == Py_None ? kInputsSize : read_int(entry, "output_size", kWanted);
+      if (entry != Py_None && request.output[i] == kInputsSize) request.output[i] = -1;
+    };
+    if (args[2] == Py_None) {
+      std::fill(request.output, request.output + 3, kInputsSize);
+    } else {
+      read_entries(args[2], "output_size", kWanted, request.rank, read);
+    }
+  }
+  if constexpr (kFunction == Function::kMax) call.return_indices = read_flag(args[7], "return_indices");
+  if constexpr (kFunction == Function::kAdaptiveMax) call.return_indices = read_flag(args[3], "return_indices");
+  if constexpr (kFunction == Function::kAvg) {
+    request.include_padding = read_flag(args[7], "count_include_pad");
+    request.has_divisor = args[8] != Py_None;
+    if (request.has_divisor) request.divisor = read_int(args[8], "divisor_override", "an integer or None");
+  }
+  call.out = args[kOwn];
+  call.threads = args[kOwn + 1];
+  request.channels_last = read_channels_last(args[kOwn + 2], request.rank);
+  call.names_variant = count == kOwn + 5;
+  if (call.names_variant) {
+    call.isa = args[kOwn + 3];
+    call.engine = args[kOwn + 4];
+  }
+  return call;
+}
+
+template <Function kFunction>
+PyObject* call_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  try {
+    return pool(read_call<kFunction>(args, count));
+  } catch (const PythonError&) {
+  } catch (const WrongType& error) {
+    PyErr_SetString(PyExc_TypeError, error.what());
+  } catch (const std::invalid_argument& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+template <Function kFunction>
+constexpr PyMethodDef method(const char* name, const char* doc) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_function<kFunction>)), METH_FASTCALL,
+          doc};
+}
+
+// Plain functions of CPython's: they take many arguments, by position, in a tenth of a microsecond.
+PyMethodDef methods[] = {
+    method<Function::kMax>("max_pool",
+                           "max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, "
+                           "out, threads, layout[, isa, engine])"),
+    method<Function::kAvg>("avg_pool",
+                           "avg_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, "
+                           "count_include_pad, divisor_override, out, threads, layout[, isa, engine])"),
+    method<Function::kAdaptiveMax>("adaptive_max_pool",
+                                   "adaptive_max_pool(rank, input, output_size, return_indices, out, threads, "
+                                   "layout[, isa, engine])"),
+    method<Function::kAdaptiveAvg>("adaptive_avg_pool",
+                                   "adaptive_avg_pool(rank, input, output_size, out, threads, layout[, isa, engine])"),
+    {nullptr, nullptr, 0, nullptr}};
+
+bool load_numpy() { return _import_array() >= 0; }
+
+}  // namespace
+
+NB_MODULE(_pool, module) {
+  module.doc() = "The pooling kernel. Where isa and engine are given, functions return (result, name of the variant), "
+                 "or None where no such variant can do it.";
+  if (!load_numpy() || PyModule_AddFunctions(module.ptr(), methods) != 0) throw nb::python_error();
+  module.def(
+      "variants",
+      [] {
+        std::vector<std::string> names;
+        for (int i = 0; i < variant_count(); ++i) names.push_back(name_of(variant(i)));
+        return names;
+      },
+      "Return the names of the kernels that this processor can execute, in the order of preference.");
+  module.def(
+      "isa", [] { return std::string(isa_name(default_isa())); },
+      "Return the instruction set that is used: the widest here, or what POOLBENCH_ISA names.");
+  module.def("clear_outputs", &clear_outputs, "Give the memory of freed outputs that is kept back to the system.");
+  module.def("kept_output_bytes", &kept_output_bytes, "Return how many bytes of freed outputs are kept.");
+}
