@@ -1,0 +1,127 @@
+// Pooling where independent elements lie side by side (channels innermost): each output position combines the vectors
+// of its window, read where they lie. Included once per instruction set.
+
+template <class O>
+struct Channels {
+  static constexpr const char* kName = "channels";
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  static constexpr std::int64_t kBlock = 1024;   // elements of one unit
+  static constexpr int kBases = 64;              // rows of a window that are combined at once
+  static constexpr std::int64_t kManyTaps = 40;  // from here on it pays to combine along one axis after the other
+
+  static bool has_layout(const Plan& p) {
+    return p.problem->indices == nullptr && p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize;
+  }
+
+  static bool fits(const Plan& p) {
+    if (!has_layout(p)) return false;
+    const bool overlaps = overlap(p.d) || overlap(p.h) || overlap(p.w);
+    const bool many = overlaps && p.d.window * p.h.window * p.w.window > kManyTaps;
+    return !((many || p.inner * 2 <= O::kCount) && Rows<O>::fits(p));
+  }
+
+  static std::int64_t blocks(const Plan& p) { return (p.inner + kBlock - 1) / kBlock; }
+
+  static std::int64_t units(const Plan& p) {
+    return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out * blocks(p);
+  }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    const std::int64_t parts = blocks(p);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      std::int64_t at = unit / parts;
+      const std::int64_t c0 = unit % parts * kBlock;
+      const std::int64_t oh = at % p.h.out;
+      at /= p.h.out;
+      const std::int64_t od = at % p.d.out;
+      at /= p.d.out;
+      const char* in = p.in + at % p.outer[1].count * p.outer[1].in_step + at / p.outer[1].count * p.outer[0].in_step;
+      char* out = p.out + at % p.outer[1].count * p.outer[1].out_step + at / p.outer[1].count * p.outer[0].out_step;
+      row(p, in + c0 * kSize, out + od * p.d.out_step + oh * p.h.out_step + c0 * kSize, od, oh,
+          std::min(kBlock, p.inner - c0));
+    }
+  }
+
+ private:
+  static bool overlap(const Axis& axis) { return axis.out > 1 && !axis.adaptive() && axis.window > axis.stride; }
+
+  static void row(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
+    const Axis::Taps d = p.d.taps(od), h = p.h.taps(oh);
+    double row_factor = p.scale;
+    if (p.counts_d) row_factor *= p.factor(p.d, od);
+    if (p.counts_h) row_factor *= p.factor(p.h, oh);
+    const char* bases[kBases];
+    const std::int64_t rows = d.count * h.count;
+    const bool at_once = rows <= kBases && rows * p.w.window <= 4 * kBases && !p.w.adaptive();
+    if (at_once) list(p, in, d, h, 0, rows, bases);
+    for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
+      const Axis::Taps w = p.w.taps(ow);
+      const double factor = p.counts_w ? row_factor * p.factor(p.w, ow) : row_factor;
+      ToOutput<O> sink{out, fill_vec<typename O::Value>(static_cast<typename O::Value>(factor))};
+      if (rows == 0 || w.count == 0) {
+        nothing(n, sink);
+      } else if (at_once) {
+        grid(bases, rows, w.first * p.w.in_step, p.w.dilation * p.w.in_step, w.count, n, sink);
+      } else {
+        many(p, in, d, h, w, n, sink);
+      }
+    }
+  }
+
+  template <class Sink>
+  static POOL_INLINE void grid(const char* const* bases, std::int64_t rows, std::int64_t offset, std::int64_t step,
+                               std::int64_t taps, std::int64_t n, Sink& sink) {
+    switch (taps) {
+      case 1: combine_grid<O, 1>(bases, rows, offset, step, taps, n, sink); break;
+      case 2: combine_grid<O, 2>(bases, rows, offset, step, taps, n, sink); break;
+      case 3: combine_grid<O, 3>(bases, rows, offset, step, taps, n, sink); break;
+      default: combine_grid<O, 0>(bases, rows, offset, step, taps, n, sink);
+    }
+  }
+
+  // Rows [first, first + count) of a window's d × h rows.
+  static void list(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, std::int64_t first, std::int64_t count,
+                   const char** bases) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t id = d.first + (first + i) / h.count * p.d.dilation;
+      const std::int64_t ih = h.first + (first + i) % h.count * p.h.dilation;
+      bases[i] = in + id * p.d.in_step + ih * p.h.in_step;
+    }
+  }
+
+  // An average of padding alone.
+  static void nothing(std::int64_t n, ToOutput<O>& sink) {
+    for (std::int64_t x = 0; x < n; x += O::kCount) {
+      sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, O::kCount)));
+    }
+  }
+
+  // Large windows: a few positions at a time, added up in a buffer. The sums of a few positions go into a second
+  // level, so that chains of additions stay short.
+  static void many(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, Axis::Taps w, std::int64_t n,
+                   ToOutput<O>& sink) {
+    constexpr std::int64_t kAtOnce = 16;
+    alignas(64) typename O::Value sums[kBlock + O::kCount];
+    const char* at[kAtOnce];
+    const std::int64_t positions = d.count * h.count * w.count;
+    for (std::int64_t first = 0; first < positions; first += kAtOnce) {
+      const std::int64_t count = std::min(kAtOnce, positions - first);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t row = (first + i) / w.count;
+        at[i] = in + (d.first + row / h.count * p.d.dilation) * p.d.in_step +
+                (h.first + row % h.count * p.h.dilation) * p.h.in_step +
+                (w.first + (first + i) % w.count * p.w.dilation) * p.w.in_step;
+      }
+      if (first == 0) {
+        ToValues<O> fresh{sums};
+        combine_any<O>(at, count, n, fresh);
+      } else {
+        IntoValues<O> more{sums};
+        combine_any<O>(at, count, n, more);
+      }
+    }
+    const char* all = reinterpret_cast<const char*>(sums);
+    ToOutput<O> to = sink;
+    combine_fixed<OnValues<O>, 1>(&all, n, to);
+  }
+};

@@ -1,0 +1,107 @@
+// Combining rows element by element: the part that all engines share. Included once per instruction set.
+
+template <class O>
+using VecFor = Vec<typename O::Value>;
+
+// Combines `count` rows of n stored elements and hands each vector to `sink(position, vector, lanes)`.
+template <class O, int kRows, class Sink>
+POOL_INLINE void combine_fixed(const char* const* rows, std::int64_t n, Sink& sink) {
+  constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  std::int64_t x = 0;
+  for (; x + O::kCount <= n; x += O::kCount) {
+    VecFor<O> acc = O::load(rows[0] + x * kSize);
+#pragma GCC unroll 16
+    for (int i = 1; i < kRows; ++i) acc = O::combine(acc, O::load(rows[i] + x * kSize));
+    sink.whole(x, acc);
+  }
+  if (x < n) {
+    const int rest = static_cast<int>(n - x);
+    VecFor<O> acc = O::load_part(rows[0] + x * kSize, rest);
+#pragma GCC unroll 16
+    for (int i = 1; i < kRows; ++i) acc = O::combine(acc, O::load_part(rows[i] + x * kSize, rest));
+    sink.part(x, acc, rest);
+  }
+}
+
+template <class O, class Sink>
+POOL_INLINE void combine_any(const char* const* rows, std::int64_t count, std::int64_t n, Sink& sink) {
+  constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  std::int64_t x = 0;
+  // Two vectors side by side, so that one need not wait for the other's sum.
+  for (; x + 2 * O::kCount <= n; x += 2 * O::kCount) {
+    VecFor<O> a = O::load(rows[0] + x * kSize), b = O::load(rows[0] + (x + O::kCount) * kSize);
+    for (std::int64_t i = 1; i < count; ++i) {
+      a = O::combine(a, O::load(rows[i] + x * kSize));
+      b = O::combine(b, O::load(rows[i] + (x + O::kCount) * kSize));
+    }
+    sink.whole(x, a);
+    sink.whole(x + O::kCount, b);
+  }
+  for (; x < n; x += O::kCount) {
+    const int rest = static_cast<int>(std::min<std::int64_t>(n - x, O::kCount));
+    VecFor<O> acc = O::load_part(rows[0] + x * kSize, rest);
+    for (std::int64_t i = 1; i < count; ++i) acc = O::combine(acc, O::load_part(rows[i] + x * kSize, rest));
+    sink.part(x, acc, rest);
+  }
+}
+
+template <class O, class Sink>
+POOL_INLINE void combine_rows(const char* const* rows, std::int64_t count, std::int64_t n, Sink& sink) {
+  switch (count) {
+    case 1: combine_fixed<O, 1>(rows, n, sink); break;
+    case 2: combine_fixed<O, 2>(rows, n, sink); break;
+    case 3: combine_fixed<O, 3>(rows, n, sink); break;
+    default: combine_any<O>(rows, count, n, sink);
+  }
+}
+
+// Keeps values, in memory that has room for whole vectors.
+template <class O>
+struct ToValues {
+  typename O::Value* at;
+  POOL_INLINE void whole(std::int64_t x, VecFor<O> value) { store_vec<typename O::Value>(at + x, value); }
+  POOL_INLINE void part(std::int64_t x, VecFor<O> value, int rest) {
+    isa::store_part<typename O::Value>(at + x, value, rest);
+  }
+};
+
+// Adds to values that are there already.
+template <class O>
+struct IntoValues {
+  typename O::Value* at;
+  POOL_INLINE void whole(std::int64_t x, VecFor<O> value) {
+    store_vec<typename O::Value>(at + x, O::combine(load_vec<typename O::Value>(at + x), value));
+  }
+  POOL_INLINE void part(std::int64_t x, VecFor<O> value, int rest) {
+    const VecFor<O> known = isa::load_part<typename O::Value>(at + x, rest, O::neutral());
+    isa::store_part<typename O::Value>(at + x, O::combine(known, value), rest);
+  }
+};
+
+// Writes the output.
+template <class O>
+struct ToOutput {
+  char* at;
+  VecFor<O> factor;
+  POOL_INLINE void whole(std::int64_t x, VecFor<O> value) {
+    O::store(at + x * static_cast<std::int64_t>(sizeof(typename O::Stored)), value, factor);
+  }
+  POOL_INLINE void part(std::int64_t x, VecFor<O> value, int rest) {
+    O::store_part(at + x * static_cast<std::int64_t>(sizeof(typename O::Stored)), value, factor, rest);
+  }
+};
+
+// The same operation on values instead of stored elements.
+template <class O>
+struct OnValues {
+  using Stored = typename O::Value;
+  using Value = typename O::Value;
+  static constexpr int kCount = O::kCount;
+  static constexpr bool kIsMax = O::kIsMax;
+  static POOL_INLINE Vec<Value> neutral() { return O::neutral(); }
+  static POOL_INLINE Vec<Value> load(const char* at) { return load_vec<Value>(at); }
+  static POOL_INLINE Vec<Value> load_part(const char* at, int n) {
+    return isa::load_part<Value>(at, n, O::neutral());
+  }
+  static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return O::combine(known, fresh); }
+};

@@ -1,0 +1,679 @@
+// Pooling row by row, separably: rows of the input are combined into one row of values in a small scratch buffer,
+// several output rows at a time (a band), and then neighbours within each row. Takes any strides. Included once per
+// instruction set.
+//
+// A row of values has `inner` values for each position along w. Positions outside the input hold the neutral value, so
+// that windows need no bounds.
+
+// How much scratch memory a thread has, and how a plan is cut so that a band fits in.
+constexpr std::int64_t kScratchBytes = 60 << 10;
+constexpr int kMostRows = 64;  // input rows that are combined at once
+
+struct RowsLayout {
+  std::int64_t columns;   // outputs along w in one block
+  std::int64_t inner;     // inner elements in one block
+  std::int64_t band;      // output rows in one band
+  std::int64_t pitch;     // values from one scratch row to the next
+  std::int64_t fetched;   // input rows that a full band needs, where they are fetched into scratch first
+  bool fetch;             // rows are first brought into scratch: packed, and combined along d
+  bool scan_h;            // windows along h by running maxima or sums, in blocks
+  bool fold_w;            // windows along w by doubling
+  bool direct;            // rows need nothing done along w: they go straight to the output
+  bool flush;             // the output is not contiguous: rows are written to scratch, then scattered
+};
+
+template <class O>
+struct Rows {
+  using Value = typename O::Value;
+  static constexpr const char* kName = "rows";
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  static constexpr std::int64_t kValue = sizeof(Value);
+  static constexpr std::int64_t kN = O::kCount;
+
+  static bool fits(const Plan& p) {
+    RowsLayout layout;
+    return p.problem->indices == nullptr && choose(p, layout);
+  }
+
+  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out; }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    alignas(64) char scratch[kScratchBytes];
+    Rows self(p, scratch);
+    while (first < last) {
+      const std::int64_t oh = first % p.h.out;
+      const std::int64_t rows = std::min(last - first, p.h.out - oh);
+      std::int64_t at = first / p.h.out;
+      self.od_ = at % p.d.out;
+      at /= p.d.out;
+      const std::int64_t c = at % p.outer[1].count, n = at / p.outer[1].count;
+      self.in_ = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
+      self.out_ = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + self.od_ * p.d.out_step;
+      self.plane(oh, oh + rows);
+      first += rows;
+    }
+  }
+
+ private:
+  // ---- How to cut the work -------------------------------------------------------------------------------------
+
+  static std::int64_t round_up(std::int64_t n) { return (n + kN - 1) / kN * kN; }
+
+  // Positions along the axis that `outputs` outputs next to each other read, at most.
+  static std::int64_t span(const Axis& axis, std::int64_t outputs) {
+    if (axis.adaptive()) return std::min(axis.in, outputs * ((axis.in + axis.out - 1) / axis.out + 1) + 1);
+    return (outputs - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1;
+  }
+
+  static bool choose(const Plan& p, RowsLayout& l) {
+    const bool contiguous_in = p.w.in_step == p.inner * kSize && (p.inner == 1 || p.inner_in_step == kSize);
+    const bool contiguous_out = p.w.out_step == p.inner * kSize && (p.inner == 1 || p.inner_out_step == kSize);
+    const bool wide_h = !p.h.adaptive() && p.h.out > 1;
+    l.scan_h = wide_h && p.h.stride == 1 && p.h.dilation == 1 && p.h.window >= 7;
+    const std::int64_t d_taps = p.d.adaptive() ? 1 : std::min(p.d.window, p.d.in);
+    const bool shares_d = d_taps > 1 && wide_h && p.h.window > p.h.stride && d_taps * p.h.window > 12;
+    l.direct = is_identity(p.w);
+    l.fold_w = !p.w.adaptive() && (p.w.window > 8 || (p.w.window > 4 && p.w.stride > 4));
+    for (l.inner = p.inner; l.inner > 0; l.inner = l.inner > kN ? round_up(l.inner / 2) : 0) {
+      const bool whole = l.inner == p.inner;
+      l.fetch = l.scan_h || shares_d || !(contiguous_in && whole);
+      l.flush = !(contiguous_out && whole);
+      for (l.columns = p.w.out; l.columns > 0; l.columns = l.columns > 4 * kN ? round_up(l.columns / 2) : l.columns / 2) {
+        l.pitch = pitch(p, l);
+        for (l.band = std::min<std::int64_t>(p.h.out, 32); l.band > 0; l.band /= 2) {
+          l.fetched = span(p.h, l.band);
+          const bool enough = l.band >= 4 || l.band == p.h.out || l.columns <= 4 * kN;
+          const bool pays = !l.scan_h || l.band >= p.h.window / 2 || l.band == p.h.out || l.columns <= 4 * kN;
+          if (enough && pays && bytes(p, l) <= kScratchBytes) return true;
+        }
+      }
+      if (l.inner <= kN) break;
+    }
+    return false;
+  }
+
+  static std::int64_t pitch(const Plan& p, const RowsLayout& l) {
+    const std::int64_t reach = span(p.w, l.columns) * l.inner;
+    if (l.inner > 1 || p.w.adaptive() || p.w.stride > 4) return round_up(reach + kN);
+    // Neighbours are loaded `stride` vectors at a time, also those behind the last output.
+    return round_up(round_up(l.columns) * p.w.stride + (p.w.window - 1) * p.w.dilation + kN);
+  }
+
+  static std::int64_t slack(const Plan& p, const RowsLayout& l) {
+    const std::int64_t reach = p.w.adaptive() ? 0 : (p.w.window - 1) * p.w.dilation * l.inner;
+    return round_up(reach + kN);
+  }
+
+  static std::int64_t bytes(const Plan& p, const RowsLayout& l) {
+    std::int64_t values = 0;
+    const std::int64_t band = l.band * l.pitch + slack(p, l);
+    const bool shared = l.fetch && shares_rows(p, l);
+    if (!shared && !l.direct) values += band;
+    if (l.fold_w && !O::kIsMax) values += band;
+    if (l.fetch) values += l.fetched * l.pitch + slack(p, l);
+    if (l.scan_h) values += l.fetched * l.pitch;
+    if (p.counts_w) values += round_up(l.columns);
+    return values * kValue + (l.flush ? round_up(l.columns * l.inner) * kSize + 64 : 0) + 64;
+  }
+
+  // Whether the fetched rows are already what the band needs, without combining along h.
+  static bool shares_rows(const Plan& p, const RowsLayout& l) {
+    return !l.scan_h && !p.h.adaptive() && p.h.window == 1 && p.h.stride == 1;
+  }
+
+  Rows(const Plan& plan, char* scratch) : p(plan) {
+    choose(plan, l);
+    Value* next = reinterpret_cast<Value*>(scratch);
+    const std::int64_t band = l.band * l.pitch + slack(p, l);
+    const std::int64_t fetched = l.fetched * l.pitch + slack(p, l);
+    if (l.fetch) {
+      fetched_ = next;
+      next += fetched;
+    }
+    if (l.scan_h) {
+      suffix_ = next;
+      next += l.fetched * l.pitch;
+    }
+    if (l.fetch && shares_rows(p, l)) {
+      band_ = fetched_;
+    } else if (!l.direct) {
+      band_ = next;
+      next += band;
+    }
+    if (l.fold_w && !O::kIsMax) {
+      sums_ = next;
+      next += band;
+    }
+    if (p.counts_w) {
+      factors_ = next;
+      next += round_up(l.columns);
+    }
+    if (l.flush) flushed_ = reinterpret_cast<char*>(next);
+  }
+
+  // ---- One plane -----------------------------------------------------------------------------------------------
+
+  void plane(std::int64_t first, std::int64_t last) {
+    d_ = p.d.taps(od_);
+    plane_factor_ = p.counts_d ? p.scale * p.factor(p.d, od_) : p.scale;
+    for (std::int64_t band = first; band < last; band += l.band) {
+      row0_ = band;
+      rows_ = std::min(l.band, last - band);
+      for (std::int64_t q = 0; q < p.w.out; q += l.columns) {
+        if (q != column0_ || columns_ == 0) begin_columns(q);
+        for (inner0_ = 0; inner0_ < p.inner; inner0_ += l.inner) {
+          inner_ = std::min(l.inner, p.inner - inner0_);
+          block();
+        }
+      }
+    }
+  }
+
+  void begin_columns(std::int64_t q) {
+    column0_ = q;
+    columns_ = std::min(l.columns, p.w.out - q);
+    if (p.w.adaptive()) {
+      const Axis::Taps end = p.w.taps(q + columns_ - 1);
+      begin_ = p.w.taps(q).first;
+      end_ = end.first + end.count;
+    } else {
+      begin_ = q * p.w.stride - p.w.lo;
+      end_ = (q + columns_ - 1) * p.w.stride - p.w.lo + (p.w.window - 1) * p.w.dilation + 1;
+    }
+    from_ = std::min(std::max<std::int64_t>(begin_, 0), p.w.in);
+    to_ = std::max(std::min(end_, p.w.in), from_);
+    if (p.counts_w) {
+      for (std::int64_t o = 0; o < columns_; ++o) factors_[o] = static_cast<Value>(p.factor(p.w, q + o));
+    }
+    padded_ = false;
+  }
+
+  // The output rows [row0_, row0_ + rows_) × columns [column0_, …) × inner elements [inner0_, …).
+  void block() {
+    if (l.fetch) fetch();
+    if (l.direct && !l.fetch) {
+      for (std::int64_t r = 0; r < rows_; ++r) straight(r);
+      return;
+    }
+    if (l.direct) {
+      for (std::int64_t r = 0; r < rows_; ++r) straight_from_fetched(r);
+      return;
+    }
+    if (!l.fetch) {
+      pad(band_, rows_);
+      for (std::int64_t r = 0; r < rows_; ++r) combine_input(row0_ + r, band_ + r * l.pitch + (from_ - begin_) * inner_);
+    } else if (band_ != fetched_) {
+      combine_fetched();
+    }
+    along_w();
+  }
+
+  // ---- Along d and h -------------------------------------------------------------------------------------------
+
+  // Gives the margins of scratch rows, which are outside the input, the neutral value.
+  void pad(Value* rows, std::int64_t count) {
+    if (padded_ && !l.fold_w && !l.fetch) return;
+    const std::int64_t left = (from_ - begin_) * inner_, right = (to_ - begin_) * inner_;
+    for (std::int64_t r = 0; r < count; ++r) {
+      Value* row = rows + r * l.pitch;
+      fill(row, left);
+      fill(row + right, l.pitch - right);
+    }
+    if (l.fold_w || l.fetch) fill(rows + count * l.pitch, slack(p, l));
+    // The other rows of a band are as wide; a shorter band may come first.
+    padded_ = count == l.band;
+  }
+
+  static POOL_INLINE void fill(Value* at, std::int64_t n) {
+    const VecFor<O> nothing = O::neutral();
+    for (; n >= kN; n -= kN, at += kN) store_vec<Value>(at, nothing);
+    if (n > 0) isa::store_part<Value>(at, nothing, static_cast<int>(n));
+  }
+
+  // Combines all input rows that output row `oh` reads, columns [from_, to_), into `sink`.
+  template <class Sink, class More>
+  POOL_INLINE void combine_taps(std::int64_t oh, Sink& sink, More& more) {
+    const Axis::Taps h = p.h.taps(oh);
+    const std::int64_t n = (to_ - from_) * inner_;
+    const std::int64_t count = d_.count * h.count;
+    const char* base = in_ + from_ * p.w.in_step + d_.first * p.d.in_step + h.first * p.h.in_step;
+    const std::int64_t h_step = p.h.dilation * p.h.in_step;
+    const char* rows[kMostRows];
+    if (count <= kMostRows) {
+      int at = 0;
+      for (std::int64_t i = 0; i < d_.count; ++i, base += p.d.dilation * p.d.in_step) {
+        for (std::int64_t j = 0; j < h.count; ++j) rows[at++] = base + j * h_step;
+      }
+      if (count == 0) {
+        nothing(n, sink);
+      } else {
+        combine_rows<O>(rows, count, n, sink);
+      }
+      return;
+    }
+    for (std::int64_t first = 0; first < count; first += kMostRows) {
+      const std::int64_t now = std::min<std::int64_t>(kMostRows, count - first);
+      for (std::int64_t i = 0; i < now; ++i) {
+        rows[i] = base + (first + i) / h.count * p.d.dilation * p.d.in_step + (first + i) % h.count * h_step;
+      }
+      if (first == 0) {
+        combine_rows<O>(rows, now, n, sink);
+      } else {
+        combine_rows<O>(rows, now, n, more);
+      }
+    }
+  }
+
+  template <class Sink>
+  static POOL_INLINE void nothing(std::int64_t n, Sink& sink) {
+    for (std::int64_t x = 0; x < n; x += kN) {
+      sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, kN)));
+    }
+  }
+
+  void combine_input(std::int64_t oh, Value* to) {
+    ToValues<O> fresh{to};
+    IntoValues<O> more{to};
+    combine_taps(oh, fresh, more);
+  }
+
+  // A row that needs nothing done along w.
+  void straight(std::int64_t r) {
+    const std::int64_t oh = row0_ + r;
+    const Axis::Taps h = p.h.taps(oh);
+    char* out = l.flush ? flushed_ : out_ + oh * p.h.out_step + column0_ * p.w.out_step;
+    ToOutput<O> sink{out, factor_of(oh)};
+    if (d_.count * h.count <= kMostRows) {
+      combine_taps(oh, sink, sink);
+    } else {
+      // A window with so many rows is added up in a few steps of a vector's width.
+      straight_tall(h, sink);
+    }
+    if (l.flush) scatter(oh);
+  }
+
+  void straight_tall(Axis::Taps h, ToOutput<O>& sink) {
+    const std::int64_t n = (to_ - from_) * inner_;
+    constexpr std::int64_t kWidth = 4;  // vectors
+    const std::int64_t count = d_.count * h.count;
+    for (std::int64_t x = 0; x < n; x += kWidth * kN) {
+      alignas(64) Value sums[kWidth * kN];
+      const std::int64_t now = std::min(n - x, kWidth * kN);
+      const char* rows[kMostRows];
+      for (std::int64_t first = 0; first < count; first += kMostRows) {
+        const std::int64_t taken = std::min<std::int64_t>(kMostRows, count - first);
+        for (std::int64_t i = 0; i < taken; ++i) {
+          rows[i] = in_ + from_ * p.w.in_step + x * kSize +
+                    (d_.first + (first + i) / h.count * p.d.dilation) * p.d.in_step +
+                    (h.first + (first + i) % h.count * p.h.dilation) * p.h.in_step;
+        }
+        if (first == 0) {
+          ToValues<O> fresh{sums};
+          combine_any<O>(rows, taken, now, fresh);
+        } else {
+          IntoValues<O> more{sums};
+          combine_any<O>(rows, taken, now, more);
+        }
+      }
+      const char* all = reinterpret_cast<const char*>(sums);
+      ToOutput<O> to{sink.at + x * kSize, sink.factor};
+      combine_fixed<OnValues<O>, 1>(&all, now, to);
+    }
+  }
+
+  // Brings the input rows of a band into scratch: packed, padded, and combined along d.
+  void fetch() {
+    fetched0_ = p.h.adaptive() ? p.h.taps(row0_).first : row0_ * p.h.stride - p.h.lo;
+    const Axis::Taps end = p.h.taps(row0_ + rows_ - 1);
+    fetched_rows_ = p.h.adaptive() ? end.first + end.count - fetched0_
+                                   : (rows_ - 1) * p.h.stride + (p.h.window - 1) * p.h.dilation + 1;
+    pad(fetched_, fetched_rows_);
+    const std::int64_t left = (from_ - begin_) * inner_;
+    for (std::int64_t r = 0; r < fetched_rows_; ++r) {
+      Value* row = fetched_ + r * l.pitch + left;
+      const std::int64_t ih = fetched0_ + r;
+      if (ih < 0 || ih >= p.h.in || d_.count == 0) {
+        fill(row, (to_ - from_) * inner_);
+        continue;
+      }
+      const char* at = in_ + d_.first * p.d.in_step + ih * p.h.in_step + from_ * p.w.in_step + inner0_ * p.inner_in_step;
+      for (std::int64_t i = 0; i < d_.count; ++i, at += p.d.dilation * p.d.in_step) fetch_row(at, row, i == 0);
+    }
+    if (l.scan_h) scan();
+  }
+
+  void fetch_row(const char* at, Value* to, bool first) {
+    const std::int64_t n = to_ - from_;
+    const bool inner_touches = inner_ == 1 || p.inner_in_step == kSize;
+    if (inner_touches && p.w.in_step == inner_ * kSize) {
+      fetch_run(at, to, n * inner_, first);
+    } else if (inner_touches && inner_ > 1) {
+      for (std::int64_t x = 0; x < n; ++x) fetch_run(at + x * p.w.in_step, to + x * inner_, inner_, first);
+    } else {
+      for (std::int64_t x = 0; x < n; ++x) {
+        for (std::int64_t c = 0; c < inner_; ++c) {
+          const Value value = O::load_one(at + x * p.w.in_step + c * p.inner_in_step);
+          Value& known = to[x * inner_ + c];
+          known = first ? value : O::one(known, value);
+        }
+      }
+    }
+  }
+
+  static POOL_INLINE void fetch_run(const char* at, Value* to, std::int64_t n, bool first) {
+    if (first) {
+      ToValues<O> fresh{to};
+      combine_fixed<O, 1>(&at, n, fresh);
+    } else {
+      IntoValues<O> more{to};
+      combine_fixed<O, 1>(&at, n, more);
+    }
+  }
+
+  // Windows of stride 1 along h at a cost that does not grow with them (M. van Herk, 1992; J. Gil, M. Werman, 1993):
+  // rows are cut into blocks as long as the window; a window is the end of one block and the beginning of the next.
+  // Leaves the running beginnings in `fetched_` and the running ends in `suffix_`.
+  void scan() {
+    const std::int64_t k = p.h.window, n = l.pitch;
+    for (std::int64_t r = fetched_rows_ - 1; r >= 0; --r) {
+      const Value* row = fetched_ + r * n;
+      Value* to = suffix_ + r * n;
+      const bool last = r % k == k - 1 || r == fetched_rows_ - 1;
+      for (std::int64_t x = 0; x < n; x += kN) {
+        const VecFor<O> own = load_vec<Value>(row + x);
+        store_vec<Value>(to + x, last ? own : O::combine(load_vec<Value>(to + n + x), own));
+      }
+    }
+    for (std::int64_t r = 1; r < fetched_rows_; ++r) {
+      if (r % k == 0) continue;
+      Value* row = fetched_ + r * n;
+      for (std::int64_t x = 0; x < n; x += kN) {
+        store_vec<Value>(row + x, O::combine(load_vec<Value>(row - n + x), load_vec<Value>(row + x)));
+      }
+    }
+  }
+
+  // The fetched rows that output row r of the band combines.
+  std::int64_t list_fetched(std::int64_t r, const char** rows, std::int64_t most, std::int64_t skip) {
+    const std::int64_t oh = row0_ + r;
+    if (l.scan_h) {
+      const std::int64_t first = oh - p.h.lo - fetched0_;
+      rows[0] = bytes_of(suffix_ + first * l.pitch);
+      if (first % p.h.window == 0) return 1;
+      rows[1] = bytes_of(fetched_ + (first + p.h.window - 1) * l.pitch);
+      return 2;
+    }
+    const Axis::Taps h = p.h.taps(oh);
+    std::int64_t count = 0;
+    for (std::int64_t j = skip; j < h.count && count < most; ++j) {
+      rows[count++] = bytes_of(fetched_ + (h.first + j * p.h.dilation - fetched0_) * l.pitch);
+    }
+    return count;
+  }
+
+  static const char* bytes_of(const Value* at) { return reinterpret_cast<const char*>(at); }
+
+  void combine_fetched() {
+    const char* rows[kMostRows];
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      ToValues<O> fresh{band_ + r * l.pitch};
+      std::int64_t count = list_fetched(r, rows, kMostRows, 0);
+      if (count == 0) {
+        nothing(l.pitch, fresh);
+        continue;
+      }
+      combine_rows<OnValues<O>>(rows, count, l.pitch, fresh);
+      IntoValues<O> more{band_ + r * l.pitch};
+      for (std::int64_t done = count; !l.scan_h && count == kMostRows; done += count) {
+        count = list_fetched(r, rows, kMostRows, done);
+        if (count > 0) combine_rows<OnValues<O>>(rows, count, l.pitch, more);
+      }
+    }
+    if (l.fold_w) fill(band_ + rows_ * l.pitch, slack(p, l));
+  }
+
+  void straight_from_fetched(std::int64_t r) {
+    const std::int64_t oh = row0_ + r;
+    char* out = l.flush ? flushed_ : out_ + oh * p.h.out_step + column0_ * p.w.out_step;
+    ToOutput<O> sink{out, factor_of(oh)};
+    const char* rows[kMostRows];
+    const std::int64_t n = columns_ * inner_;
+    std::int64_t count = list_fetched(r, rows, kMostRows, 0);
+    if (count == 0) {
+      nothing(n, sink);
+    } else if (count < kMostRows) {
+      combine_rows<OnValues<O>>(rows, count, n, sink);
+    } else {
+      // The first row takes the sum: only the last output row that reads it may do so.
+      for (std::int64_t x = 0; x < n; x += kN) {
+        const int now = static_cast<int>(std::min<std::int64_t>(n - x, kN));
+        VecFor<O> sum = O::neutral();
+        for (std::int64_t done = 0;; done += count) {
+          count = list_fetched(r, rows, kMostRows, done);
+          for (std::int64_t i = 0; i < count; ++i) sum = O::combine(sum, load_vec<Value>(rows[i] + x * kValue));
+          if (count < kMostRows) break;
+        }
+        sink.part(x, sum, now);
+      }
+    }
+    if (l.flush) scatter(oh);
+  }
+
+  // ---- Along w -------------------------------------------------------------------------------------------------
+
+  // Where a row's windows begin, once what is larger than a few taps has been folded: `taps` of them, `step` apart.
+  struct Neighbours {
+    const Value* first;
+    std::int64_t taps;
+    std::int64_t step;
+  };
+
+  void along_w() {
+    Neighbours window{band_, p.w.window, p.w.dilation * inner_};
+    if (l.fold_w) window = fold();
+    for (std::int64_t r = 0; r < rows_; ++r, window.first += l.pitch) {
+      const std::int64_t oh = row0_ + r;
+      char* out = l.flush ? flushed_ : out_ + oh * p.h.out_step + column0_ * p.w.out_step;
+      if (p.w.adaptive()) {
+        uneven(window.first, out, factor_of(oh));
+      } else if (inner_ == 1) {
+        switch (p.w.stride) {
+          case 1: neighbours<1>(window, out, columns_, factor_of(oh)); break;
+          case 2: neighbours<2>(window, out, columns_, factor_of(oh)); break;
+          case 3: neighbours<3>(window, out, columns_, factor_of(oh)); break;
+          case 4: neighbours<4>(window, out, columns_, factor_of(oh)); break;
+          default: one_by_one(window, out, oh);
+        }
+      } else if (p.w.stride == 1 && !p.counts_w) {
+        neighbours<1>(window, out, columns_ * inner_, factor_of(oh));
+      } else {
+        groups(window, out, oh);
+      }
+      if (l.flush) scatter(oh);
+    }
+  }
+
+  // Windows by doubling: after j rounds, each value stands for the 2^j from its own place on. A maximum combines two
+  // such runs that may overlap; a sum adds up those that the window's binary digits name. All rows at once: what runs
+  // over a row's end into the next one is behind the last output.
+  Neighbours fold() {
+    const std::int64_t n = rows_ * l.pitch, unit = p.w.dilation * inner_, k = p.w.window;
+    if (O::kIsMax) {
+      std::int64_t length = 1;
+      for (; 2 * length <= k; length *= 2) fold_once(band_, n, length * unit);
+      return {band_, length == k ? 1 : 2, (k - length) * unit};
+    }
+    std::int64_t length = 1, done = 0;
+    for (;; length *= 2) {
+      if (k & length) {
+        if (done == 0) {
+          copy(band_, n);
+        } else {
+          add(band_ + done * unit, n);
+        }
+        done += length;
+      }
+      if (done == k) break;
+      fold_once(band_, n, length * unit);
+    }
+    return {sums_, 1, 0};
+  }
+
+  static void fold_once(Value* at, std::int64_t n, std::int64_t shift) {
+    for (std::int64_t x = 0; x < n; x += kN) {
+      store_vec<Value>(at + x, O::combine(load_vec<Value>(at + x), load_vec<Value>(at + x + shift)));
+    }
+  }
+  void copy(const Value* from, std::int64_t n) {
+    for (std::int64_t x = 0; x < n; x += kN) store_vec<Value>(sums_ + x, load_vec<Value>(from + x));
+  }
+  void add(const Value* from, std::int64_t n) {
+    for (std::int64_t x = 0; x < n; x += kN) {
+      store_vec<Value>(sums_ + x, O::combine(load_vec<Value>(sums_ + x), load_vec<Value>(from + x)));
+    }
+  }
+
+  template <int kStride>
+  static POOL_INLINE VecFor<O> every(const Value* at) {
+    if constexpr (kStride == 1) return load_vec<Value>(at);
+    if constexpr (kStride == 2) return even_lanes<Value>(load_vec<Value>(at), load_vec<Value>(at + kN));
+    if constexpr (kStride == 3) {
+      return third_lanes<Value>(load_vec<Value>(at), load_vec<Value>(at + kN), load_vec<Value>(at + 2 * kN),
+                                LaneIndices<Value>{});
+    }
+    if constexpr (kStride == 4) {
+      return even_lanes<Value>(even_lanes<Value>(load_vec<Value>(at), load_vec<Value>(at + kN)),
+                               even_lanes<Value>(load_vec<Value>(at + 2 * kN), load_vec<Value>(at + 3 * kN)));
+    }
+  }
+
+  template <int kStride>
+  POOL_INLINE void neighbours(Neighbours window, char* out, std::int64_t n, VecFor<O> factor) {
+    switch (window.step == 1 ? window.taps : 0) {
+      case 2: neighbours<kStride, 2>(window, out, n, factor); break;
+      case 3: neighbours<kStride, 3>(window, out, n, factor); break;
+      default: neighbours<kStride, 0>(window, out, n, factor);
+    }
+  }
+
+  template <int kStride, int kTaps>
+  POOL_INLINE VecFor<O> window_at(const Value* at, Neighbours window) {
+    if constexpr (kStride == 2 && kTaps > 0) {
+      const VecFor<O> a = load_vec<Value>(at), b = load_vec<Value>(at + kN);
+      VecFor<O> value = O::combine(even_lanes<Value>(a, b), odd_lanes<Value>(a, b));
+      if constexpr (kTaps == 3) value = O::combine(value, every<2>(at + 2));
+      return value;
+    } else if constexpr (kTaps > 0) {
+      VecFor<O> value = every<kStride>(at);
+#pragma GCC unroll 4
+      for (int i = 1; i < kTaps; ++i) value = O::combine(value, every<kStride>(at + i));
+      return value;
+    } else {
+      VecFor<O> value = every<kStride>(at);
+      for (std::int64_t i = 1; i < window.taps; ++i) value = O::combine(value, every<kStride>(at + i * window.step));
+      return value;
+    }
+  }
+
+  template <int kStride, int kTaps>
+  void neighbours(Neighbours window, char* out, std::int64_t n, VecFor<O> factor) {
+    const Value* at = window.first;
+    for (std::int64_t o = 0; o < n; o += kN, at += kN * kStride, out += kN * kSize) {
+      const VecFor<O> value = window_at<kStride, kTaps>(at, window);
+      VecFor<O> own = factor;
+      if constexpr (!O::kIsMax) {
+        if (p.counts_w) own = factor * load_vec<Value>(factors_ + o);
+      }
+      if (o + kN <= n) {
+        O::store(out, value, own);
+      } else {
+        O::store_part(out, value, own, static_cast<int>(n - o));
+      }
+    }
+  }
+
+  void one_by_one(Neighbours window, char* out, std::int64_t oh) {
+    const Value factor = scalar_factor(oh);
+    for (std::int64_t o = 0; o < columns_; ++o) {
+      const Value* at = window.first + o * p.w.stride;
+      Value value = at[0];
+      for (std::int64_t i = 1; i < window.taps; ++i) value = O::one(value, at[i * window.step]);
+      Value own = factor;
+      if constexpr (!O::kIsMax) {
+        if (p.counts_w) own *= factors_[o];
+      }
+      O::store_one(out + o * kSize, value, own);
+    }
+  }
+
+  void groups(Neighbours window, char* out, std::int64_t oh) {
+    const Value factor = scalar_factor(oh);
+    for (std::int64_t o = 0; o < columns_; ++o) {
+      Value own = factor;
+      if constexpr (!O::kIsMax) {
+        if (p.counts_w) own *= factors_[o];
+      }
+      ToOutput<O> sink{out + o * inner_ * kSize, fill_vec<Value>(own)};
+      const char* base = bytes_of(window.first + o * p.w.stride * inner_);
+      combine_grid<OnValues<O>, 0>(&base, 1, 0, window.step * kValue, window.taps, inner_, sink);
+    }
+  }
+
+  // Adaptive windows that are not all alike.
+  void uneven(const Value* row, char* out, VecFor<O> factor) {
+    for (std::int64_t o = 0; o < columns_; ++o) {
+      const Axis::Taps taps = p.w.taps(column0_ + o);
+      VecFor<O> own = factor;
+      if constexpr (!O::kIsMax) {
+        if (p.counts_w) own = factor * factors_[o];
+      }
+      const Value* at = row + (taps.first - begin_) * inner_;
+      if (inner_ == 1) {
+        Value value = at[0];
+        for (std::int64_t i = 1; i < taps.count; ++i) value = O::one(value, at[i]);
+        O::store_one(out + o * kSize, value, own[0]);
+      } else {
+        ToOutput<O> sink{out + o * inner_ * kSize, own};
+        const char* base = bytes_of(at);
+        combine_grid<OnValues<O>, 0>(&base, 1, 0, inner_ * kValue, taps.count, inner_, sink);
+      }
+    }
+  }
+
+  // ---- Output --------------------------------------------------------------------------------------------------
+
+  Value scalar_factor(std::int64_t oh) const {
+    if constexpr (O::kIsMax) return Value{};
+    return static_cast<Value>(p.counts_h ? plane_factor_ * p.factor(p.h, oh) : plane_factor_);
+  }
+
+  VecFor<O> factor_of(std::int64_t oh) const { return fill_vec<Value>(scalar_factor(oh)); }
+
+  // Moves a row from scratch to where its elements belong.
+  void scatter(std::int64_t oh) {
+    char* to = out_ + oh * p.h.out_step + column0_ * p.w.out_step + inner0_ * p.inner_out_step;
+    const char* from = flushed_;
+    for (std::int64_t o = 0; o < columns_; ++o, to += p.w.out_step) {
+      for (std::int64_t c = 0; c < inner_; ++c, from += kSize) __builtin_memcpy(to + c * p.inner_out_step, from, kSize);
+    }
+  }
+
+  const Plan& p;
+  RowsLayout l;
+  Value *fetched_ = nullptr, *suffix_ = nullptr, *band_ = nullptr, *sums_ = nullptr, *factors_ = nullptr;
+  char* flushed_ = nullptr;
+
+  // The plane in hand.
+  const char* in_ = nullptr;
+  char* out_ = nullptr;
+  std::int64_t od_ = 0;
+  Axis::Taps d_{};
+  double plane_factor_ = 1;
+
+  // The block in hand.
+  std::int64_t row0_ = 0, rows_ = 0, column0_ = 0, columns_ = 0, inner0_ = 0, inner_ = 1;
+  std::int64_t begin_ = 0, end_ = 0;  // along w, positions that are read, padding included
+  std::int64_t from_ = 0, to_ = 0;    // those of them that lie in the input
+  std::int64_t fetched0_ = 0, fetched_rows_ = 0;
+  bool padded_ = false;
+};
