@@ -281,7 +281,8 @@ bool is_free_of_overlap(const Array& array, Int size) {
   Int steps[kMostAxes], counts[kMostAxes];
   int axes = 0;
   for (int i = 0; i < array.dims; ++i) {
-    if (array.shape[i] < 2) continue;
+    if (array.shape[i] == 0) return true;
+    if (array.shape[i] == 1) continue;
     const Int step = array.steps[i] < 0 ? -array.steps[i] : array.steps[i];
     int at = axes++;
     for (; at > 0 && steps[at - 1] > step; --at) {
