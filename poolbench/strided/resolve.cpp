@@ -124,8 +124,11 @@ void resolve_windowed(const Request& request, const Array& input, int i, Axis& a
   // A stride beyond the padded input never leads to a second window, and a dilation means nothing to a single tap.
   const Int s = std::min(request.stride[i], padded);
   Int out = room / s + 1;
-  // PyTorch drops the last window of ceil mode where it would start in the right-hand padding.
-  if (request.ceil_mode && room % s != 0 && out * s < axis.in + lo) ++out;
+  if (request.ceil_mode) {
+    if (room % s != 0) ++out;
+    // PyTorch drops the last window of ceil mode where it would start in the right-hand padding.
+    if ((out - 1) * s >= axis.in + lo) --out;
+  }
   axis.out = out;
   axis.window = k;
   axis.stride = s;

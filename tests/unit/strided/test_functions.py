@@ -314,7 +314,7 @@ def test_random_averages_round_as_little_as_can_be(workload: Workload, seed: int
 @pytest.mark.parametrize("window", [2, 3, 5, 13])
 def test_a_large_value_beside_small_ones_costs_no_more_than_with_pytorch(dtype: str, window: int) -> None:
     rng = np.random.default_rng(window)
-    large = 1e8 if dtype == "float32" else 1e16
+    large = 1e8
     x = rng.choice([large, -large, 1, 1, 1, 1, 0.5], (2, 3, 26, 26)).astype(dtype)
     exact = exact_averages(x, window)
     expected = functional.avg_pool2d(torch.from_numpy(x), window).numpy()
