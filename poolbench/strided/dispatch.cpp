@@ -139,6 +139,7 @@ int run(const Problem& problem, const Settings& settings) {
     if (settings.engine != nullptr && std::strcmp(settings.engine, kernel.variant.engine) != 0) continue;
     if (!kernel.fits(plan)) continue;
     const std::int64_t units = kernel.units(plan);
+    if (units == 0) return position;  // an empty batch
     std::int64_t threads = settings.threads;
     if (threads > 1) threads = std::min({threads, units, bytes_moved(problem) / kBytesPerThread});
     if (threads <= 1) {

@@ -8,6 +8,9 @@
 #include "rows.h"
 #include "channels.h"
 #include "full.h"
+#if POOL_AVX512
+#include "short_rows.h"
+#endif
 
 template <template <class> class Engine, class O>
 constexpr Kernel entry(Op op, Type type) {
@@ -28,6 +31,9 @@ constexpr Kernel entry(Op op, Type type) {
 // In the order of preference: the first one that fits does the work.
 constexpr Kernel kList[] = {
     POOL_ENTRIES_OF_MAX(Full), POOL_ENTRIES_OF_BYTES(Full), POOL_ENTRIES_OF_AVG(Full),
+#if POOL_AVX512
+    POOL_ENTRIES_OF_MAX(ShortRows), POOL_ENTRIES_OF_AVG(ShortRows),
+#endif
     POOL_ENTRIES_OF_MAX(Channels), POOL_ENTRIES_OF_BYTES(Channels), POOL_ENTRIES_OF_AVG(Channels),
     POOL_ENTRIES_OF_MAX(Rows), POOL_ENTRIES_OF_BYTES(Rows), POOL_ENTRIES_OF_AVG(Rows),
 };

@@ -46,12 +46,6 @@ struct Reduction {
     }
     return all;
   }
-
-  static POOL_INLINE VecFor<O> of(const char* at, std::int64_t n) {
-    const std::int64_t vectors = n / O::kCount;
-    const int rest = static_cast<int>(n % O::kCount);
-    return vectors < kBlock ? of_few(at, vectors, rest) : of_many(at, vectors, rest);
-  }
 };
 
 // Lane i of the result combines the lanes of parts[i]; there is one part for each lane.
@@ -99,9 +93,15 @@ struct Full {
 
   static void rows(const Plan& p, const char* in, char* out, std::int64_t count, VecFor<O> factor) {
     VecFor<O> parts[O::kCount];
+    const std::int64_t vectors = p.w.in / O::kCount;
+    const int rest = static_cast<int>(p.w.in % O::kCount);
     for (std::int64_t row = 0; row < count; row += O::kCount) {
       const int now = static_cast<int>(std::min<std::int64_t>(count - row, O::kCount));
-      for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of(in, p.w.in);
+      if (vectors < Reduction<O>::kBlock) {
+        for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of_few(in, vectors, rest);
+      } else {
+        for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of_many(in, vectors, rest);
+      }
       for (int i = now; i < O::kCount; ++i) parts[i] = O::neutral();
       const VecFor<O> result = across_lanes<O>(parts);
       if (p.h.out_step == kSize) {

@@ -31,6 +31,14 @@ struct Max {
   static POOL_INLINE Vec<Value> neutral() { return fill_vec<Value>(least()); }
   static POOL_INLINE Vec<Value> load(const char* at) { return load_vec<S>(at); }
   static POOL_INLINE Vec<Value> load_part(const char* at, int n) { return isa::load_part<S>(at, n, neutral()); }
+#if POOL_AVX512
+  static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) {
+    return (Vec<Value>)Masked<sizeof(S)>::load_lanes(at, mask, (__m512i)neutral());
+  }
+  static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value>, std::uint64_t mask) {
+    Masked<sizeof(S)>::store_lanes(at, mask, (__m512i)value);
+  }
+#endif
   static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return larger<S>(known, fresh); }
   static POOL_INLINE void store(char* at, Vec<Value> value, Vec<Value>) { store_vec<S>(at, value); }
   static POOL_INLINE void store_part(char* at, Vec<Value> value, Vec<Value>, int n) {
@@ -67,6 +75,14 @@ struct HalfMax {
   static POOL_INLINE Vec<Value> load_part(const char* at, int n) {
     return to_order(isa::load_part<Value>(at, n, from_order(neutral())));
   }
+#if POOL_AVX512
+  static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) {
+    return to_order((Vec<Value>)Masked<2>::load_lanes(at, mask, (__m512i)from_order(neutral())));
+  }
+  static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value>, std::uint64_t mask) {
+    Masked<2>::store_lanes(at, mask, (__m512i)from_order(value));
+  }
+#endif
   static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return known > fresh ? known : fresh; }
   static POOL_INLINE void store(char* at, Vec<Value> value, Vec<Value>) { store_vec<Value>(at, from_order(value)); }
   static POOL_INLINE void store_part(char* at, Vec<Value> value, Vec<Value>, int n) {
@@ -117,8 +133,20 @@ using Floats = HalfVecOf<float>::type;
 template <>
 struct Widened<float> {
   using Value = double;
-  static POOL_INLINE Vec<double> widen(Floats floats) { return __builtin_convertvector(floats, Vec<double>); }
-  static POOL_INLINE Floats narrow(Vec<double> value) { return __builtin_convertvector(value, Floats); }
+  static POOL_INLINE Vec<double> widen(Floats floats) {
+#if POOL_AVX512  // GCC splits the conversion of whole vectors in two
+    return (Vec<double>)_mm512_maskz_cvtps_pd(0xff, (__m256)floats);
+#else
+    return __builtin_convertvector(floats, Vec<double>);
+#endif
+  }
+  static POOL_INLINE Floats narrow(Vec<double> value) {
+#if POOL_AVX512
+    return (Floats)_mm512_maskz_cvtpd_ps(0xff, (__m512d)value);
+#else
+    return __builtin_convertvector(value, Floats);
+#endif
+  }
   static POOL_INLINE Vec<double> load(const char* at) {
     Floats floats;
     __builtin_memcpy(&floats, at, sizeof floats);
@@ -169,13 +197,22 @@ struct WidenedHalf {
 template <>
 struct Widened<Bf16> : WidenedHalf<Bf16> {
   static POOL_INLINE Vec<float> widen(HalfBits bits) {
+#if POOL_AVX512
+    return (Vec<float>)((Words)_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)bits) << 16);
+#else
     return (Vec<float>)(__builtin_convertvector(bits, Words) << 16);
+#endif
   }
   static POOL_INLINE HalfBits narrow(Vec<float> value) {
     const Words bits = (Words)value;
     const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
     const Words nan = (bits >> 16) | 0x40u;
-    return __builtin_convertvector((Words)(value == value ? rounded : nan), HalfBits);
+    const Words kept = (Words)(value == value ? rounded : nan);
+#if POOL_AVX512
+    return (HalfBits)_mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)kept);
+#else
+    return __builtin_convertvector(kept, HalfBits);
+#endif
   }
 };
 
@@ -238,6 +275,27 @@ struct Avg {
     return Widened<S>::load(few);
 #endif
   }
+#if POOL_AVX512
+  static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) {
+    if constexpr (sizeof(S) == 4) {
+      return Widened<S>::widen((Floats)_mm256_maskz_loadu_ps(static_cast<__mmask8>(mask), at));
+    } else if constexpr (sizeof(S) == 8) {
+      return (Vec<Value>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), at);
+    } else {
+      return Widened<S>::widen((HalfBits)_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask), at));
+    }
+  }
+  static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value> factor, std::uint64_t mask) {
+    value *= factor;
+    if constexpr (sizeof(S) == 4) {
+      _mm256_mask_storeu_ps(at, static_cast<__mmask8>(mask), (__m256)Widened<S>::narrow(value));
+    } else if constexpr (sizeof(S) == 8) {
+      _mm512_mask_storeu_pd(at, static_cast<__mmask8>(mask), (__m512d)value);
+    } else {
+      _mm256_mask_storeu_epi16(at, static_cast<__mmask16>(mask), (__m256i)Widened<S>::narrow(value));
+    }
+  }
+#endif
   static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return known + fresh; }
   static POOL_INLINE void store(char* at, Vec<Value> value, Vec<Value> factor) {
     Widened<S>::store(at, value * factor);

@@ -57,6 +57,11 @@ struct Axis {
       return {first, ((o + 1) * in + out - 1) / out - first};
     }
     const std::int64_t start = o * stride - lo;
+    if (dilation == 1) {  // a division takes longer than a short row
+      const std::int64_t begin = start < 0 ? 0 : start;
+      const std::int64_t end = start + window < in ? start + window : in;
+      return begin < end ? Taps{begin, end - begin} : Taps{0, 0};
+    }
     const std::int64_t skipped = start < 0 ? (-start + dilation - 1) / dilation : 0;
     const std::int64_t first = start + skipped * dilation;
     if (first >= in || skipped >= window) return {0, 0};

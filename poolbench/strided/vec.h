@@ -81,6 +81,12 @@ template <int kSize>
 struct Masked;
 template <>
 struct Masked<1> {
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
+    return _mm512_mask_loadu_epi8(rest, static_cast<__mmask64>(mask), at);
+  }
+  static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
+    _mm512_mask_storeu_epi8(at, static_cast<__mmask64>(mask), value);
+  }
   static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
     return _mm512_mask_loadu_epi8(rest, ~std::uint64_t{0} >> (64 - n), at);
   }
@@ -90,6 +96,12 @@ struct Masked<1> {
 };
 template <>
 struct Masked<2> {
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
+    return _mm512_mask_loadu_epi16(rest, static_cast<__mmask32>(mask), at);
+  }
+  static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
+    _mm512_mask_storeu_epi16(at, static_cast<__mmask32>(mask), value);
+  }
   static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
     return _mm512_mask_loadu_epi16(rest, ~std::uint32_t{0} >> (32 - n), at);
   }
@@ -99,6 +111,12 @@ struct Masked<2> {
 };
 template <>
 struct Masked<4> {
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
+    return _mm512_mask_loadu_epi32(rest, static_cast<__mmask16>(mask), at);
+  }
+  static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
+    _mm512_mask_storeu_epi32(at, static_cast<__mmask16>(mask), value);
+  }
   static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
     return _mm512_mask_loadu_epi32(rest, static_cast<__mmask16>((1u << n) - 1), at);
   }
@@ -108,6 +126,12 @@ struct Masked<4> {
 };
 template <>
 struct Masked<8> {
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
+    return _mm512_mask_loadu_epi64(rest, static_cast<__mmask8>(mask), at);
+  }
+  static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
+    _mm512_mask_storeu_epi64(at, static_cast<__mmask8>(mask), value);
+  }
   static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
     return _mm512_mask_loadu_epi64(rest, static_cast<__mmask8>((1u << n) - 1), at);
   }
