@@ -52,7 +52,7 @@ struct Channels {
     if (p.counts_h) row_factor *= p.factor(p.h, oh);
     const char* bases[kBases];
     const std::int64_t rows = d.count * h.count;
-    const bool at_once = rows <= kBases && rows * p.w.window <= 4 * kBases && !p.w.adaptive();
+    const bool at_once = rows <= kBases && rows * p.w.window <= kBases && !p.w.adaptive();
     if (at_once) list(p, in, d, h, 0, rows, bases);
     for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
       const Axis::Taps w = p.w.taps(ow);
@@ -96,15 +96,27 @@ struct Channels {
     }
   }
 
-  // Large windows: a few positions at a time, added up in a buffer. The sums of a few positions go into a second
-  // level, so that chains of additions stay short.
+  // Large windows: a few positions at a time, added up in buffers, pairwise: levels[i] holds what 2^i of these steps
+  // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors.
   static void many(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, Axis::Taps w, std::int64_t n,
                    ToOutput<O>& sink) {
+    for (std::int64_t x = 0; x < n; x += kPart) {
+      ToOutput<O> part{sink.at + x * kSize, sink.factor};
+      many_of_part(p, in + x * kSize, d, h, w, std::min(kPart, n - x), part);
+    }
+  }
+
+  static constexpr std::int64_t kPart = 128;  // values of one buffer
+  static constexpr int kLevels = 40;
+
+  static void many_of_part(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, Axis::Taps w, std::int64_t n,
+                           ToOutput<O>& sink) {
     constexpr std::int64_t kAtOnce = 16;
-    alignas(64) typename O::Value sums[kBlock + O::kCount];
+    alignas(64) typename O::Value levels[O::kIsMax ? 2 : kLevels][kPart];
     const char* at[kAtOnce];
     const std::int64_t positions = d.count * h.count * w.count;
-    for (std::int64_t first = 0; first < positions; first += kAtOnce) {
+    std::int64_t steps = 0;
+    for (std::int64_t first = 0; first < positions; first += kAtOnce, ++steps) {
       const std::int64_t count = std::min(kAtOnce, positions - first);
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t row = (first + i) / w.count;
@@ -112,16 +124,35 @@ struct Channels {
                 (h.first + row % h.count * p.h.dilation) * p.h.in_step +
                 (w.first + (first + i) % w.count * p.w.dilation) * p.w.in_step;
       }
-      if (first == 0) {
-        ToValues<O> fresh{sums};
-        combine_any<O>(at, count, n, fresh);
-      } else {
-        IntoValues<O> more{sums};
-        combine_any<O>(at, count, n, more);
+      // A maximum may as well be taken in one chain.
+      int level = 0;
+      if (!O::kIsMax) {
+        while ((steps >> level) & 1) ++level;
+      } else if (steps > 0) {
+        level = 1;
       }
+      if (level == 0) {
+        ToValues<O> fresh{levels[0]};
+        combine_rows<O>(at, count, n, fresh);
+        continue;
+      }
+      IntoValues<O> more{levels[0]};
+      combine_rows<O>(at, count, n, more);
+      if (O::kIsMax) continue;
+      for (int i = 1; i < level; ++i) add(levels[i], levels[i - 1], n);
+      std::memcpy(levels[level], levels[level - 1], sizeof levels[0]);
     }
-    const char* all = reinterpret_cast<const char*>(sums);
-    ToOutput<O> to = sink;
-    combine_fixed<OnValues<O>, 1>(&all, n, to);
+    const char* sums[kLevels];
+    int count = 0;
+    for (int level = 0; level < (O::kIsMax ? 1 : kLevels); ++level) {
+      if (O::kIsMax || ((steps >> level) & 1)) sums[count++] = reinterpret_cast<const char*>(levels[level]);
+    }
+    combine_rows<OnValues<O>>(sums, count, n, sink);
+  }
+
+  static void add(typename O::Value* to, const typename O::Value* more, std::int64_t n) {
+    IntoValues<O> sink{to};
+    const char* rows = reinterpret_cast<const char*>(more);
+    combine_rows<OnValues<O>>(&rows, 1, n, sink);
   }
 };

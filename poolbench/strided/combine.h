@@ -45,8 +45,9 @@ POOL_INLINE void combine_any(const char* const* rows, std::int64_t count, std::i
   }
 }
 
+// Not inlined: the engines call it from many places, each time for a row at least.
 template <class O, class Sink>
-POOL_INLINE void combine_rows(const char* const* rows, std::int64_t count, std::int64_t n, Sink& sink) {
+__attribute__((noinline)) void combine_rows(const char* const* rows, std::int64_t count, std::int64_t n, Sink sink) {
   switch (count) {
     case 1: combine_fixed<O, 1>(rows, n, sink); break;
     case 2: combine_fixed<O, 2>(rows, n, sink); break;

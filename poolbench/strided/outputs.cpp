@@ -1,3 +1,5 @@
+// How: the freed buffers lie on two shelves, so that small ones never push large ones out. The figures behind every
+// number here are in docs/decisions/0005-outputs.md.
 #include "outputs.h"
 
 #include <pthread.h>
@@ -5,98 +7,151 @@
 #include <sys/mman.h>
 #endif
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 
 namespace poolbench::pool {
 namespace {
 
+constexpr std::size_t kKiB = std::size_t{1} << 10;
+constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// From here on an output lies on huge pages where the system has them.
-constexpr std::size_t kHugeFrom = std::size_t{4} << 20;
-// Below this the allocator is as quick by itself: it does not go to the system for so little.
-constexpr std::size_t kKeepFrom = std::size_t{64} << 10;
-constexpr std::size_t kMostBuffers = 4;
-constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+constexpr std::size_t kHugePage = 2 * kMiB;
+// From here on an output lies on huge pages where the system has them, and while it is on the shelf the system may take
+// them back when it needs memory.
+constexpr std::size_t kHugeFrom = 4 * kMiB;
 
 struct Buffer {
   char* data;
   std::size_t bytes;
 };
 
-// The kept buffers, the one that was freed last at the end. Never destroyed: outputs may outlive everything else.
-std::mutex mutex;
-Buffer kept[kMostBuffers];
-std::size_t kept_count = 0;
-std::size_t kept_bytes = 0;
+constexpr std::size_t kMostBuffers = 8;
 
-// A child gets the lock in the state of the moment of the fork, so nobody may be in between then.
+// Kept buffers, the one that was freed last at the end.
+struct Shelf {
+  std::size_t from;          // bytes of the smallest buffer
+  std::size_t most_buffers;
+  std::size_t most_bytes;
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  Buffer buffers[kMostBuffers] = {};
+
+  Buffer take(std::size_t place) {
+    const Buffer buffer = buffers[place];
+    bytes -= buffer.bytes;
+    --count;
+    for (std::size_t i = place; i < count; ++i) buffers[i] = buffers[i + 1];
+    return buffer;
+  }
+};
+
+// Never destroyed: outputs may outlive everything else.
+std::mutex mutex;
+Shelf small{1 * kKiB, 8, 2 * kMiB};
+Shelf large{256 * kKiB, 4, 64 * kMiB};
+
+// A child gets the lock as it is at the moment of the fork, so nobody may hold it then.
 void lock() { mutex.lock(); }
 void unlock() { mutex.unlock(); }
-[[maybe_unused]] const int registered = pthread_atfork(lock, unlock, unlock);
+
+// Whether the system gives huge pages to who asks. Only they can be offered back at no cost.
+bool has_huge_pages() {
+#if defined(MADV_HUGEPAGE) && defined(MADV_FREE)
+  char text[64] = {};
+  std::FILE* file = std::fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+  if (file == nullptr) return false;
+  const std::size_t length = std::fread(text, 1, sizeof text - 1, file);
+  std::fclose(file);
+  return length > 0 && std::strstr(text, "[never]") == nullptr;
+#else
+  return false;
+#endif
+}
+
+bool prepare() {
+  pthread_atfork(lock, unlock, unlock);
+  const bool huge = has_huge_pages();
+  if (huge) large.most_bytes = 256 * kMiB;
+  return huge;
+}
+
+const bool kHasHugePages = prepare();
 
 char* allocate(std::size_t bytes) {
   void* data = nullptr;
-  const bool is_huge = bytes >= kHugeFrom;
+  const bool is_huge = kHasHugePages && bytes >= kHugeFrom;
   if (posix_memalign(&data, is_huge ? kHugePage : kLine, bytes == 0 ? 1 : bytes) != 0) return nullptr;
 #if defined(MADV_HUGEPAGE)
-  if (is_huge) madvise(data, bytes, MADV_HUGEPAGE);  // where this is refused, small pages do
+  if (is_huge) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
   return static_cast<char*>(data);
 }
 
-// Takes a buffer out of the list, whose lock the caller holds.
-Buffer take(std::size_t place) {
-  const Buffer buffer = kept[place];
-  kept_bytes -= buffer.bytes;
-  --kept_count;
-  for (std::size_t i = place; i < kept_count; ++i) kept[i] = kept[i + 1];
-  return buffer;
+// Lets the system take the pages when it is short of memory; those that are still there are found again as they were.
+void offer_back([[maybe_unused]] const Buffer& buffer) {
+#if defined(MADV_FREE)
+  // Whole huge pages alone: to offer part of one would split it.
+  if (kHasHugePages && buffer.bytes >= kHugeFrom) madvise(buffer.data, buffer.bytes / kHugePage * kHugePage, MADV_FREE);
+#endif
+}
+
+Shelf* shelf_for(std::size_t bytes) {
+  Shelf& shelf = bytes >= large.from ? large : small;
+  return bytes >= shelf.from && bytes <= shelf.most_bytes ? &shelf : nullptr;
 }
 
 }  // namespace
 
 char* allocate_output(std::size_t bytes) {
-  if (bytes >= kKeepFrom) {
+  if (Shelf* shelf = shelf_for(bytes)) {
     const std::lock_guard<std::mutex> guard(mutex);
-    for (std::size_t i = kept_count; i-- > 0;) {
-      if (kept[i].bytes == bytes) return take(i).data;
+    for (std::size_t i = shelf->count; i-- > 0;) {
+      if (shelf->buffers[i].bytes == bytes) return shelf->take(i).data;
     }
   }
   return allocate(bytes);
 }
 
 void release_output(char* data, std::size_t bytes) noexcept {
-  if (bytes < kKeepFrom || bytes > kMostBytes) {
+  Shelf* shelf = shelf_for(bytes);
+  if (shelf == nullptr) {
     std::free(data);
     return;
   }
+  const Buffer buffer{data, bytes};
+  offer_back(buffer);
   Buffer dropped[kMostBuffers];
   std::size_t count = 0;
   {
     const std::lock_guard<std::mutex> guard(mutex);
-    while (kept_count == kMostBuffers || kept_bytes + bytes > kMostBytes) dropped[count++] = take(0);
-    kept[kept_count++] = {data, bytes};
-    kept_bytes += bytes;
+    while (shelf->count == shelf->most_buffers || shelf->bytes + bytes > shelf->most_bytes) {
+      dropped[count++] = shelf->take(0);
+    }
+    shelf->buffers[shelf->count++] = buffer;
+    shelf->bytes += bytes;
   }
-  // Giving pages back takes the system a while, during which others may want the lock.
+  // To give pages back takes the system a while, during which others may want the lock.
   while (count > 0) std::free(dropped[--count].data);
 }
 
 void clear_outputs() noexcept {
-  Buffer dropped[kMostBuffers];
+  Buffer dropped[2 * kMostBuffers];
   std::size_t count = 0;
   {
     const std::lock_guard<std::mutex> guard(mutex);
-    while (kept_count > 0) dropped[count++] = take(kept_count - 1);
+    for (Shelf* shelf : {&small, &large}) {
+      while (shelf->count > 0) dropped[count++] = shelf->take(shelf->count - 1);
+    }
   }
   while (count > 0) std::free(dropped[--count].data);
 }
 
 std::size_t kept_output_bytes() noexcept {
   const std::lock_guard<std::mutex> guard(mutex);
-  return kept_bytes;
+  return small.bytes + large.bytes;
 }
 
 }  // namespace poolbench::pool

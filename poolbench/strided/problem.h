@@ -69,6 +69,16 @@ struct Axis {
     return {first, inside < window - skipped ? inside : window - skipped};
   }
 
+  // The outputs [begin, end) whose taps all lie in the input. For windowed axes.
+  void inside(std::int64_t& begin, std::int64_t& end) const {
+    const std::int64_t room = in - 1 - (window - 1) * dilation + lo;
+    begin = (lo + stride - 1) / stride;
+    if (begin > out) begin = out;
+    end = room < 0 ? 0 : room / stride + 1;
+    if (end > out) end = out;
+    if (end < begin) end = begin;
+  }
+
   // How many taps of output o lie in the padded input: what an average that counts padding divides by.
   std::int64_t counted(std::int64_t o) const {
     if (adaptive()) return taps(o).count;

@@ -149,12 +149,20 @@ struct Rows {
       next += round_up(l.columns);
     }
     if (l.flush) flushed_ = reinterpret_cast<char*>(next);
+    if (!p.h.adaptive()) p.h.inside(inside_begin_, inside_end_);
   }
 
   // ---- One plane -----------------------------------------------------------------------------------------------
 
   void plane(std::int64_t first, std::int64_t last) {
     d_ = p.d.taps(od_);
+    window_rows_ = p.h.adaptive() ? kMostRows + 1 : d_.count * p.h.window;
+    if (window_rows_ <= kMostRows) {
+      for (std::int64_t i = 0; i < window_rows_; ++i) {
+        offsets_[i] = (d_.first + i / p.h.window * p.d.dilation) * p.d.in_step +
+                      i % p.h.window * p.h.dilation * p.h.in_step;
+      }
+    }
     plane_factor_ = p.counts_d ? p.scale * p.factor(p.d, od_) : p.scale;
     for (std::int64_t band = first; band < last; band += l.band) {
       row0_ = band;
@@ -224,7 +232,7 @@ struct Rows {
     padded_ = count == l.band;
   }
 
-  static POOL_INLINE void fill(Value* at, std::int64_t n) {
+  static void fill(Value* at, std::int64_t n) {
     const VecFor<O> nothing = O::neutral();
     for (; n >= kN; n -= kN, at += kN) store_vec<Value>(at, nothing);
     if (n > 0) isa::store_part<Value>(at, nothing, static_cast<int>(n));
@@ -232,13 +240,19 @@ struct Rows {
 
   // Combines all input rows that output row `oh` reads, columns [from_, to_), into `sink`.
   template <class Sink, class More>
-  POOL_INLINE void combine_taps(std::int64_t oh, Sink& sink, More& more) {
-    const Axis::Taps h = p.h.taps(oh);
+  void combine_taps(std::int64_t oh, Sink& sink, More& more) {
     const std::int64_t n = (to_ - from_) * inner_;
+    const char* rows[kMostRows];
+    if (oh >= inside_begin_ && oh < inside_end_ && window_rows_ > 0 && window_rows_ <= kMostRows) {
+      const char* first = in_ + from_ * p.w.in_step + (oh * p.h.stride - p.h.lo) * p.h.in_step;
+      for (std::int64_t i = 0; i < window_rows_; ++i) rows[i] = first + offsets_[i];
+      combine_rows<O>(rows, window_rows_, n, sink);
+      return;
+    }
+    const Axis::Taps h = p.h.taps(oh);
     const std::int64_t count = d_.count * h.count;
     const char* base = in_ + from_ * p.w.in_step + d_.first * p.d.in_step + h.first * p.h.in_step;
     const std::int64_t h_step = p.h.dilation * p.h.in_step;
-    const char* rows[kMostRows];
     if (count <= kMostRows) {
       int at = 0;
       for (std::int64_t i = 0; i < d_.count; ++i, base += p.d.dilation * p.d.in_step) {
@@ -309,15 +323,15 @@ struct Rows {
         }
         if (first == 0) {
           ToValues<O> fresh{sums};
-          combine_any<O>(rows, taken, now, fresh);
+          combine_rows<O>(rows, taken, now, fresh);
         } else {
           IntoValues<O> more{sums};
-          combine_any<O>(rows, taken, now, more);
+          combine_rows<O>(rows, taken, now, more);
         }
       }
       const char* all = reinterpret_cast<const char*>(sums);
       ToOutput<O> to{sink.at + x * kSize, sink.factor};
-      combine_fixed<OnValues<O>, 1>(&all, now, to);
+      combine_rows<OnValues<O>>(&all, 1, now, to);
     }
   }
 
@@ -360,13 +374,13 @@ struct Rows {
     }
   }
 
-  static POOL_INLINE void fetch_run(const char* at, Value* to, std::int64_t n, bool first) {
+  static void fetch_run(const char* at, Value* to, std::int64_t n, bool first) {
     if (first) {
       ToValues<O> fresh{to};
-      combine_fixed<O, 1>(&at, n, fresh);
+      combine_rows<O>(&at, 1, n, fresh);
     } else {
       IntoValues<O> more{to};
-      combine_fixed<O, 1>(&at, n, more);
+      combine_rows<O>(&at, 1, n, more);
     }
   }
 
@@ -669,6 +683,9 @@ struct Rows {
   std::int64_t od_ = 0;
   Axis::Taps d_{};
   double plane_factor_ = 1;
+  std::int64_t window_rows_ = 0;         // input rows of a window that lies inside, along d and h
+  std::int64_t offsets_[kMostRows];      // and where they are
+  std::int64_t inside_begin_ = 0, inside_end_ = 0;
 
   // The block in hand.
   std::int64_t row0_ = 0, rows_ = 0, column0_ = 0, columns_ = 0, inner0_ = 0, inner_ = 1;

@@ -115,6 +115,7 @@ struct ShortRows {
     if (w_taps > kMostNeighbours || h_taps > kMostTapsDown || d_taps > kMostTapsDown) return false;
     const bool touching = p.h.in_step == p.w.in * kSize && p.h.out_step == p.w.out * kSize && !p.h.adaptive();
     double best = 0;
+    l = {1, 1, 1};
     for (int ins = 1; ins <= 2; ++ins) {
       if (p.w.in > ins * kN) continue;
       for (int outs = 1; outs <= ins; ++outs) {
@@ -136,20 +137,12 @@ struct ShortRows {
     return best > 0 && special_groups(p, l) <= kMostGroups;
   }
 
-  // The output rows [begin, end) whose taps all lie in the plane.
-  static void inside(const Axis& h, std::int64_t& begin, std::int64_t& end) {
-    const std::int64_t reach = (h.window - 1) * h.dilation;
-    begin = std::min(h.out, (h.lo + h.stride - 1) / h.stride);
-    end = h.in - 1 - reach + h.lo >= 0 ? std::min(h.out, (h.in - 1 - reach + h.lo) / h.stride + 1) : 0;
-    if (end < begin) end = begin;
-  }
-
   // Groups are alike in [alike_begin, alike_end), counted in groups.
   static void alike(const Plan& p, const ShortRowsLayout& l, std::int64_t& from, std::int64_t& to) {
     from = to = 0;
     if (p.h.adaptive() || p.counts_h) return;
     std::int64_t begin, end;
-    inside(p.h, begin, end);
+    p.h.inside(begin, end);
     from = (begin + l.group - 1) / l.group;
     to = std::max(from, end / l.group);
   }
