@@ -2,15 +2,20 @@
 #
 #   make compare   measure the twelve core workloads and print the table
 #   make test      every check that CI runs: lint, types, import layers, tests
+#   make sanitize  the kernel's fuzzer and the unit tests of the compiled part, under AddressSanitizer and UBSan
+#   make test-arm  the fuzzer on ARM: cross-compiled, run by an emulator
+#   make warnings  all the C++ by GCC and by clang, a warning being an error
 #   make lint | types | format | clean
 #
 # PYTHON       the interpreter that .venv is made from (3.11 or newer)
 # TORCH_INDEX  a package index to take PyTorch's CPU build from, such as the one on PyTorch's installation page
 # ARGS         passed on to `poolbench compare` or to pytest
+# CASES        how many problems the fuzzer tries (a minute's worth, where it isn't said)
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
+CASES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +24,7 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
 
-.PHONY: compare test lint types format clean prerequisites
+.PHONY: compare test sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
@@ -40,6 +45,52 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# From here on: the C++ by itself, each build in a folder of its own.
+GENERATE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
+KERNEL_TESTS := tests/kernel
+# With CASES, each variant must be reached at least once in a thousand; a minute is too short to promise that.
+FUZZ = fuzz $(if $(CASES),--cases $(CASES) --least $(shell expr $(CASES) / 1000),--seconds 60)
+SANITIZERS := address,undefined
+# In all of the modules: the checks of UBSan that don't make the compiler work for many minutes on the vector code.
+MODULE_SANITIZERS := address,signed-integer-overflow,integer-divide-by-zero,shift,bounds
+SANITIZED := build/sanitize
+SANITIZED_FUZZ := $(SANITIZED)/fuzz$(if $(CASES),-vectors-too)
+SANITIZED_SITE := $(abspath $(SANITIZED)/site)
+# The sanitizers come first of all in a process; so must the C++ library whose exceptions they watch.
+PRELOADED = $(foreach library,libasan.so libubsan.so libstdc++.so.6,$(shell g++ -print-file-name=$(library)))
+
+# Python's own allocations outlive it by design, hence no leak check. -S: without the `.pth` files that would put the
+# installed poolbench before the one with the sanitizers; -P: nor the one in the current folder.
+sanitize: $(INSTALLED)
+	$(GENERATE) -S $(KERNEL_TESTS) -B $(SANITIZED_FUZZ) -DPOOL_SANITIZERS=$(SANITIZERS) \
+		-DPOOL_SANITIZE_VECTORS_TOO=$(if $(CASES),ON,OFF)
+	$(BIN)/ninja -C $(SANITIZED_FUZZ)
+	$(SANITIZED_FUZZ)/$(FUZZ)
+	$(GENERATE) -S . -B $(SANITIZED)/modules -DCMAKE_BUILD_TYPE=Sanitized -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+		-DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=$(MODULE_SANITIZERS) -fno-sanitize-recover=all \
+			--param asan-instrumentation-with-call-threshold=0" -DCMAKE_CXX_COMPILER=g++
+	$(BIN)/ninja -C $(SANITIZED)/modules
+	rm -rf $(SANITIZED_SITE) && mkdir -p $(SANITIZED_SITE) && cp -R poolbench $(SANITIZED_SITE)
+	$(BIN)/cmake --install $(SANITIZED)/modules --prefix $(SANITIZED_SITE)
+	LD_PRELOAD="$(PRELOADED)" ASAN_OPTIONS=detect_leaks=0 \
+		PYTHONPATH=$(SANITIZED_SITE):$(CURDIR):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(BIN)/python -S -P -m pytest -p no:cacheprovider tests/unit/strided $(ARGS)
+
+test-arm: $(INSTALLED) arm-prerequisites
+	$(GENERATE) -S $(KERNEL_TESTS) -B build/arm -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	$(BIN)/ninja -C build/arm
+	qemu-aarch64 build/arm/$(FUZZ)
+
+warnings: $(INSTALLED) clang-prerequisites
+	for compiler in g++ clang++; do \
+		$(GENERATE) -S $(KERNEL_TESTS) -B build/warnings/$$compiler/tests -DCMAKE_CXX_COMPILER=$$compiler \
+			-DCMAKE_CXX_FLAGS=-Werror && $(BIN)/ninja -C build/warnings/$$compiler/tests && \
+		$(GENERATE) -S . -B build/warnings/$$compiler/modules -DCMAKE_CXX_COMPILER=$$compiler \
+			-DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCMAKE_CXX_FLAGS=-Werror && \
+		$(BIN)/ninja -C build/warnings/$$compiler/modules || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -73,3 +124,13 @@ prerequisites:
 	@command -v "$${CXX:-g++}" >/dev/null || command -v clang++ >/dev/null || { \
 		echo "poolbench compiles a small extension and needs a C++ compiler, and there is no '$${CXX:-g++}' here:" \
 			"install one (Debian and Ubuntu: the package g++), or name yours with CXX." >&2; exit 1; }
+
+arm-prerequisites:
+	@command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null || { \
+		echo "'make test-arm' needs a cross compiler and an emulator: install both (Debian and Ubuntu: the packages" \
+			"g++-aarch64-linux-gnu and qemu-user)." >&2; exit 1; }
+
+clang-prerequisites:
+	@command -v g++ >/dev/null && command -v clang++ >/dev/null || { \
+		echo "'make warnings' compiles with both g++ and clang++: install both (Debian and Ubuntu: the packages g++" \
+			"and clang)." >&2; exit 1; }

@@ -20,6 +20,7 @@ struct Sizes {
 
 Profile draw_profile(Random& random) {
   if (random.between(1, 1500) == 1) return Profile::kLarge;
+  if (random.percent(20)) return random.percent(60) ? Profile::kChannels : Profile::kWhole;  // few of these fit
   return static_cast<Profile>(random.between(0, static_cast<int>(Profile::kLarge) - 1));
 }
 
