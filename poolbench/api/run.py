@@ -31,7 +31,7 @@ from poolbench.store.reading import read_run
 from poolbench.store.resume import check_resumable
 from poolbench.store.runs import new_run_name
 
-DEFAULT_SUBJECTS = ("numpy", "torch", "torch:channels_last", "tensorflow")
+DEFAULT_SUBJECTS = ("strided", "numpy", "torch", "torch:channels_last", "tensorflow")
 SECONDS_PER_WORKLOAD = 9.0
 LEAST_BUDGET_S = 60.0
 

@@ -19,8 +19,18 @@ FOLDER = Path(__file__).with_name("support")
 
 
 def built_in() -> list[str]:
-    """Return the names of the backends that have a list: all but those for tests."""
+    """Return the names of the backends that are checked: all but those for tests."""
     return [name for name in registry.names() if name != LIMIT and not name.startswith(registry.FOR_TESTS)]
+
+
+def bound() -> dict[str, str]:
+    """Return, for each backend that is bound to an instruction set, the one that takes the same and is not."""
+    return {name: name.partition(":")[0] for name in built_in() if getattr(registry.create(name), "isa", "")}
+
+
+def listed() -> list[str]:
+    """Return the names of the backends that have a list: what they take depends on no processor."""
+    return [name for name in built_in() if name not in bound()]
 
 
 def path(name: str) -> Path:
@@ -40,7 +50,7 @@ def listing(backend: Backend) -> str:
 def main() -> None:
     """Write every list."""
     FOLDER.mkdir(exist_ok=True)
-    for name in built_in():
+    for name in listed():
         path(name).write_text(listing(registry.create(name)), encoding="utf-8")
 
 

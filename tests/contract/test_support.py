@@ -8,7 +8,7 @@ from tests.contract import support
 from tests.contract.grid import few, workloads
 
 
-@pytest.mark.parametrize("name", support.built_in())
+@pytest.mark.parametrize("name", support.listed())
 def test_what_a_backend_supports_is_what_its_list_says(name: str) -> None:
     kept = support.path(name).read_text(encoding="utf-8")
     assert support.listing(registry.create(name)).splitlines() == kept.splitlines(), (
@@ -18,7 +18,16 @@ def test_what_a_backend_supports_is_what_its_list_says(name: str) -> None:
 
 
 def test_there_is_no_list_without_a_backend() -> None:
-    assert {path.name for path in support.FOLDER.iterdir()} == {support.path(name).name for name in support.built_in()}
+    assert {path.name for path in support.FOLDER.iterdir()} == {support.path(name).name for name in support.listed()}
+
+
+@pytest.mark.parametrize(("name", "free"), support.bound().items())
+def test_an_instruction_set_narrows_nothing_or_is_missing_altogether(name: str, free: str) -> None:
+    lines = support.listing(registry.create(name)).splitlines()
+    if lines != support.listing(registry.create(free)).splitlines():
+        assert {line.split("  ")[0] for line in lines} == {"no"}
+        (reason,) = {line.split("  ", 2)[2] for line in lines}
+        assert reason.startswith("This processor, or this build of poolbench, has no ")
 
 
 @pytest.mark.parametrize("name", support.built_in())

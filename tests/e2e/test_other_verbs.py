@@ -26,7 +26,7 @@ def test_verify_gives_json(poolbench):
 def test_lists_are_text_and_json(poolbench):
     assert len(json.loads(poolbench("list", "workloads", "--json", check=True).stdout)) == 106
     backends = json.loads(poolbench("list", "backends", "--json", check=True).stdout)
-    assert {"numpy:shifted", "torch", "tensorflow", "onnxruntime"} <= {backend["name"] for backend in backends}
+    assert {"strided", "numpy:shifted", "torch", "tensorflow", "onnxruntime"} <= {backend["name"] for backend in backends}
     text = poolbench("list", "workloads", "-w", "core", check=True).stdout
     assert "resnet50_stem" in text
     assert "fake" not in poolbench("list", "backends", check=True).stdout

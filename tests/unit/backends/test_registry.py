@@ -33,6 +33,12 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "tensorflow:graph",
         "tensorflow:xla",
         "onnxruntime",
+        "strided",
+        "strided:out",
+        "strided:baseline",
+        "strided:avx2",
+        "strided:avx512",
+        "strided:neon",
     } <= set(found)
 
 

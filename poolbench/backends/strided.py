@@ -1,0 +1,248 @@
+"""poolbench's own kernel, ``poolbench.strided``: the plain call, the call with ``out=``, and each instruction set.
+
+The functions take every axis order and view as it lies, so nothing is converted under either layout policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
+from poolbench.backends.geometry import reference_axes
+from poolbench.backends.indexed import IndexedCall
+from poolbench.errors import UsageError
+from poolbench.model.pooling import Ints, Kind, PoolSpec, dilated
+from poolbench.model.workload import Pass, Workload, channels_last_order, default_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Compute = Callable[[], Array]
+    Pool = Callable[..., Any]
+    """A user's call with everything but ``out`` filled in: ``pool()``, or ``pool(out)``."""
+
+
+class Strided:
+    """A function of ``poolbench.strided`` as its user calls it; the function allocates the output.
+
+    Orders that are neither NC… nor N…C are passed as a transposed view, with an output that lies in the same order.
+    """
+
+    name = "strided"
+    framework = ""
+    isa = ""
+    """The instruction set that the subject is bound to; "" for the one that the kernel chooses."""
+
+    def supports(self, workload: Workload) -> Support:
+        """Refuse the training pass, averages of integers, and everything where the processor lacks what is bound."""
+        if self._is_missing():
+            return refused(f"This processor, or this build of poolbench, has no {self.isa} kernels.")
+        if workload.pass_ is Pass.TRAINING:
+            return refused("The training pass is not implemented by this backend.")
+        if workload.spec.kind is Kind.AVG and not workload.dtype.is_float:
+            return refused(f"The strided kernel averages floating types only, not {workload.dtype}.")
+        return SUPPORTED
+
+    def environment(self, threads: int) -> Mapping[str, str]:
+        """Return the instruction set that is bound. The thread count belongs to each call."""
+        return {"POOLBENCH_ISA": self.isa} if self.isa else {}
+
+    def load(self, threads: int) -> None:
+        """Load the kernel, which starts no thread yet. Raises UsageError where it runs on another instruction set."""
+        import ml_dtypes  # noqa: F401  registers bfloat16, which the kernel would import in its first call otherwise
+
+        if self._is_missing():
+            return
+        chosen = _chosen_isa()
+        if self.isa not in ("", chosen):
+            raise UsageError(
+                f"The subject '{self.name}' runs on {self.isa}, and this process on {chosen}: set POOLBENCH_ISA="
+                f"{self.isa} before Python starts, as 'poolbench compare' does for its workers."
+            )
+
+    def facts(self) -> Mapping[str, str]:
+        """Return the release, the instruction set in use, and how many kernels this processor can execute."""
+        from poolbench import strided
+
+        return {
+            "poolbench": metadata.version("poolbench"),
+            "isa": f"no {self.isa} here" if self._is_missing() else _chosen_isa(),
+            "variants": str(len(strided.variants())),
+        }
+
+    def prepare(self, workload: Workload, source: Source) -> Prepared:
+        """Choose the function and its arguments; the input stays where it is."""
+        rank, array = workload.spec.rank, source.array
+        natural = default_order(rank)
+        to_natural = reference_axes(workload.order, natural)
+        if workload.order == channels_last_order(rank):
+            x, layout, back = array, "NHWC", to_natural
+        else:
+            x, layout, back = array.transpose(to_natural), "NCHW", tuple(range(rank + 2))
+        pool = _pool(workload, x, source.threads, layout)
+        if workload.order in (natural, channels_last_order(rank)):
+            compute = self._compute(pool)
+        else:
+            compute = self._compute_beside(pool, workload.output_shape, array.dtype, to_natural)
+
+        def fetch(result: Array) -> Array:
+            return result.transpose(to_natural)
+
+        if workload.spec.kind is not Kind.MAX:
+            return Call(workload.order, compute, fetch)
+        located = _pool(workload, x, source.threads, layout, return_indices=True)
+
+        def locate() -> NDArray[np.int64]:
+            indices: NDArray[np.int64] = located()[1].transpose(back)
+            return indices
+
+        return IndexedCall(workload.order, compute, fetch, locate)
+
+    def _compute(self, pool: Pool) -> Compute:
+        """Return the timed call where the function knows the workload's order."""
+        return pool
+
+    def _compute_beside(self, pool: Pool, shape: Ints, dtype: np.dtype[Any], to_natural: Ints) -> Compute:
+        """Return the timed call that writes to an array of ``shape``, seen by the function as (N, C, *spatial)."""
+        import numpy as np
+
+        def compute() -> Array:
+            result = np.empty(shape, dtype)
+            pool(result.transpose(to_natural))
+            return result
+
+        return compute
+
+    def _is_missing(self) -> bool:
+        """Whether this processor cannot execute what the subject is bound to."""
+        return bool(self.isa) and self.isa not in _instruction_sets()
+
+
+class Out(Strided):
+    """The same call with ``out=``: every call writes to the array that the first one returned."""
+
+    name = "strided:out"
+
+    def _compute(self, pool: Pool) -> Compute:
+        """Make the output by one plain call, and emptied, so that a call which writes nothing is found out."""
+        result = pool()
+        result.fill(0)
+        return partial(pool, result)
+
+    def _compute_beside(self, pool: Pool, shape: Ints, dtype: np.dtype[Any], to_natural: Ints) -> Compute:
+        import numpy as np
+
+        result = np.zeros(shape, dtype)
+        view = result.transpose(to_natural)
+
+        def compute() -> Array:
+            pool(view)
+            return result
+
+        return compute
+
+
+class Baseline(Strided):
+    """On what every processor has: SSE2 on x86-64, and no vectors on ARM."""
+
+    name = "strided:baseline"
+    isa = "baseline"
+
+
+class Avx2(Strided):
+    """On AVX2 with FMA."""
+
+    name = "strided:avx2"
+    isa = "avx2"
+
+
+class Avx512(Strided):
+    """On AVX-512 (F, BW, DQ, VL)."""
+
+    name = "strided:avx512"
+    isa = "avx512"
+
+
+class Neon(Strided):
+    """On ARM's NEON."""
+
+    name = "strided:neon"
+    isa = "neon"
+
+
+@cache
+def _instruction_sets() -> frozenset[str]:
+    """Return the instruction sets that this processor and this build have kernels for."""
+    from poolbench import strided
+
+    return frozenset(name.partition("/")[0] for name in strided.variants())
+
+
+def _chosen_isa() -> str:
+    """Return the instruction set in use. Raises ValueError where POOLBENCH_ISA names one that is not here."""
+    from poolbench.strided import _pool as compiled
+
+    return compiled.isa()
+
+
+def _pool(workload: Workload, x: Array, threads: int, layout: str, *, return_indices: bool = False) -> Pool:
+    """Return the user's call for ``workload`` on ``x``, whose axes are in the order that ``layout`` says."""
+    from poolbench import strided
+
+    spec = workload.spec
+    name = f"{spec.kind}_pool{spec.rank}d"
+    if spec.output is not None:
+        pool, size = getattr(strided, f"adaptive_{name}"), _brief(spec.output)
+        if spec.kind is Kind.MAX:
+            return lambda out=None: pool(x, size, return_indices, out=out, threads=threads, layout=layout)
+        return lambda out=None: pool(x, size, out=out, threads=threads, layout=layout)
+    assert spec.window is not None and spec.stride is not None
+    pool = getattr(strided, name)
+    window, stride, dilation = _brief(spec.window), _brief(spec.stride), _brief(spec.dilation)
+    padding, ceil_mode = _padding(spec), spec.ceil_mode
+    if spec.kind is Kind.MAX:
+        return lambda out=None: pool(
+            x,
+            window,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
+            return_indices,
+            out=out,
+            threads=threads,
+            layout=layout,
+        )
+    include_padding, divisor = spec.include_padding, spec.divisor
+    return lambda out=None: pool(
+        x,
+        window,
+        stride,
+        padding,
+        ceil_mode,
+        include_padding,
+        divisor_override=divisor,
+        dilation=dilation,
+        out=out,
+        threads=threads,
+        layout=layout,
+    )
+
+
+def _brief(values: Ints) -> int | Ints:
+    """Return one number where all are the same, as people write it."""
+    return values[0] if len(set(values)) == 1 else values
+
+
+def _padding(spec: PoolSpec) -> Any:
+    """Return the padding as people write it: a number per axis where that is allowed, (lo, hi) elsewhere."""
+    assert spec.window is not None
+    spans = [dilated(k, d) for k, d in zip(spec.window, spec.dilation, strict=True)]
+    if all(lo == hi and 2 * lo <= span for (lo, hi), span in zip(spec.padding, spans, strict=True)):
+        return _brief(tuple(lo for lo, _ in spec.padding))
+    return spec.padding
