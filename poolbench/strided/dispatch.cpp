@@ -17,6 +17,7 @@ constexpr const char* kIsaNames[] = {"baseline", "avx2", "avx512", "neon"};
 
 // Below so many bytes read and written per thread, waking another one costs more than it saves.
 constexpr std::int64_t kBytesPerThread = 384 << 10;
+constexpr std::int64_t kTinyReads = 96;
 // Parts are handed out as threads come for them, so that one that loses its core delays the others little.
 constexpr std::int64_t kPartsPerThread = 4;
 
@@ -26,6 +27,7 @@ struct Registry {
   Isa widest;
   // The kernels of one instruction set, operation and type, preferred first; scalar ones last.
   std::vector<int> by_need[4][2][kTypes];
+  int scalar[2][kTypes];
 };
 
 void add(Registry& registry, KernelList list) {
@@ -64,6 +66,7 @@ Registry make_registry() {
   for (std::size_t i = 0; i < registry.kernels.size(); ++i) {
     const Variant& variant = registry.variants[i];
     const bool everywhere = std::strcmp(variant.engine, "scalar") == 0;
+    if (everywhere) registry.scalar[static_cast<int>(variant.op)][static_cast<int>(variant.type)] = static_cast<int>(i);
     for (int isa = 0; isa < 4; ++isa) {
       if (everywhere || isa == static_cast<int>(variant.isa)) {
         registry.by_need[isa][static_cast<int>(variant.op)][static_cast<int>(variant.type)].push_back(
@@ -127,11 +130,29 @@ std::int64_t bytes_moved(const Problem& p) {
   return in + out;
 }
 
+// So little that making a plan would take longer than to do without.
+bool is_tiny(const Problem& p) {
+  std::int64_t reads = p.batch.count * p.channels.count;
+  for (const Axis& axis : p.axes) {
+    if (axis.adaptive() || reads > kTinyReads) return false;
+    reads *= axis.out * axis.window;
+  }
+  return reads <= kTinyReads;
+}
+
 }  // namespace
 
 int run(const Problem& problem, const Settings& settings) {
   const Registry& all = registry();
   const Isa isa = settings.isa < 0 ? default_isa() : static_cast<Isa>(settings.isa);
+  if (settings.engine == nullptr && is_tiny(problem)) {
+    const int position = all.scalar[static_cast<int>(problem.op)][static_cast<int>(problem.type)];
+    const Kernel& kernel = all.kernels[static_cast<std::size_t>(position)];
+    Plan unplanned{};
+    unplanned.problem = &problem;
+    kernel.run(unplanned, 0, kernel.units(unplanned));
+    return position;
+  }
   const Plan plan = make_plan(problem);
   for (const int position :
        all.by_need[static_cast<int>(isa)][static_cast<int>(problem.op)][static_cast<int>(problem.type)]) {

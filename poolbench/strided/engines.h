@@ -9,6 +9,7 @@
 #include "channels.h"
 #include "full.h"
 #if POOL_AVX512
+#include "flat.h"
 #include "short_rows.h"
 #endif
 
@@ -33,6 +34,7 @@ constexpr Kernel kList[] = {
     POOL_ENTRIES_OF_MAX(Full), POOL_ENTRIES_OF_BYTES(Full), POOL_ENTRIES_OF_AVG(Full),
 #if POOL_AVX512
     POOL_ENTRIES_OF_MAX(ShortRows), POOL_ENTRIES_OF_AVG(ShortRows),
+    POOL_ENTRIES_OF_MAX(Flat), POOL_ENTRIES_OF_BYTES(Flat), POOL_ENTRIES_OF_AVG(Flat),
 #endif
     POOL_ENTRIES_OF_MAX(Channels), POOL_ENTRIES_OF_BYTES(Channels), POOL_ENTRIES_OF_AVG(Channels),
     POOL_ENTRIES_OF_MAX(Rows), POOL_ENTRIES_OF_BYTES(Rows), POOL_ENTRIES_OF_AVG(Rows),

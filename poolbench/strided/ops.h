@@ -35,6 +35,10 @@ struct Max {
   static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) {
     return (Vec<Value>)Masked<sizeof(S)>::load_lanes(at, mask, (__m512i)neutral());
   }
+  // The same with whatever it may be in the other lanes.
+  static POOL_INLINE Vec<Value> load_some(const char* at, std::uint64_t mask) {
+    return (Vec<Value>)Masked<sizeof(S)>::load_lanes(at, mask);
+  }
   static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value>, std::uint64_t mask) {
     Masked<sizeof(S)>::store_lanes(at, mask, (__m512i)value);
   }
@@ -78,6 +82,9 @@ struct HalfMax {
 #if POOL_AVX512
   static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) {
     return to_order((Vec<Value>)Masked<2>::load_lanes(at, mask, (__m512i)from_order(neutral())));
+  }
+  static POOL_INLINE Vec<Value> load_some(const char* at, std::uint64_t mask) {
+    return to_order((Vec<Value>)Masked<2>::load_lanes(at, mask));
   }
   static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value>, std::uint64_t mask) {
     Masked<2>::store_lanes(at, mask, (__m512i)from_order(value));
@@ -285,6 +292,7 @@ struct Avg {
       return Widened<S>::widen((HalfBits)_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask), at));
     }
   }
+  static POOL_INLINE Vec<Value> load_some(const char* at, std::uint64_t mask) { return load_masked(at, mask); }
   static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value> factor, std::uint64_t mask) {
     value *= factor;
     if constexpr (sizeof(S) == 4) {

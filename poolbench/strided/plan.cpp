@@ -33,7 +33,7 @@ bool counts_alike(const Axis& axis, bool include_padding, std::int64_t& count) {
 }
 
 // Says the same in the simplest words. `base` moves where outputs begin behind the first position.
-void simplify(Axis& axis, const char*& base) {
+void simplify(Axis& axis, std::int64_t size, const char*& base) {
   if (axis.adaptive() && axis.in % axis.out == 0) {
     axis.window = axis.stride = axis.in / axis.out;
     axis.dilation = 1;
@@ -46,7 +46,9 @@ void simplify(Axis& axis, const char*& base) {
     axis.in_step *= axis.dilation;
     axis.in = taps.count;
     make_full(axis);
-  } else if (axis.window == 1 && axis.lo == 0 && (axis.out - 1) * axis.stride < axis.in) {
+  } else if (axis.window == 1 && axis.lo == 0 && (axis.out - 1) * axis.stride < axis.in &&
+             !(axis.in_step == size && axis.stride > 1 && axis.stride <= 4)) {
+    // Small steps within contiguous rows are better left to the kernels.
     axis.in_step *= axis.stride;
     axis.in = axis.out;
     make_identity(axis);
@@ -146,11 +148,11 @@ Plan make_plan(const Problem& problem) {
       plan.scale = 1.0 / count;
     }
   }
+  const std::int64_t size = size_of(problem.type);
   for (int i = 0; i < 3; ++i) {
-    if (!counts[i]) simplify(axes[i], plan.in);
+    if (!counts[i]) simplify(axes[i], size, plan.in);
   }
 
-  const std::int64_t size = size_of(problem.type);
   // Which axis is innermost: one whose elements touch each other, if there is one.
   plan.inner = 1;
   plan.inner_in_step = plan.inner_out_step = 0;

@@ -74,13 +74,16 @@ struct Rows {
     const bool shares_d = d_taps > 1 && wide_h && p.h.window > p.h.stride && d_taps * p.h.window > 12;
     l.direct = is_identity(p.w);
     l.fold_w = !p.w.adaptive() && (p.w.window > 8 || (p.w.window > 4 && p.w.stride > 4));
+    // What a band reads should stay in the nearest cache.
+    const std::int64_t row_bytes = p.w.in * p.inner * kSize * (p.h.adaptive() ? p.h.in / p.h.out + 1 : p.h.stride);
+    const std::int64_t most_rows = std::clamp<std::int64_t>((32 << 10) / row_bytes, 4, 32);
     for (l.inner = p.inner; l.inner > 0; l.inner = l.inner > kN ? round_up(l.inner / 2) : 0) {
       const bool whole = l.inner == p.inner;
       l.fetch = l.scan_h || shares_d || !(contiguous_in && whole);
       l.flush = !(contiguous_out && whole);
       for (l.columns = p.w.out; l.columns > 0; l.columns = l.columns > 4 * kN ? round_up(l.columns / 2) : l.columns / 2) {
         l.pitch = pitch(p, l);
-        for (l.band = std::min<std::int64_t>(p.h.out, 32); l.band > 0; l.band /= 2) {
+        for (l.band = std::min(p.h.out, most_rows); l.band > 0; l.band /= 2) {
           l.fetched = span(p.h, l.band);
           const bool enough = l.band >= 4 || l.band == p.h.out || l.columns <= 4 * kN;
           const bool pays = !l.scan_h || l.band >= p.h.window / 2 || l.band == p.h.out || l.columns <= 4 * kN;
@@ -192,6 +195,7 @@ struct Rows {
     to_ = std::max(std::min(end_, p.w.in), from_);
     if (p.counts_w) {
       for (std::int64_t o = 0; o < columns_; ++o) factors_[o] = static_cast<Value>(p.factor(p.w, q + o));
+      std::fill(factors_ + columns_, factors_ + round_up(columns_), Value{1});  // computed too, and garbage is slow
     }
     padded_ = false;
   }

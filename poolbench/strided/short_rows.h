@@ -63,8 +63,8 @@ constexpr int kMostTapsDown = 16;   // taps along h
 constexpr int kMostGroups = 24;     // groups of rows that are not like the others
 
 struct ShortRowsLayout {
-  int ins, outs;       // registers of input rows and of output rows
-  int group;           // output rows at once
+  int ins = 1, outs = 1;  // registers of input rows and of output rows
+  int group = 1;          // output rows at once
 };
 
 template <class O>
@@ -81,7 +81,12 @@ struct ShortRows {
     return p.problem->indices == nullptr && p.inner == 1 && choose(p, layout);
   }
 
-  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out; }
+  // A unit is some of the rows of a plane.
+  static std::int64_t units(const Plan& p) {
+    ShortRowsLayout l;
+    choose(p, l);
+    return p.outer[0].count * p.outer[1].count * p.d.out * blocks(p, l);
+  }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     ShortRows self(p);
@@ -104,6 +109,17 @@ struct ShortRows {
     Mask loads[kMostTapsDown][2];
     Mask stores[2];
   };
+
+  // Output rows of a unit: so many that what they read stays in the nearest cache, and whole groups.
+  static std::int64_t block_rows(const Plan& p, const ShortRowsLayout& l) {
+    const std::int64_t row = std::max<std::int64_t>(1, p.w.in * kSize * (p.h.adaptive() ? p.h.in / p.h.out : p.h.stride));
+    return std::max<std::int64_t>(1, (16 << 10) / row / l.group) * l.group;
+  }
+
+  static std::int64_t blocks(const Plan& p, const ShortRowsLayout& l) {
+    const std::int64_t rows = block_rows(p, l);
+    return (p.h.out + rows - 1) / rows;
+  }
 
   static std::int64_t most_taps(const Axis& axis) {
     return axis.adaptive() ? std::min(axis.in, (axis.in + axis.out - 1) / axis.out + 1) : axis.window;
@@ -190,7 +206,8 @@ struct ShortRows {
       }
     }
     if constexpr (!O::kIsMax) {
-      for (std::int64_t lane = 0; lane < l.group * p.w.out; ++lane) {
+      // Lanes that are not stored get a factor too: what is multiplied with garbage may take a hundred times as long.
+      for (std::int64_t lane = 0; lane < 2 * kN; ++lane) {
         column_factors_[lane] = static_cast<Value>(p.counts_w ? p.factor(p.w, lane % p.w.out) : 1);
       }
     }
@@ -244,8 +261,10 @@ struct ShortRows {
 
   template <int kIns, int kOuts, int kTaps>
   void planes(std::int64_t first, std::int64_t last) {
-    std::int64_t od = first % p.d.out;
-    std::int64_t c = first / p.d.out % p.outer[1].count, n = first / p.d.out / p.outer[1].count;
+    const std::int64_t each = block_rows(p, l), all = blocks(p, l);
+    std::int64_t block = first % all, plane = first / all;
+    std::int64_t od = plane % p.d.out;
+    std::int64_t c = plane / p.d.out % p.outer[1].count, n = plane / p.d.out / p.outer[1].count;
     Permutation<kIns, kOuts, kTaps> permutation(*this);
     const Axis d = p.d;
     const bool flat = is_single(d);
@@ -253,6 +272,7 @@ struct ShortRows {
     for (; first < last; ++first) {
       const char* in = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
       char* out = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + od * d.out_step;
+      const std::int64_t row = block * each, end = std::min(p.h.out, row + each);
       Axis::Taps deep{0, 1};
       double scale = p.scale;
       if (!flat) {
@@ -262,19 +282,25 @@ struct ShortRows {
       }
       const int depth = static_cast<int>(deep.count);
       permutation.scale = fill_vec<Value>(static_cast<Value>(scale));
-      for (int i = 0; i < specials_; ++i) special<kIns, kOuts, kTaps>(i, in, out, depth, permutation);
-      const char* at = in + (alike_from_ * l.group * p.h.stride - p.h.lo) * p.h.in_step;
-      char* to = out + alike_from_ * l.group * p.h.out_step;
+      for (int i = 0; i < specials_; ++i) {
+        if (groups_[i].row >= row && groups_[i].row < end) special<kIns, kOuts, kTaps>(i, in, out, depth, permutation);
+      }
+      const std::int64_t from = std::max(alike_from_, row / l.group), to_group = std::min(alike_to_, end / l.group);
+      const char* at = in + (from * l.group * p.h.stride - p.h.lo) * p.h.in_step;
+      char* to = out + from * l.group * p.h.out_step;
       const std::int64_t in_step = l.group * p.h.stride * p.h.in_step, out_step = l.group * p.h.out_step;
       const int taps = static_cast<int>(p.h.window);
       const Mask loads[2] = {all_loads_[0], all_loads_[1]}, stores[2] = {all_stores_[0], all_stores_[1]};
-      for (std::int64_t g = alike_from_; g < alike_to_; ++g, at += in_step, to += out_step) {
+      for (std::int64_t g = from; g < to_group; ++g, at += in_step, to += out_step) {
         VecFor<O> acc[kIns];
-        start<kIns>(acc);
-        const char* tap = at;
-        for (int i = 0; i < taps; ++i, tap += down) combine_deep<kIns>(acc, tap, depth, loads);
+        load_first<kIns>(acc, at, loads, depth);
+        if (depth > 1) combine_deep<kIns, true>(acc, at + p.d.dilation * p.d.in_step, depth - 1, loads);
+        const char* tap = at + down;
+        for (int i = 1; i < taps; ++i, tap += down) combine_deep<kIns, true>(acc, tap, depth, loads);
         permutation.store(acc, to, stores, nullptr);
       }
+      if (++block < all) continue;
+      block = 0;
       if (++od == d.out) {
         od = 0;
         if (++c == p.outer[1].count) {
@@ -286,17 +312,21 @@ struct ShortRows {
   }
 
   template <int kIns>
-  static POOL_INLINE void start(VecFor<O>* acc) {
+  static POOL_INLINE void load_first(VecFor<O>* acc, const char* at, const Mask* loads, int depth) {
+    // At a depth of 0 all taps are padding, and nothing may be read.
 #pragma GCC unroll 2
-    for (int r = 0; r < kIns; ++r) acc[r] = O::neutral();
+    for (int r = 0; r < kIns; ++r) acc[r] = depth > 0 ? O::load_masked(at + r * kN * kSize, loads[r]) : O::neutral();
   }
 
-  // One tap along h, and all along d.
-  template <int kIns>
+  // One tap along h, and all along d. kSome: no lane but those of the mask will be used.
+  template <int kIns, bool kSome>
   POOL_INLINE void combine_deep(VecFor<O>* acc, const char* at, int depth, const Mask* loads) {
     for (int i = 0; i < depth; ++i, at += p.d.dilation * p.d.in_step) {
 #pragma GCC unroll 2
-      for (int r = 0; r < kIns; ++r) acc[r] = O::combine(acc[r], O::load_masked(at + r * kN * kSize, loads[r]));
+      for (int r = 0; r < kIns; ++r) {
+        const char* own = at + r * kN * kSize;
+        acc[r] = O::combine(acc[r], kSome ? O::load_some(own, loads[r]) : O::load_masked(own, loads[r]));
+      }
     }
   }
 
@@ -304,10 +334,16 @@ struct ShortRows {
   POOL_INLINE void special(int i, const char* in, char* out, int depth, Permutation& permutation) {
     const Group& group = groups_[i];
     VecFor<O> acc[kIns];
-    start<kIns>(acc);
     const char* at = in + group.first * p.h.in_step;
     const std::int64_t down = p.h.dilation * p.h.in_step;
-    for (int t = 0; t < group.taps; ++t, at += down) combine_deep<kIns>(acc, at, depth, group.loads[t]);
+    if (depth == 1 && group.taps > 0) {
+      load_first<kIns>(acc, at, group.loads[0], depth);
+      for (int t = 1; t < group.taps; ++t) combine_deep<kIns, false>(acc, at += down, 1, group.loads[t]);
+    } else {
+#pragma GCC unroll 2
+      for (int r = 0; r < kIns; ++r) acc[r] = O::neutral();
+      for (int t = 0; t < group.taps; ++t, at += down) combine_deep<kIns, false>(acc, at, depth, group.loads[t]);
+    }
     permutation.store(acc, out + group.row * p.h.out_step, group.stores,
                       !O::kIsMax && p.counts_h ? group_factors_[O::kIsMax ? 0 : i] : nullptr);
   }

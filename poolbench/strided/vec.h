@@ -84,6 +84,9 @@ struct Masked<1> {
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi8(rest, static_cast<__mmask64>(mask), at);
   }
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask) {
+    return _mm512_maskz_loadu_epi8(static_cast<__mmask64>(mask), at);
+  }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi8(at, static_cast<__mmask64>(mask), value);
   }
@@ -98,6 +101,9 @@ template <>
 struct Masked<2> {
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi16(rest, static_cast<__mmask32>(mask), at);
+  }
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask) {
+    return _mm512_maskz_loadu_epi16(static_cast<__mmask32>(mask), at);
   }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi16(at, static_cast<__mmask32>(mask), value);
@@ -114,6 +120,9 @@ struct Masked<4> {
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi32(rest, static_cast<__mmask16>(mask), at);
   }
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask) {
+    return _mm512_maskz_loadu_epi32(static_cast<__mmask16>(mask), at);
+  }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi32(at, static_cast<__mmask16>(mask), value);
   }
@@ -128,6 +137,9 @@ template <>
 struct Masked<8> {
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi64(rest, static_cast<__mmask8>(mask), at);
+  }
+  static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask) {
+    return _mm512_maskz_loadu_epi64(static_cast<__mmask8>(mask), at);
   }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi64(at, static_cast<__mmask8>(mask), value);
@@ -205,14 +217,17 @@ POOL_INLINE Vec<T> larger(Vec<T> known, Vec<T> fresh) {
 #if POOL_AVX512
 template <>
 POOL_INLINE Vec<float> larger<float>(Vec<float> known, Vec<float> fresh) {
-  // maxps gives its second operand where either is NaN; where `fresh` is one, it stays.
-  const __m512 f = (__m512)fresh;
-  return (Vec<float>)_mm512_mask_max_ps(f, _mm512_cmp_ps_mask(f, f, _CMP_ORD_Q), f, (__m512)known);
+  // maxps gives its second operand where either is NaN; where `fresh` is one, it stays. In assembler, since compilers
+  // copy `fresh` first.
+  const __mmask16 numbers = _mm512_cmp_ps_mask((__m512)fresh, (__m512)fresh, _CMP_ORD_Q);
+  asm("vmaxps %1, %0, %0%{%2%}" : "+v"(fresh) : "v"(known), "Yk"(numbers));
+  return fresh;
 }
 template <>
 POOL_INLINE Vec<double> larger<double>(Vec<double> known, Vec<double> fresh) {
-  const __m512d f = (__m512d)fresh;
-  return (Vec<double>)_mm512_mask_max_pd(f, _mm512_cmp_pd_mask(f, f, _CMP_ORD_Q), f, (__m512d)known);
+  const __mmask8 numbers = _mm512_cmp_pd_mask((__m512d)fresh, (__m512d)fresh, _CMP_ORD_Q);
+  asm("vmaxpd %1, %0, %0%{%2%}" : "+v"(fresh) : "v"(known), "Yk"(numbers));
+  return fresh;
 }
 #elif POOL_AVX2
 template <>

@@ -1,0 +1,174 @@
+// Stride 1 with as many outputs along w as inputs, the commonest pooling of all: rows lie behind each other in input and
+// output alike, so that several of them are one long row. It is combined along h as a whole, and along w with masks
+// that leave out the neighbours beyond a row's ends. For AVX-512 alone, which has the masks. Included once per
+// instruction set.
+
+template <class O>
+struct Flat {
+  using Value = typename O::Value;
+  static constexpr const char* kName = "flat";
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  static constexpr std::int64_t kN = O::kCount;
+  static constexpr std::int64_t kVectors = 256;  // of a band: 16 KiB of values
+  static constexpr std::int64_t kMargin = 64;    // values beside a band that may be loaded, and are masked out
+  static constexpr int kMostTaps = 15;           // along w
+  using Mask = std::conditional_t<kN == 64, std::uint64_t,
+                                  std::conditional_t<kN == 32, std::uint32_t,
+                                                     std::conditional_t<kN == 16, std::uint16_t, std::uint8_t>>>;
+
+  static bool fits(const Plan& p) {
+    if (p.problem->indices != nullptr || p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
+    if (p.h.in_step != p.w.in * kSize || p.h.out_step != p.w.in * kSize || p.w.in != p.w.out || p.w.in < 3) return false;
+    if (p.w.adaptive() || p.h.adaptive() || p.d.adaptive() || p.w.stride != 1 || p.h.stride != 1) return false;
+    if (p.w.window > kMostTaps || p.w.window * p.w.dilation > kMargin || p.w.lo % p.w.dilation != 0) return false;
+    if (p.w.lo > (p.w.window - 1) * p.w.dilation) return false;
+    if (is_identity(p.w) && is_identity(p.h)) return false;
+    return p.h.window * p.d.window <= kMostRows && band_rows(p) >= std::min<std::int64_t>(4, p.h.out);
+  }
+
+  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * bands(p); }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    Flat self(p);
+    const std::int64_t bands_each = bands(p);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t band = unit % bands_each;
+      std::int64_t at = unit / bands_each;
+      const std::int64_t od = at % p.d.out;
+      at /= p.d.out;
+      const std::int64_t c = at % p.outer[1].count, n = at / p.outer[1].count;
+      const char* in = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
+      char* out = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + od * p.d.out_step;
+      const std::int64_t row = p.h.out * band / bands_each, end = p.h.out * (band + 1) / bands_each;
+      self.rows(in, out, od, row, end);
+    }
+  }
+
+ private:
+  static std::int64_t band_rows(const Plan& p) { return kVectors * kN / p.w.in; }
+  static std::int64_t bands(const Plan& p) {
+    const std::int64_t most = band_rows(p);
+    return (p.h.out + most - 1) / most;
+  }
+
+  explicit Flat(const Plan& plan) : p(plan) {
+    p.h.inside(inside_begin_, inside_end_);
+    const std::int64_t most = (p.h.out + bands(p) - 1) / bands(p);
+    const std::int64_t vectors = (most * p.w.in + kN - 1) / kN;
+    for (std::int64_t t = 0; t < p.w.window; ++t) {
+      const std::int64_t shift = t * p.w.dilation - p.w.lo;
+      if (shift == 0) continue;
+      shifts_[taps_] = shift;
+      Mask* masks = masks_[taps_++];
+      std::memset(masks, 0xff, static_cast<std::size_t>(vectors) * sizeof(Mask));
+      const std::int64_t begin = shift < 0 ? 0 : std::max<std::int64_t>(p.w.in - shift, 0);
+      const std::int64_t end = shift < 0 ? std::min(-shift, p.w.in) : p.w.in;
+      for (std::int64_t row = 0; row < most; ++row) {
+        for (std::int64_t x = row * p.w.in + begin; x < row * p.w.in + end; ++x) {
+          masks[x / kN] = static_cast<Mask>(masks[x / kN] & ~(Mask{1} << (x % kN)));
+        }
+      }
+    }
+    std::memset(values_, 0, sizeof(Value) * kMargin);
+    std::memset(values_ + kMargin + (vectors - 1) * kN, 0, sizeof(Value) * (kN + kMargin));
+  }
+
+  void rows(const char* in, char* out, std::int64_t od, std::int64_t first, std::int64_t last) {
+    const Axis::Taps d = p.d.taps(od);
+    const std::int64_t width = p.w.in;
+    Value* to = values_ + kMargin;
+    const char* at[kMostRows];
+    for (std::int64_t oh = first; oh < last;) {
+      // All rows whose windows lie inside are combined at once, the others one by one.
+      const bool inside = oh >= inside_begin_ && oh < inside_end_;
+      const std::int64_t end = inside ? std::min(last, inside_end_) : oh + 1;
+      const Axis::Taps h = p.h.taps(oh);
+      const std::int64_t n = (end - oh) * width;
+      int count = 0;
+      for (std::int64_t i = 0; i < d.count; ++i) {
+        const char* row = in + (d.first + i * p.d.dilation) * p.d.in_step + h.first * p.h.in_step;
+        for (std::int64_t j = 0; j < h.count; ++j, row += p.h.dilation * p.h.in_step) at[count++] = row;
+      }
+      if (count > 0) {
+        combine_rows<O>(at, count, n, ToValues<O>{to + (oh - first) * width});
+      } else {
+        std::fill_n(to + (oh - first) * width, n, O::least());
+      }
+      oh = end;
+    }
+    double scale = p.scale;
+    if (p.counts_d) scale *= p.factor(p.d, od);
+    char* start = out + first * p.h.out_step;
+    const std::int64_t n = (last - first) * width;
+    if constexpr (O::kIsMax) {
+      neighbours<false>(to, start, n, 0);
+    } else if (p.counts_h || p.counts_w) {
+      set_factors(first, last);
+      neighbours<true>(to, start, n, scale);
+    } else {
+      neighbours<false>(to, start, n, scale);
+    }
+  }
+
+  void set_factors(std::int64_t first, std::int64_t last) {
+    if (first == factors_first_ && last == factors_last_) return;
+    factors_first_ = first;
+    factors_last_ = last;
+    for (std::int64_t x = 0; x < p.w.in; ++x) factors_[x] = static_cast<Value>(p.counts_w ? p.factor(p.w, x) : 1);
+    // Lanes behind the last element are computed too, and garbage could be slow.
+    std::fill_n(factors_ + (last - first) * p.w.in, (-(last - first) * p.w.in) & (kN - 1), Value{1});
+    for (std::int64_t row = last - first - 1; row >= 0; --row) {
+      const Value own = static_cast<Value>(p.counts_h ? p.factor(p.h, first + row) : 1);
+      for (std::int64_t x = 0; x < p.w.in; ++x) factors_[row * p.w.in + x] = factors_[x] * own;
+    }
+  }
+
+  template <bool kFactors>
+  void neighbours(const Value* at, char* out, std::int64_t n, double scale) {
+    switch (taps_) {
+      case 2: neighbours<kFactors, 2>(at, out, n, scale); break;
+      case 4: neighbours<kFactors, 4>(at, out, n, scale); break;
+      default: neighbours<kFactors, 0>(at, out, n, scale);
+    }
+  }
+
+  template <bool kFactors, int kTaps>
+  void neighbours(const Value* at, char* out, std::int64_t n, double scale) {
+    VecFor<O> factor = fill_vec<Value>(static_cast<Value>(scale));
+    const int taps = kTaps > 0 ? kTaps : taps_;
+    std::int64_t x = 0, v = 0;
+    for (; x + kN <= n; x += kN, ++v) {
+      const VecFor<O> value = window<kTaps>(at + x, v, taps);
+      if constexpr (kFactors) {
+        O::store(out + x * kSize, value, factor * load_vec<Value>(factors_ + x));
+      } else {
+        O::store(out + x * kSize, value, factor);
+      }
+    }
+    if (x < n) {
+      if constexpr (kFactors) factor = factor * load_vec<Value>(factors_ + x);
+      O::store_part(out + x * kSize, window<kTaps>(at + x, v, taps), factor, static_cast<int>(n - x));
+    }
+  }
+
+  template <int kTaps>
+  POOL_INLINE VecFor<O> window(const Value* at, std::int64_t v, int taps) const {
+    VecFor<O> value = load_vec<Value>(at);
+    if constexpr (kTaps > 0) {
+#pragma GCC unroll 4
+      for (int t = 0; t < kTaps; ++t) value = combine_lanes<O>(value, masks_[t][v], at + shifts_[t]);
+    } else {
+      for (int t = 0; t < taps; ++t) value = combine_lanes<O>(value, masks_[t][v], at + shifts_[t]);
+    }
+    return value;
+  }
+
+  const Plan& p;
+  int taps_ = 0;
+  std::int64_t inside_begin_ = 0, inside_end_ = 0;
+  std::int64_t factors_first_ = -1, factors_last_ = -1;
+  std::int64_t shifts_[kMostTaps];
+  Mask masks_[kMostTaps][kVectors];
+  alignas(64) Value values_[kMargin + kVectors * kN + kMargin];
+  alignas(64) Value factors_[O::kIsMax ? 1 : kVectors * kN];
+};
