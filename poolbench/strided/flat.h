@@ -12,6 +12,8 @@ struct Flat {
   static constexpr std::int64_t kVectors = 256;  // of a band: 16 KiB of values
   static constexpr std::int64_t kMargin = 64;    // values beside a band that may be loaded, and are masked out
   static constexpr int kMostTaps = 15;           // along w
+  static constexpr int kWide = 7;                // windows from here on are put together in steps
+  static constexpr std::int64_t kLarge = 400;    // outputs of a plane from which on it is faster than short rows
   using Mask = std::conditional_t<kN == 64, std::uint64_t,
                                   std::conditional_t<kN == 32, std::uint32_t,
                                                      std::conditional_t<kN == 16, std::uint16_t, std::uint8_t>>>;
@@ -55,22 +57,98 @@ struct Flat {
     p.h.inside(inside_begin_, inside_end_);
     const std::int64_t most = (p.h.out + bands(p) - 1) / bands(p);
     const std::int64_t vectors = (most * p.w.in + kN - 1) / kN;
-    for (std::int64_t t = 0; t < p.w.window; ++t) {
-      const std::int64_t shift = t * p.w.dilation - p.w.lo;
-      if (shift == 0) continue;
-      shifts_[taps_] = shift;
-      Mask* masks = masks_[taps_++];
-      std::memset(masks, 0xff, static_cast<std::size_t>(vectors) * sizeof(Mask));
-      const std::int64_t begin = shift < 0 ? 0 : std::max<std::int64_t>(p.w.in - shift, 0);
-      const std::int64_t end = shift < 0 ? std::min(-shift, p.w.in) : p.w.in;
-      for (std::int64_t row = 0; row < most; ++row) {
-        for (std::int64_t x = row * p.w.in + begin; x < row * p.w.in + end; ++x) {
-          masks[x / kN] = static_cast<Mask>(masks[x / kN] & ~(Mask{1} << (x % kN)));
-        }
+    wide_w_ = O::kIsMax && p.w.window >= kWide;
+    wide_h_ = O::kIsMax && p.h.window >= kWide && bands(p) == 1 && p.h.in == p.h.out && p.h.lo % p.h.dilation == 0 &&
+              p.h.lo <= (p.h.window - 1) * p.h.dilation;
+    const std::int64_t before = p.w.lo / p.w.dilation, after = p.w.window - 1 - before;
+    if (wide_w_) {
+      add_steps(before, -p.w.dilation, most, vectors);
+      add_steps(after, p.w.dilation, most, vectors);
+    } else {
+      for (std::int64_t t = -before; t <= after; ++t) {
+        if (t != 0) add_shift(t * p.w.dilation, most, vectors);
       }
     }
     std::memset(values_, 0, sizeof(Value) * kMargin);
     std::memset(values_ + kMargin + (vectors - 1) * kN, 0, sizeof(Value) * (kN + kMargin));
+  }
+
+  void add_shift(std::int64_t shift, std::int64_t rows, std::int64_t vectors) {
+    shifts_[taps_] = shift;
+    Mask* masks = masks_[taps_++];
+    std::memset(masks, 0xff, static_cast<std::size_t>(vectors) * sizeof(Mask));
+    const std::int64_t begin = shift < 0 ? 0 : std::max<std::int64_t>(p.w.in - shift, 0);
+    const std::int64_t end = shift < 0 ? std::min(-shift, p.w.in) : p.w.in;
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t x = row * p.w.in + begin; x < row * p.w.in + end; ++x) {
+        masks[x / kN] = static_cast<Mask>(masks[x / kN] & ~(Mask{1} << (x % kN)));
+      }
+    }
+  }
+
+  // The steps that make a maximum over one position one over `reach` more, each taking in as much as it has already.
+  static std::int64_t next_step(std::int64_t done, std::int64_t reach) { return std::min(done + 1, reach - done); }
+
+  void add_steps(std::int64_t reach, std::int64_t unit, std::int64_t rows, std::int64_t vectors) {
+    for (std::int64_t done = 0; done < reach; done += next_step(done, reach)) {
+      add_shift(next_step(done, reach) * unit, rows, vectors);
+    }
+  }
+
+  // Combines each value with the one `shift` away, in place, where `masks` allow it (everywhere, if there are none).
+  static void take_in(Value* at, std::int64_t n, std::int64_t shift, const Mask* masks) {
+    const std::int64_t vectors = (n + kN - 1) / kN;
+    const std::int64_t step = shift < 0 ? -1 : 1;
+    std::int64_t v = shift < 0 ? vectors - 1 : 0;  // what is read must not have been changed yet
+    for (std::int64_t left = vectors; left > 0; --left, v += step) {
+      Value* own = at + v * kN;
+      if (masks != nullptr) {
+        store_vec<Value>(own, combine_lanes<O>(load_vec<Value>(own), masks[v], own + shift));
+      } else {
+        store_vec<Value>(own, O::combine(load_vec<Value>(own), load_vec<Value>(own + shift)));
+      }
+    }
+  }
+
+  // Windows along h that are large beside the plane: first up, then down, `rows` of them.
+  void wide_down(Value* at, std::int64_t rows) {
+    const std::int64_t before = p.h.lo / p.h.dilation, after = p.h.window - 1 - before;
+    for (std::int64_t done = 0; done < before; done += next_step(done, before)) {
+      const std::int64_t step = next_step(done, before) * p.h.dilation;
+      if (step < rows) lift(at, rows, step);
+    }
+    for (std::int64_t done = 0; done < after; done += next_step(done, after)) {
+      const std::int64_t step = next_step(done, after) * p.h.dilation;
+      if (step < rows) lower(at, rows, step);
+    }
+  }
+
+  // Combines each row with the one `step` above it, the last rows first; and with the one below it, the first first.
+  void lift(Value* at, std::int64_t rows, std::int64_t step) {
+    const std::int64_t shift = step * p.w.in, n = (rows - step) * p.w.in;
+    Value* end = at + rows * p.w.in;
+    std::int64_t x = n;
+    for (; x >= kN; x -= kN) {
+      end -= kN;
+      store_vec<Value>(end, O::combine(load_vec<Value>(end), load_vec<Value>(end - shift)));
+    }
+    if (x > 0) {
+      Value* rest = at + shift;
+      const VecFor<O> value = O::combine(load_vec<Value>(rest), load_vec<Value>(rest - shift));
+      isa::store_part<Value>(rest, value, static_cast<int>(x));
+    }
+  }
+
+  void lower(Value* at, std::int64_t rows, std::int64_t step) {
+    const std::int64_t shift = step * p.w.in, n = (rows - step) * p.w.in;
+    std::int64_t x = 0;
+    for (; x + kN <= n; x += kN) {
+      store_vec<Value>(at + x, O::combine(load_vec<Value>(at + x), load_vec<Value>(at + x + shift)));
+    }
+    if (x < n) {
+      const VecFor<O> value = O::combine(load_vec<Value>(at + x), load_vec<Value>(at + x + shift));
+      isa::store_part<Value>(at + x, value, static_cast<int>(n - x));
+    }
   }
 
   void rows(const char* in, char* out, std::int64_t od, std::int64_t first, std::int64_t last) {
@@ -78,7 +156,14 @@ struct Flat {
     const std::int64_t width = p.w.in;
     Value* to = values_ + kMargin;
     const char* at[kMostRows];
-    for (std::int64_t oh = first; oh < last;) {
+    if (wide_h_ && d.count > 0) {
+      for (std::int64_t i = 0; i < d.count; ++i) at[i] = in + (d.first + i * p.d.dilation) * p.d.in_step;
+      combine_rows<O>(at, d.count, p.h.in * width, ToValues<O>{to});
+      wide_down(to, p.h.in);
+      first = 0;
+      last = p.h.out;
+    }
+    for (std::int64_t oh = wide_h_ && d.count > 0 ? last : first; oh < last;) {
       // All rows whose windows lie inside are combined at once, the others one by one.
       const bool inside = oh >= inside_begin_ && oh < inside_end_;
       const std::int64_t end = inside ? std::min(last, inside_end_) : oh + 1;
@@ -101,6 +186,11 @@ struct Flat {
     char* start = out + first * p.h.out_step;
     const std::int64_t n = (last - first) * width;
     if constexpr (O::kIsMax) {
+      if (wide_w_) {
+        for (int t = 0; t < taps_; ++t) take_in(to, n, shifts_[t], masks_[t]);
+        neighbours<false, 0>(to, start, n, 0, 0);
+        return;
+      }
       neighbours<false>(to, start, n, 0);
     } else if (p.counts_h || p.counts_w) {
       set_factors(first, last);
@@ -126,16 +216,15 @@ struct Flat {
   template <bool kFactors>
   void neighbours(const Value* at, char* out, std::int64_t n, double scale) {
     switch (taps_) {
-      case 2: neighbours<kFactors, 2>(at, out, n, scale); break;
-      case 4: neighbours<kFactors, 4>(at, out, n, scale); break;
-      default: neighbours<kFactors, 0>(at, out, n, scale);
+      case 2: neighbours<kFactors, 2>(at, out, n, scale, 2); break;
+      case 4: neighbours<kFactors, 4>(at, out, n, scale, 4); break;
+      default: neighbours<kFactors, 0>(at, out, n, scale, taps_);
     }
   }
 
   template <bool kFactors, int kTaps>
-  void neighbours(const Value* at, char* out, std::int64_t n, double scale) {
+  void neighbours(const Value* at, char* out, std::int64_t n, double scale, int taps) {
     VecFor<O> factor = fill_vec<Value>(static_cast<Value>(scale));
-    const int taps = kTaps > 0 ? kTaps : taps_;
     std::int64_t x = 0, v = 0;
     for (; x + kN <= n; x += kN, ++v) {
       const VecFor<O> value = window<kTaps>(at + x, v, taps);
@@ -164,6 +253,7 @@ struct Flat {
   }
 
   const Plan& p;
+  bool wide_w_ = false, wide_h_ = false;
   int taps_ = 0;
   std::int64_t inside_begin_ = 0, inside_end_ = 0;
   std::int64_t factors_first_ = -1, factors_last_ = -1;

@@ -78,6 +78,7 @@ struct ShortRows {
 
   static bool fits(const Plan& p) {
     ShortRowsLayout layout;
+    if (p.h.out * p.w.out >= Flat<O>::kLarge && Flat<O>::fits(p)) return false;
     return p.problem->indices == nullptr && p.inner == 1 && choose(p, layout);
   }
 
