@@ -66,6 +66,26 @@ struct ToValues {
   }
 };
 
+// Combines `times` groups of rows, each `in_step` bytes behind the one before it, into rows of values.
+template <class O, int kRows>
+static void combine_times(const char* const* rows, std::int64_t count, std::int64_t n, std::int64_t times,
+                          std::int64_t in_step, typename O::Value* to, std::int64_t to_step) {
+  constexpr int kMost = kRows > 0 ? kRows : 16;
+  const char* at[kMost];
+  for (int i = 0; i < count; ++i) at[i] = rows[i];
+  for (; times > 0; --times, to += to_step) {
+    ToValues<O> sink{to};
+    if constexpr (kRows > 0) {
+      combine_fixed<O, kRows>(at, n, sink);
+#pragma GCC unroll 4
+      for (int i = 0; i < kRows; ++i) at[i] += in_step;
+    } else {
+      combine_any<O>(at, count, n, sink);
+      for (int i = 0; i < count; ++i) at[i] += in_step;
+    }
+  }
+}
+
 // Adds to values that are there already.
 template <class O>
 struct IntoValues {

@@ -11,6 +11,7 @@ struct Flat {
   static constexpr std::int64_t kN = O::kCount;
   static constexpr std::int64_t kVectors = 256;  // of a band: 16 KiB of values
   static constexpr std::int64_t kMargin = 64;    // values beside a band that may be loaded, and are masked out
+  static constexpr std::int64_t kMostFactors = 4096;
   static constexpr int kMostTaps = 15;           // along w
   static constexpr int kWide = 7;                // windows from here on are put together in steps
   static constexpr std::int64_t kLarge = 400;    // outputs of a plane from which on it is faster than short rows
@@ -25,7 +26,8 @@ struct Flat {
     if (p.w.window > kMostTaps || p.w.window * p.w.dilation > kMargin || p.w.lo % p.w.dilation != 0) return false;
     if (p.w.lo > (p.w.window - 1) * p.w.dilation) return false;
     if (is_identity(p.w) && is_identity(p.h)) return false;
-    return p.h.window * p.d.window <= kMostRows && band_rows(p) >= std::min<std::int64_t>(4, p.h.out);
+    return p.h.window * p.d.window <= kMostRows && band_rows(p) >= std::min<std::int64_t>(4, p.h.out) &&
+           p.w.in <= kVectors * kN / 4;
   }
 
   static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * bands(p); }
@@ -200,17 +202,22 @@ struct Flat {
     }
   }
 
+  // The factors of the rows [first, last), or of the whole plane, if there is room for it: then once and for all.
   void set_factors(std::int64_t first, std::int64_t last) {
-    if (first == factors_first_ && last == factors_last_) return;
-    factors_first_ = first;
-    factors_last_ = last;
-    for (std::int64_t x = 0; x < p.w.in; ++x) factors_[x] = static_cast<Value>(p.counts_w ? p.factor(p.w, x) : 1);
-    // Lanes behind the last element are computed too, and garbage could be slow.
-    std::fill_n(factors_ + (last - first) * p.w.in, (-(last - first) * p.w.in) & (kN - 1), Value{1});
-    for (std::int64_t row = last - first - 1; row >= 0; --row) {
-      const Value own = static_cast<Value>(p.counts_h ? p.factor(p.h, first + row) : 1);
-      for (std::int64_t x = 0; x < p.w.in; ++x) factors_[row * p.w.in + x] = factors_[x] * own;
+    const bool all = p.h.out * p.w.in <= kMostFactors - kN;
+    if (!all || factors_last_ == 0) {
+      factors_first_ = all ? 0 : first;
+      factors_last_ = all ? p.h.out : last;
+      for (std::int64_t x = 0; x < p.w.in; ++x) columns_[x] = static_cast<Value>(p.counts_w ? p.factor(p.w, x) : 1);
+      for (std::int64_t row = factors_first_; row < factors_last_; ++row) {
+        const Value own = static_cast<Value>(p.counts_h ? p.factor(p.h, row) : 1);
+        Value* to = factors_ + (row - factors_first_) * p.w.in;
+        for (std::int64_t x = 0; x < p.w.in; ++x) to[x] = columns_[x] * own;
+      }
+      // Lanes behind the last element are computed too, and garbage could be slow.
+      std::fill_n(factors_ + (factors_last_ - factors_first_) * p.w.in, kN, Value{1});
     }
+    band_factors_ = factors_ + (first - factors_first_) * p.w.in;
   }
 
   template <bool kFactors>
@@ -229,13 +236,13 @@ struct Flat {
     for (; x + kN <= n; x += kN, ++v) {
       const VecFor<O> value = window<kTaps>(at + x, v, taps);
       if constexpr (kFactors) {
-        O::store(out + x * kSize, value, factor * load_vec<Value>(factors_ + x));
+        O::store(out + x * kSize, value, factor * load_vec<Value>(band_factors_ + x));
       } else {
         O::store(out + x * kSize, value, factor);
       }
     }
     if (x < n) {
-      if constexpr (kFactors) factor = factor * load_vec<Value>(factors_ + x);
+      if constexpr (kFactors) factor = factor * load_vec<Value>(band_factors_ + x);
       O::store_part(out + x * kSize, window<kTaps>(at + x, v, taps), factor, static_cast<int>(n - x));
     }
   }
@@ -256,9 +263,11 @@ struct Flat {
   bool wide_w_ = false, wide_h_ = false;
   int taps_ = 0;
   std::int64_t inside_begin_ = 0, inside_end_ = 0;
-  std::int64_t factors_first_ = -1, factors_last_ = -1;
+  std::int64_t factors_first_ = 0, factors_last_ = 0;
+  const Value* band_factors_ = nullptr;
   std::int64_t shifts_[kMostTaps];
   Mask masks_[kMostTaps][kVectors];
   alignas(64) Value values_[kMargin + kVectors * kN + kMargin];
-  alignas(64) Value factors_[O::kIsMax ? 1 : kVectors * kN];
+  Value columns_[O::kIsMax ? 1 : kVectors * kN / 4];
+  alignas(64) Value factors_[O::kIsMax ? 1 : kMostFactors];
 };

@@ -212,8 +212,9 @@ struct Rows {
       return;
     }
     if (!l.fetch) {
+      if (straight_neighbours()) return;
       pad(band_, rows_);
-      for (std::int64_t r = 0; r < rows_; ++r) combine_input(row0_ + r, band_ + r * l.pitch + (from_ - begin_) * inner_);
+      combine_band();
     } else if (band_ != fetched_) {
       combine_fetched();
     }
@@ -286,6 +287,56 @@ struct Rows {
   static POOL_INLINE void nothing(std::int64_t n, Sink& sink) {
     for (std::int64_t x = 0; x < n; x += kN) {
       sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, kN)));
+    }
+  }
+
+  // The rows of the band that are alike at once, the others one by one.
+  void combine_band() {
+    Value* to = band_ + (from_ - begin_) * inner_;
+    const std::int64_t begin = std::clamp(inside_begin_ - row0_, std::int64_t{0}, rows_);
+    const std::int64_t end = std::clamp(inside_end_ - row0_, begin, rows_);
+    const bool alike = window_rows_ > 0 && window_rows_ <= 16 && end > begin;
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      if (alike && r == begin) {
+        combine_alike(begin, end, to);
+        r = end - 1;
+      } else {
+        combine_input(row0_ + r, to + r * l.pitch);
+      }
+    }
+  }
+
+  void combine_alike(std::int64_t begin, std::int64_t end, Value* to) {
+    const char* rows[16];
+    const char* first =
+        in_ + from_ * p.w.in_step + ((row0_ + begin) * p.h.stride - p.h.lo) * p.h.in_step;
+    for (std::int64_t i = 0; i < window_rows_; ++i) rows[i] = first + offsets_[i];
+    const std::int64_t n = (to_ - from_) * inner_, step = p.h.stride * p.h.in_step;
+    to += begin * l.pitch;
+    switch (window_rows_) {
+      case 1: combine_times<O, 1>(rows, 1, n, end - begin, step, to, l.pitch); break;
+      case 2: combine_times<O, 2>(rows, 2, n, end - begin, step, to, l.pitch); break;
+      case 3: combine_times<O, 3>(rows, 3, n, end - begin, step, to, l.pitch); break;
+      default: combine_times<O, 0>(rows, window_rows_, n, end - begin, step, to, l.pitch);
+    }
+  }
+
+  // Rows that need nothing done along d and h, nor padding, nor another type, are read where they lie: as long as what
+  // is loaded beyond their end belongs to the input, too.
+  bool straight_neighbours() {
+    if constexpr (!std::is_same_v<Value, typename O::Stored>) {
+      return false;
+    } else {
+      if (!is_identity(p.h) || !is_single(p.d) || l.fold_w || l.flush || inner_ != 1 || p.w.adaptive() ||
+          p.w.stride > 4 || columns_ != p.w.out || begin_ < 0 || end_ > p.w.in || p.h.in_step != p.w.in * kSize ||
+          reinterpret_cast<std::uintptr_t>(in_) % sizeof(Value) != 0) {
+        return false;
+      }
+      const std::int64_t beyond = (l.pitch + p.w.in - 1) / p.w.in;
+      if (row0_ + rows_ + beyond > p.h.in) return false;
+      const Value* first = reinterpret_cast<const Value*>(in_ + row0_ * p.h.in_step);
+      along_w(Neighbours{first, p.w.window, p.w.dilation}, p.w.in);
+      return true;
     }
   }
 
@@ -489,21 +540,28 @@ struct Rows {
   void along_w() {
     Neighbours window{band_, p.w.window, p.w.dilation * inner_};
     if (l.fold_w) window = fold();
-    for (std::int64_t r = 0; r < rows_; ++r, window.first += l.pitch) {
+    along_w(window, l.pitch);
+  }
+
+  void along_w(Neighbours window, std::int64_t pitch) {
+    const bool touching = inner_ == 1 || (p.w.stride == 1 && !p.counts_w);
+    if (!p.w.adaptive() && !l.flush && touching && p.w.stride <= 4) {
+      const std::int64_t n = columns_ * inner_;
+      switch (p.w.stride) {
+        case 1: neighbours<1>(window, pitch, n); break;
+        case 2: neighbours<2>(window, pitch, n); break;
+        case 3: neighbours<3>(window, pitch, n); break;
+        default: neighbours<4>(window, pitch, n);
+      }
+      return;
+    }
+    for (std::int64_t r = 0; r < rows_; ++r, window.first += pitch) {
       const std::int64_t oh = row0_ + r;
       char* out = l.flush ? flushed_ : out_ + oh * p.h.out_step + column0_ * p.w.out_step;
       if (p.w.adaptive()) {
         uneven(window.first, out, factor_of(oh));
       } else if (inner_ == 1) {
-        switch (p.w.stride) {
-          case 1: neighbours<1>(window, out, columns_, factor_of(oh)); break;
-          case 2: neighbours<2>(window, out, columns_, factor_of(oh)); break;
-          case 3: neighbours<3>(window, out, columns_, factor_of(oh)); break;
-          case 4: neighbours<4>(window, out, columns_, factor_of(oh)); break;
-          default: one_by_one(window, out, oh);
-        }
-      } else if (p.w.stride == 1 && !p.counts_w) {
-        neighbours<1>(window, out, columns_ * inner_, factor_of(oh));
+        one_by_one(window, out, oh);
       } else {
         groups(window, out, oh);
       }
@@ -566,20 +624,31 @@ struct Rows {
   }
 
   template <int kStride>
-  POOL_INLINE void neighbours(Neighbours window, char* out, std::int64_t n, VecFor<O> factor) {
+  POOL_INLINE void neighbours(Neighbours window, std::int64_t pitch, std::int64_t n) {
     switch (window.step == 1 ? window.taps : 0) {
-      case 2: neighbours<kStride, 2>(window, out, n, factor); break;
-      case 3: neighbours<kStride, 3>(window, out, n, factor); break;
-      default: neighbours<kStride, 0>(window, out, n, factor);
+      case 2: neighbours<kStride, 2>(window, pitch, n); break;
+      case 3: neighbours<kStride, 3>(window, pitch, n); break;
+      case 4: neighbours<kStride, 4>(window, pitch, n); break;
+      default: neighbours<kStride, 0>(window, pitch, n);
     }
+  }
+
+  // Lanes 0 and 1, 2 and 3, … of two vectors' length combined.
+  static POOL_INLINE VecFor<O> in_pairs(const Value* at) {
+    const VecFor<O> a = load_vec<Value>(at), b = load_vec<Value>(at + kN);
+    return O::combine(even_lanes<Value>(a, b), odd_lanes<Value>(a, b));
   }
 
   template <int kStride, int kTaps>
   POOL_INLINE VecFor<O> window_at(const Value* at, Neighbours window) {
-    if constexpr (kStride == 2 && kTaps > 0) {
+    if constexpr (kStride == 4 && kTaps == 4) {
+      const VecFor<O> a = in_pairs(at), b = in_pairs(at + 2 * kN);
+      return O::combine(even_lanes<Value>(a, b), odd_lanes<Value>(a, b));
+    } else if constexpr (kStride == 2 && kTaps > 0) {
       const VecFor<O> a = load_vec<Value>(at), b = load_vec<Value>(at + kN);
       VecFor<O> value = O::combine(even_lanes<Value>(a, b), odd_lanes<Value>(a, b));
       if constexpr (kTaps == 3) value = O::combine(value, every<2>(at + 2));
+      if constexpr (kTaps == 4) value = O::combine(value, in_pairs(at + 2));
       return value;
     } else if constexpr (kTaps > 0) {
       VecFor<O> value = every<kStride>(at);
@@ -593,21 +662,32 @@ struct Rows {
     }
   }
 
+  // All rows of the band, each of n outputs.
   template <int kStride, int kTaps>
-  void neighbours(Neighbours window, char* out, std::int64_t n, VecFor<O> factor) {
-    const Value* at = window.first;
-    for (std::int64_t o = 0; o < n; o += kN, at += kN * kStride, out += kN * kSize) {
-      const VecFor<O> value = window_at<kStride, kTaps>(at, window);
-      VecFor<O> own = factor;
+  void neighbours(Neighbours window, std::int64_t pitch, std::int64_t n) {
+    const std::int64_t whole = n / kN * kN;
+    VecFor<O> factor = factor_of(row0_);
+    char* to = out_ + row0_ * p.h.out_step + column0_ * p.w.out_step;
+    for (std::int64_t r = 0; r < rows_; ++r, window.first += pitch, to += p.h.out_step) {
       if constexpr (!O::kIsMax) {
-        if (p.counts_w) own = factor * load_vec<Value>(factors_ + o);
+        if (p.counts_h) factor = factor_of(row0_ + r);
       }
-      if (o + kN <= n) {
-        O::store(out, value, own);
-      } else {
-        O::store_part(out, value, own, static_cast<int>(n - o));
+      const Value* at = window.first;
+      char* out = to;
+      for (std::int64_t o = 0; o < whole; o += kN, at += kN * kStride, out += kN * kSize) {
+        O::store(out, window_at<kStride, kTaps>(at, window), factor_at(factor, o));
+      }
+      if (whole < n) {
+        O::store_part(out, window_at<kStride, kTaps>(at, window), factor_at(factor, whole), static_cast<int>(n - whole));
       }
     }
+  }
+
+  POOL_INLINE VecFor<O> factor_at(VecFor<O> factor, std::int64_t o) const {
+    if constexpr (!O::kIsMax) {
+      if (p.counts_w) return factor * load_vec<Value>(factors_ + o);
+    }
+    return factor;
   }
 
   void one_by_one(Neighbours window, char* out, std::int64_t oh) {
