@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-SOURCES_TO_COMPILE := CMakeLists.txt $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
+SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
 
 .PHONY: compare test sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:

@@ -122,10 +122,6 @@ struct ShortRows {
     return (p.h.out + rows - 1) / rows;
   }
 
-  static std::int64_t most_taps(const Axis& axis) {
-    return axis.adaptive() ? std::min(axis.in, (axis.in + axis.out - 1) / axis.out + 1) : axis.window;
-  }
-
   static bool choose(const Plan& p, ShortRowsLayout& l) {
     if (p.w.in_step != kSize || p.w.out_step != kSize || p.w.in > 2 * kN || p.w.out > 2 * kN) return false;
     const std::int64_t w_taps = most_taps(p.w), h_taps = most_taps(p.h), d_taps = most_taps(p.d);
