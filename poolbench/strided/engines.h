@@ -29,22 +29,13 @@ constexpr Kernel entry(Op op, Type type) {
   entry<Engine, Avg<double>>(Op::kAvg, Type::kF64), entry<Engine, Avg<float>>(Op::kAvg, Type::kF32), \
       entry<Engine, Avg<F16>>(Op::kAvg, Type::kF16), entry<Engine, Avg<Bf16>>(Op::kAvg, Type::kBf16)
 
-// Averages of float32 over small windows come twice, with sums in float32 and in float64.
-template <template <class> class Engine>
-constexpr Kernel single_entry(const char* name) {
-  using S = Single<Engine>;
-  return {{name, kIsa, Op::kAvg, Type::kF32}, S::fits, S::units, S::run};
-}
-
 // In the order of preference: the first one that fits does the work.
 constexpr Kernel kList[] = {
     POOL_ENTRIES_OF_MAX(Full), POOL_ENTRIES_OF_BYTES(Full), POOL_ENTRIES_OF_AVG(Full),
 #if POOL_AVX512
-    single_entry<ShortRows>("short_rows_single"), single_entry<Flat>("flat_single"),
     POOL_ENTRIES_OF_MAX(ShortRows), POOL_ENTRIES_OF_AVG(ShortRows),
     POOL_ENTRIES_OF_MAX(Flat), POOL_ENTRIES_OF_BYTES(Flat), POOL_ENTRIES_OF_AVG(Flat),
 #endif
-    single_entry<Channels>("channels_single"), single_entry<Rows>("rows_single"),
     POOL_ENTRIES_OF_MAX(Channels), POOL_ENTRIES_OF_BYTES(Channels), POOL_ENTRIES_OF_AVG(Channels),
     POOL_ENTRIES_OF_MAX(Rows), POOL_ENTRIES_OF_BYTES(Rows), POOL_ENTRIES_OF_AVG(Rows),
 };

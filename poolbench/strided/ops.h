@@ -332,57 +332,7 @@ struct Avg {
   static POOL_INLINE void store_one(char* at, Value value, Value factor) { Widened<S>::put(at, value * factor); }
 };
 
-// Averages of float32 over small windows, summed as they are: a tree of a few additions in float32 is as accurate as a
-// pairwise sum, at half the work of sums in float64. See docs/decisions/0006-sums.md.
-struct SingleAvg {
-  using Stored = float;
-  using Value = float;
-  static constexpr int kCount = kLanes<float>;
-  static constexpr bool kIsMax = false;
-
-  static constexpr Value least() { return 0; }
-  static POOL_INLINE Vec<float> neutral() { return Vec<float>{}; }
-  static POOL_INLINE Vec<float> load(const char* at) { return load_vec<float>(at); }
-  static POOL_INLINE Vec<float> load_part(const char* at, int n) { return isa::load_part<float>(at, n, neutral()); }
-#if POOL_AVX512
-  static POOL_INLINE Vec<float> load_masked(const char* at, std::uint64_t mask) {
-    return (Vec<float>)Masked<4>::load_lanes(at, mask);
-  }
-  static POOL_INLINE Vec<float> load_some(const char* at, std::uint64_t mask) { return load_masked(at, mask); }
-  static POOL_INLINE void store_masked(char* at, Vec<float> value, Vec<float> factor, std::uint64_t mask) {
-    Masked<4>::store_lanes(at, mask, (__m512i)(value * factor));
-  }
-#endif
-  static POOL_INLINE Vec<float> combine(Vec<float> known, Vec<float> fresh) { return known + fresh; }
-  static POOL_INLINE void store(char* at, Vec<float> value, Vec<float> factor) { store_vec<float>(at, value * factor); }
-  static POOL_INLINE void store_part(char* at, Vec<float> value, Vec<float> factor, int n) {
-    isa::store_part<float>(at, value * factor, n);
-  }
-  static POOL_INLINE float one(float known, float fresh) { return known + fresh; }
-  static POOL_INLINE float load_one(const char* at) {
-    float value;
-    __builtin_memcpy(&value, at, sizeof value);
-    return value;
-  }
-  static POOL_INLINE void store_one(char* at, float value, float factor) {
-    value *= factor;
-    __builtin_memcpy(at, &value, sizeof value);
-  }
-};
-
 // How many elements a window has at most.
 static inline std::int64_t most_taps(const Axis& axis) {
   return axis.adaptive() ? std::min(axis.in, (axis.in + axis.out - 1) / axis.out + 1) : axis.window;
 }
-
-// An engine under another name, for windows that SingleAvg may sum.
-template <template <class> class Engine>
-struct Single : Engine<SingleAvg> {
-  static constexpr std::int64_t kMostElements = 32;
-
-  static bool fits(const Plan& p) {
-    // Factors of three axes would round once too often.
-    if (most_taps(p.d) * most_taps(p.h) * most_taps(p.w) > kMostElements || p.counts_d) return false;
-    return Engine<SingleAvg>::fits(p);
-  }
-};

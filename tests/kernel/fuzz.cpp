@@ -125,17 +125,12 @@ bool is_exact(const Drawn& drawn, const Average& want) {
 }
 
 // How far from the exact average the kernel's may lie: the last place of the type, and what rounding the sum loses. A
-// float's sum is taken in double, or in float as well as by pairs where it is short, and a half's in float; a double's
-// in double, but as well as by pairs. A factor in place of a division may cost two places more.
-constexpr std::int64_t kShortSum = 32;
-
+// float's sum is taken in double and a half's in float; a double's in double, but as well as by pairs.
 long double tolerance(Type type, const Average& want) {
   const auto taps = static_cast<long double>(want.taps);
   long double lost;
   if (type == Type::kF64) {
     lost = std::ldexp(2 + std::log2(taps + 1), -52) * want.magnitude;
-  } else if (type == Type::kF32 && want.taps <= kShortSum) {
-    lost = std::ldexp(2 + std::log2(taps + 1), -23) * want.magnitude + 2 * format_of(type).ulp(want.exact);
   } else if (type == Type::kF32) {
     lost = std::ldexp(taps, -53) * want.magnitude;
   } else {
