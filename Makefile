@@ -100,7 +100,7 @@ clean:
 # would fetch them again, unpinned.
 $(INSTALLED): pyproject.toml constraints.txt $(SOURCES_TO_COMPILE) | $(BIN)/pip
 	@echo "Installing into $(VENV): a few minutes the first time."
-	$(PIP_INSTALL) scikit-build-core nanobind cmake ninja
+	$(PIP_INSTALL) scikit-build-core nanobind cmake ninja numpy
 	$(PIP_INSTALL) --no-build-isolation -e '.[all,dev]'
 	@touch $@
 
