@@ -5,6 +5,7 @@
 #include "ops.h"
 #include "combine.h"
 #include "grid.h"
+#include "rows_layout.h"
 #include "rows.h"
 #include "channels.h"
 #include "full.h"

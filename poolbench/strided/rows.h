@@ -5,34 +5,18 @@
 // A row of values has `inner` values for each position along w. Positions outside the input hold the neutral value, so
 // that windows need no bounds.
 
-// How much scratch memory a thread has, and how a plan is cut so that a band fits in.
-constexpr std::int64_t kScratchBytes = 60 << 10;
-constexpr int kMostRows = 64;  // input rows that are combined at once
-
-struct RowsLayout {
-  std::int64_t columns;   // outputs along w in one block
-  std::int64_t inner;     // inner elements in one block
-  std::int64_t band;      // output rows in one band
-  std::int64_t pitch;     // values from one scratch row to the next
-  std::int64_t fetched;   // input rows that a full band needs, where they are fetched into scratch first
-  bool fetch;             // rows are first brought into scratch: packed, and combined along d
-  bool scan_h;            // windows along h by running maxima or sums, in blocks
-  bool fold_w;            // windows along w by doubling
-  bool direct;            // rows need nothing done along w: they go straight to the output
-  bool flush;             // the output is not contiguous: rows are written to scratch, then scattered
-};
-
 template <class O>
 struct Rows {
   using Value = typename O::Value;
+  using Layout = RowsLayout<O>;
   static constexpr const char* kName = "rows";
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kValue = sizeof(Value);
   static constexpr std::int64_t kN = O::kCount;
 
   static bool fits(const Plan& p) {
-    RowsLayout layout;
-    return p.problem->indices == nullptr && choose(p, layout);
+    Layout layout;
+    return p.problem->indices == nullptr && layout.choose(p);
   }
 
   static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out; }
@@ -55,80 +39,11 @@ struct Rows {
   }
 
  private:
-  // ---- How to cut the work -------------------------------------------------------------------------------------
-
-  static std::int64_t round_up(std::int64_t n) { return (n + kN - 1) / kN * kN; }
-
-  // Positions along the axis that `outputs` outputs next to each other read, at most.
-  static std::int64_t span(const Axis& axis, std::int64_t outputs) {
-    if (axis.adaptive()) return std::min(axis.in, outputs * ((axis.in + axis.out - 1) / axis.out + 1) + 1);
-    return (outputs - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1;
-  }
-
-  static bool choose(const Plan& p, RowsLayout& l) {
-    const bool contiguous_in = p.w.in_step == p.inner * kSize && (p.inner == 1 || p.inner_in_step == kSize);
-    const bool contiguous_out = p.w.out_step == p.inner * kSize && (p.inner == 1 || p.inner_out_step == kSize);
-    const bool wide_h = !p.h.adaptive() && p.h.out > 1;
-    l.scan_h = wide_h && p.h.stride == 1 && p.h.dilation == 1 && p.h.window >= 7;
-    const std::int64_t d_taps = p.d.adaptive() ? 1 : std::min(p.d.window, p.d.in);
-    const bool shares_d = d_taps > 1 && wide_h && p.h.window > p.h.stride && d_taps * p.h.window > 12;
-    l.direct = is_identity(p.w);
-    l.fold_w = !p.w.adaptive() && (p.w.window > 8 || (p.w.window > 4 && p.w.stride > 4));
-    // What a band reads should stay in the nearest cache.
-    const std::int64_t row_bytes = p.w.in * p.inner * kSize * (p.h.adaptive() ? p.h.in / p.h.out + 1 : p.h.stride);
-    const std::int64_t most_rows = std::clamp<std::int64_t>((32 << 10) / row_bytes, 4, 32);
-    for (l.inner = p.inner; l.inner > 0; l.inner = l.inner > kN ? round_up(l.inner / 2) : 0) {
-      const bool whole = l.inner == p.inner;
-      l.fetch = l.scan_h || shares_d || !(contiguous_in && whole);
-      l.flush = !(contiguous_out && whole);
-      for (l.columns = p.w.out; l.columns > 0; l.columns = l.columns > 4 * kN ? round_up(l.columns / 2) : l.columns / 2) {
-        l.pitch = pitch(p, l);
-        for (l.band = std::min(p.h.out, most_rows); l.band > 0; l.band /= 2) {
-          l.fetched = span(p.h, l.band);
-          const bool enough = l.band >= 4 || l.band == p.h.out || l.columns <= 4 * kN;
-          const bool pays = !l.scan_h || l.band >= p.h.window / 2 || l.band == p.h.out || l.columns <= 4 * kN;
-          if (enough && pays && bytes(p, l) <= kScratchBytes) return true;
-        }
-      }
-      if (l.inner <= kN) break;
-    }
-    return false;
-  }
-
-  static std::int64_t pitch(const Plan& p, const RowsLayout& l) {
-    const std::int64_t reach = span(p.w, l.columns) * l.inner;
-    if (l.inner > 1 || p.w.adaptive() || p.w.stride > 4) return round_up(reach + kN);
-    // Neighbours are loaded `stride` vectors at a time, also those behind the last output.
-    return round_up(round_up(l.columns) * p.w.stride + (p.w.window - 1) * p.w.dilation + kN);
-  }
-
-  static std::int64_t slack(const Plan& p, const RowsLayout& l) {
-    const std::int64_t reach = p.w.adaptive() ? 0 : (p.w.window - 1) * p.w.dilation * l.inner;
-    return round_up(reach + kN);
-  }
-
-  static std::int64_t bytes(const Plan& p, const RowsLayout& l) {
-    std::int64_t values = 0;
-    const std::int64_t band = l.band * l.pitch + slack(p, l);
-    const bool shared = l.fetch && shares_rows(p, l);
-    if (!shared && !l.direct) values += band;
-    if (l.fold_w && !O::kIsMax) values += band;
-    if (l.fetch) values += l.fetched * l.pitch + slack(p, l);
-    if (l.scan_h) values += l.fetched * l.pitch;
-    if (p.counts_w) values += round_up(l.columns);
-    return values * kValue + (l.flush ? round_up(l.columns * l.inner) * kSize + 64 : 0) + 64;
-  }
-
-  // Whether the fetched rows are already what the band needs, without combining along h.
-  static bool shares_rows(const Plan& p, const RowsLayout& l) {
-    return !l.scan_h && !p.h.adaptive() && p.h.window == 1 && p.h.stride == 1;
-  }
-
   Rows(const Plan& plan, char* scratch) : p(plan) {
-    choose(plan, l);
+    l.choose(plan);
     Value* next = reinterpret_cast<Value*>(scratch);
-    const std::int64_t band = l.band * l.pitch + slack(p, l);
-    const std::int64_t fetched = l.fetched * l.pitch + slack(p, l);
+    const std::int64_t band = l.band * l.pitch + l.slack(p);
+    const std::int64_t fetched = l.fetched * l.pitch + l.slack(p);
     if (l.fetch) {
       fetched_ = next;
       next += fetched;
@@ -137,7 +52,7 @@ struct Rows {
       suffix_ = next;
       next += l.fetched * l.pitch;
     }
-    if (l.fetch && shares_rows(p, l)) {
+    if (l.fetch && l.shares_rows(p)) {
       band_ = fetched_;
     } else if (!l.direct) {
       band_ = next;
@@ -149,7 +64,7 @@ struct Rows {
     }
     if (p.counts_w) {
       factors_ = next;
-      next += round_up(l.columns);
+      next += Layout::round_up(l.columns);
     }
     if (l.flush) flushed_ = reinterpret_cast<char*>(next);
     if (!p.h.adaptive()) p.h.inside(inside_begin_, inside_end_);
@@ -195,7 +110,7 @@ struct Rows {
     to_ = std::max(std::min(end_, p.w.in), from_);
     if (p.counts_w) {
       for (std::int64_t o = 0; o < columns_; ++o) factors_[o] = static_cast<Value>(p.factor(p.w, q + o));
-      std::fill(factors_ + columns_, factors_ + round_up(columns_), Value{1});  // computed too, and garbage is slow
+      std::fill(factors_ + columns_, factors_ + Layout::round_up(columns_), Value{1});  // computed too, and garbage is slow
     }
     padded_ = false;
   }
@@ -232,7 +147,7 @@ struct Rows {
       fill(row, left);
       fill(row + right, l.pitch - right);
     }
-    if (l.fold_w || l.fetch) fill(rows + count * l.pitch, slack(p, l));
+    if (l.fold_w || l.fetch) fill(rows + count * l.pitch, l.slack(p));
     // The other rows of a band are as wide; a shorter band may come first.
     padded_ = count == l.band;
   }
@@ -498,7 +413,7 @@ struct Rows {
         if (count > 0) combine_rows<OnValues<O>>(rows, count, l.pitch, more);
       }
     }
-    if (l.fold_w) fill(band_ + rows_ * l.pitch, slack(p, l));
+    if (l.fold_w) fill(band_ + rows_ * l.pitch, l.slack(p));
   }
 
   void straight_from_fetched(std::int64_t r) {
@@ -757,7 +672,7 @@ struct Rows {
   }
 
   const Plan& p;
-  RowsLayout l;
+  Layout l;
   Value *fetched_ = nullptr, *suffix_ = nullptr, *band_ = nullptr, *sums_ = nullptr, *factors_ = nullptr;
   char* flushed_ = nullptr;
 
