@@ -7,7 +7,7 @@ struct Channels {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kBlock = 1024;   // elements of one unit
   static constexpr int kBases = 64;              // rows of a window that are combined at once
-  static constexpr std::int64_t kManyTaps = 40;  // from here on it pays to combine along one axis after the other
+  static constexpr std::int64_t kManyTaps = 400;  // from here on it pays to combine along one axis after the other
 
   static bool has_layout(const Plan& p) {
     return p.problem->indices == nullptr && p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize;
@@ -52,7 +52,7 @@ struct Channels {
     if (p.counts_h) row_factor *= p.factor(p.h, oh);
     const char* bases[kBases];
     const std::int64_t rows = d.count * h.count;
-    const bool at_once = rows <= kBases && rows * p.w.window <= kBases && !p.w.adaptive();
+    const bool at_once = rows <= kBases && (O::kIsMax || rows * p.w.window <= kBases) && !p.w.adaptive();
     if (at_once) list(p, in, d, h, 0, rows, bases);
     for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
       const Axis::Taps w = p.w.taps(ow);
