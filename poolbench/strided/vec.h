@@ -42,13 +42,13 @@ POOL_INLINE Vec<T> fill_vec(T value) {
 }
 template <>
 POOL_INLINE Vec<float> fill_vec<float>(float value) {
-  Vec<float> all;
+  Vec<float> all{};
   for (int i = 0; i < kLanes<float>; ++i) all[i] = value;
   return all;
 }
 template <>
 POOL_INLINE Vec<double> fill_vec<double>(double value) {
-  Vec<double> all;
+  Vec<double> all{};
   for (int i = 0; i < kLanes<double>; ++i) all[i] = value;
   return all;
 }
