@@ -56,7 +56,6 @@ void simplify(Axis& axis, std::int64_t size, const char*& base) {
   if (axis.in == 1 && axis.out == 1) axis.in_step = axis.out_step = 0;
 }
 
-
 // Makes one axis of `outer` and the `axis` inside it, where both are identities and lie behind each other in memory.
 bool merge_identities(Axis& outer, Axis& axis) {
   if (!is_identity(outer) || !is_identity(axis) || is_single(outer)) return false;
@@ -96,6 +95,12 @@ bool merge_outer(Outer& outer, Outer& inner) {
   inner.count *= outer.count;
   outer = Outer{};
   return true;
+}
+
+// An axis goes with whether its outputs count differently.
+void swap_axes(Axis* axes, bool* counts, int a, int b) {
+  std::swap(axes[a], axes[b]);
+  std::swap(counts[a], counts[b]);
 }
 
 // Moves an identity axis out to the axes that are not pooled.
@@ -165,8 +170,7 @@ Plan make_plan(const Problem& problem) {
   } else if (!w_touches) {
     for (int i = 1; i >= 0; --i) {
       if (axes[i].in_step == size && axes[i].in > 1) {
-        std::swap(axes[i], axes[2]);
-        std::swap(counts[i], counts[2]);
+        swap_axes(axes, counts, i, 2);
         break;
       }
     }
@@ -179,16 +183,13 @@ Plan make_plan(const Problem& problem) {
     if (!counts[0]) merge_full(axes[0], axes[2]);
   }
   if (is_single(axes[2]) && !is_single(axes[1])) {
-    std::swap(axes[1], axes[2]);
-    std::swap(counts[1], counts[2]);
+    swap_axes(axes, counts, 1, 2);
   }
   if (is_single(axes[2]) && !is_single(axes[0])) {
-    std::swap(axes[0], axes[2]);
-    std::swap(counts[0], counts[2]);
+    swap_axes(axes, counts, 0, 2);
   }
   if (is_identity(axes[1]) && !is_identity(axes[0])) {
-    std::swap(axes[0], axes[1]);
-    std::swap(counts[0], counts[1]);
+    swap_axes(axes, counts, 0, 1);
   }
   merge_identities(axes[1], axes[2]);
   if (is_identity(axes[0]) && is_single(axes[1])) merge_identities(axes[0], axes[2]);

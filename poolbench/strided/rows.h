@@ -428,7 +428,7 @@ struct Rows {
     } else if (count < kMostRows) {
       combine_rows<OnValues<O>>(rows, count, n, sink);
     } else {
-      // The first row takes the sum: only the last output row that reads it may do so.
+      // So many rows are summed a vector at a time, listed anew for each: rare, and no row may be written to.
       for (std::int64_t x = 0; x < n; x += kN) {
         const int now = static_cast<int>(std::min<std::int64_t>(n - x, kN));
         VecFor<O> sum = O::neutral();

@@ -150,7 +150,7 @@ struct ShortRows {
     return best > 0 && special_groups(p, l) <= kMostGroups;
   }
 
-  // Groups are alike in [alike_begin, alike_end), counted in groups.
+  // Groups are alike in [from, to), counted in groups.
   static void alike(const Plan& p, const ShortRowsLayout& l, std::int64_t& from, std::int64_t& to) {
     from = to = 0;
     if (p.h.adaptive() || p.counts_h) return;
