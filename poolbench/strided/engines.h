@@ -12,6 +12,10 @@
 #if POOL_AVX512
 #include "flat.h"
 #include "short_rows.h"
+#include "in_order.h"
+#include "direct.h"
+#include "turn.h"
+#include "planes.h"
 #endif
 
 template <template <class> class Engine, class O>
@@ -34,6 +38,8 @@ constexpr Kernel entry(Op op, Type type) {
 constexpr Kernel kList[] = {
     POOL_ENTRIES_OF_MAX(Full), POOL_ENTRIES_OF_BYTES(Full), POOL_ENTRIES_OF_AVG(Full),
 #if POOL_AVX512
+    entry<Planes, Max<double>>(Op::kMax, Type::kF64), entry<Planes, Max<float>>(Op::kMax, Type::kF32),
+    POOL_ENTRIES_OF_AVG(Planes), POOL_ENTRIES_OF_AVG(Direct),
     POOL_ENTRIES_OF_MAX(ShortRows), POOL_ENTRIES_OF_AVG(ShortRows),
     POOL_ENTRIES_OF_MAX(Flat), POOL_ENTRIES_OF_BYTES(Flat), POOL_ENTRIES_OF_AVG(Flat),
 #endif

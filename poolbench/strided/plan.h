@@ -25,9 +25,10 @@ struct Plan {
   bool counts_d, counts_h, counts_w;
   bool include_padding;
 
-  double factor(const Axis& axis, std::int64_t o) const {
-    return 1.0 / static_cast<double>(include_padding ? axis.counted(o) : axis.taps(o).count);
+  std::int64_t counted(const Axis& axis, std::int64_t o) const {
+    return include_padding ? axis.counted(o) : axis.taps(o).count;
   }
+  double factor(const Axis& axis, std::int64_t o) const { return 1.0 / static_cast<double>(counted(axis, o)); }
 };
 
 Plan make_plan(const Problem& problem);

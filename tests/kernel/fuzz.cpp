@@ -125,14 +125,15 @@ bool is_exact(const Drawn& drawn, const Average& want) {
 }
 
 // How far from the exact average the kernel's may lie: the last place of the type, and what rounding the sum loses. A
-// float's sum is taken in double and a half's in float; a double's in double, but as well as by pairs.
+// float's sum is taken in double, or in float where the window has nine elements at most, and a half's in float; a
+// double's in double, but as well as by pairs.
 long double tolerance(Type type, const Average& want) {
   const auto taps = static_cast<long double>(want.taps);
   long double lost;
   if (type == Type::kF64) {
     lost = std::ldexp(2 + std::log2(taps + 1), -52) * want.magnitude;
   } else if (type == Type::kF32) {
-    lost = std::ldexp(taps, -53) * want.magnitude;
+    lost = std::ldexp(taps, taps <= 9 ? -24 : -53) * want.magnitude + std::ldexp(1.0L, -149);
   } else {
     lost = std::ldexp(taps, -24) * want.magnitude + std::ldexp(1.0L, -149);
   }
