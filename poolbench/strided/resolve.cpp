@@ -168,6 +168,16 @@ void check_products(const Request& request, const Array& input, Resolved& resolv
   resolved.input_elements = in;
 }
 
+// Takes the steps of an array of the output's shape over to each axis of the problem, into the members that are named.
+void set_steps(Resolved& resolved, const Int* steps, Int Outer::*outer_step, Int Axis::*axis_step) {
+  Problem& problem = resolved.problem;
+  if (resolved.dims > resolved.rank + 1) problem.batch.*outer_step = steps[0];
+  problem.channels.*outer_step = steps[resolved.channels_axis];
+  for (int i = 0; i < resolved.rank; ++i) {
+    problem.axes[3 - resolved.rank + i].*axis_step = steps[resolved.first_pooled_axis + i];
+  }
+}
+
 }  // namespace
 
 Resolved resolve(const Request& request, const Array& input, Type type) {
@@ -246,23 +256,13 @@ void choose_steps(const Resolved& resolved, const Array& input, Int size, Int* s
 }
 
 void bind_output(Resolved& resolved, char* data, const Int* steps) {
-  Problem& problem = resolved.problem;
-  problem.out = data;
-  if (resolved.dims > resolved.rank + 1) problem.batch.out_step = steps[0];
-  problem.channels.out_step = steps[resolved.channels_axis];
-  for (int i = 0; i < resolved.rank; ++i) {
-    problem.axes[3 - resolved.rank + i].out_step = steps[resolved.first_pooled_axis + i];
-  }
+  resolved.problem.out = data;
+  set_steps(resolved, steps, &Outer::out_step, &Axis::out_step);
 }
 
 void bind_indices(Resolved& resolved, char* data, const Int* steps) {
-  Problem& problem = resolved.problem;
-  problem.indices = data;
-  if (resolved.dims > resolved.rank + 1) problem.batch.index_step = steps[0];
-  problem.channels.index_step = steps[resolved.channels_axis];
-  for (int i = 0; i < resolved.rank; ++i) {
-    problem.axes[3 - resolved.rank + i].index_step = steps[resolved.first_pooled_axis + i];
-  }
+  resolved.problem.indices = data;
+  set_steps(resolved, steps, &Outer::index_step, &Axis::index_step);
 }
 
 bool extent(const Array& array, Int size, Int* first, Int* length) {
