@@ -23,21 +23,16 @@ struct Channels {
   static std::int64_t blocks(const Plan& p) { return (p.inner + kBlock - 1) / kBlock; }
 
   static std::int64_t units(const Plan& p) {
-    return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out * blocks(p);
+    return plane_count(p) * p.h.out * blocks(p);
   }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const std::int64_t parts = blocks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      std::int64_t at = unit / parts;
       const std::int64_t c0 = unit % parts * kBlock;
-      const std::int64_t oh = at % p.h.out;
-      at /= p.h.out;
-      const std::int64_t od = at % p.d.out;
-      at /= p.d.out;
-      const char* in = p.in + at % p.outer[1].count * p.outer[1].in_step + at / p.outer[1].count * p.outer[0].in_step;
-      char* out = p.out + at % p.outer[1].count * p.outer[1].out_step + at / p.outer[1].count * p.outer[0].out_step;
-      row(p, in + c0 * kSize, out + od * p.d.out_step + oh * p.h.out_step + c0 * kSize, od, oh,
+      const std::int64_t oh = unit / parts % p.h.out;
+      const Plane plane = plane_at(p, unit / parts / p.h.out);
+      row(p, plane.in + c0 * kSize, plane.out + oh * p.h.out_step + c0 * kSize, plane.od, oh,
           std::min(kBlock, p.inner - c0));
     }
   }

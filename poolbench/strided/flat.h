@@ -30,21 +30,16 @@ struct Flat {
            p.w.in <= kVectors * kN / 4;
   }
 
-  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * bands(p); }
+  static std::int64_t units(const Plan& p) { return plane_count(p) * bands(p); }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Flat self(p);
     const std::int64_t bands_each = bands(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands_each;
-      std::int64_t at = unit / bands_each;
-      const std::int64_t od = at % p.d.out;
-      at /= p.d.out;
-      const std::int64_t c = at % p.outer[1].count, n = at / p.outer[1].count;
-      const char* in = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
-      char* out = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + od * p.d.out_step;
       const std::int64_t row = p.h.out * band / bands_each, end = p.h.out * (band + 1) / bands_each;
-      self.rows(in, out, od, row, end);
+      const Plane plane = plane_at(p, unit / bands_each);
+      self.rows(plane.in, plane.out, plane.od, row, end);
     }
   }
 

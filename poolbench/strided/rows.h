@@ -19,7 +19,7 @@ struct Rows {
     return p.problem->indices == nullptr && layout.choose(p);
   }
 
-  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out; }
+  static std::int64_t units(const Plan& p) { return plane_count(p) * p.h.out; }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     alignas(64) char scratch[kScratchBytes];
@@ -27,13 +27,10 @@ struct Rows {
     while (first < last) {
       const std::int64_t oh = first % p.h.out;
       const std::int64_t rows = std::min(last - first, p.h.out - oh);
-      std::int64_t at = first / p.h.out;
-      self.od_ = at % p.d.out;
-      at /= p.d.out;
-      const std::int64_t c = at % p.outer[1].count, n = at / p.outer[1].count;
-      self.in_ = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
-      self.out_ = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + self.od_ * p.d.out_step;
-      self.plane(oh, oh + rows);
+      const Plane plane = plane_at(p, first / p.h.out);
+      self.in_ = plane.in;
+      self.out_ = plane.out;
+      self.plane(plane.od, oh, oh + rows);
       first += rows;
     }
   }
@@ -72,8 +69,8 @@ struct Rows {
 
   // ---- One plane -----------------------------------------------------------------------------------------------
 
-  void plane(std::int64_t first, std::int64_t last) {
-    d_ = p.d.taps(od_);
+  void plane(std::int64_t od, std::int64_t first, std::int64_t last) {
+    d_ = p.d.taps(od);
     window_rows_ = p.h.adaptive() ? kMostRows + 1 : d_.count * p.h.window;
     if (window_rows_ <= kMostRows) {
       for (std::int64_t i = 0; i < window_rows_; ++i) {
@@ -81,7 +78,7 @@ struct Rows {
                       i % p.h.window * p.h.dilation * p.h.in_step;
       }
     }
-    plane_factor_ = p.counts_d ? p.scale * p.factor(p.d, od_) : p.scale;
+    plane_factor_ = p.counts_d ? p.scale * p.factor(p.d, od) : p.scale;
     for (std::int64_t band = first; band < last; band += l.band) {
       row0_ = band;
       rows_ = std::min(l.band, last - band);
@@ -679,7 +676,6 @@ struct Rows {
   // The plane in hand.
   const char* in_ = nullptr;
   char* out_ = nullptr;
-  std::int64_t od_ = 0;
   Axis::Taps d_{};
   double plane_factor_ = 1;
   std::int64_t window_rows_ = 0;         // input rows of a window that lies inside, along d and h

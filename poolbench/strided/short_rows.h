@@ -86,7 +86,7 @@ struct ShortRows {
   static std::int64_t units(const Plan& p) {
     ShortRowsLayout l;
     choose(p, l);
-    return p.outer[0].count * p.outer[1].count * p.d.out * blocks(p, l);
+    return plane_count(p) * blocks(p, l);
   }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
@@ -259,23 +259,22 @@ struct ShortRows {
   template <int kIns, int kOuts, int kTaps>
   void planes(std::int64_t first, std::int64_t last) {
     const std::int64_t each = block_rows(p, l), all = blocks(p, l);
-    std::int64_t block = first % all, plane = first / all;
-    std::int64_t od = plane % p.d.out;
-    std::int64_t c = plane / p.d.out % p.outer[1].count, n = plane / p.d.out / p.outer[1].count;
+    std::int64_t block = first % all;
+    Plane plane = plane_at(p, first / all);
     Permutation<kIns, kOuts, kTaps> permutation(*this);
     const Axis d = p.d;
     const bool flat = is_single(d);
     const std::int64_t down = p.h.dilation * p.h.in_step;
     for (; first < last; ++first) {
-      const char* in = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
-      char* out = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + od * d.out_step;
+      const char* in = plane.in;
+      char* out = plane.out;
       const std::int64_t row = block * each, end = std::min(p.h.out, row + each);
       Axis::Taps deep{0, 1};
       double scale = p.scale;
       if (!flat) {
-        deep = d.taps(od);
+        deep = d.taps(plane.od);
         in += deep.first * d.in_step;
-        if (p.counts_d) scale *= p.factor(d, od);
+        if (p.counts_d) scale *= p.factor(d, plane.od);
       }
       const int depth = static_cast<int>(deep.count);
       permutation.scale = fill_vec<Value>(static_cast<Value>(scale));
@@ -298,13 +297,7 @@ struct ShortRows {
       }
       if (++block < all) continue;
       block = 0;
-      if (++od == d.out) {
-        od = 0;
-        if (++c == p.outer[1].count) {
-          c = 0;
-          ++n;
-        }
-      }
+      next_plane(p, plane);
     }
   }
 
