@@ -268,13 +268,7 @@ struct Avg {
   static POOL_INLINE Vec<Value> load(const char* at) { return Widened<S>::load(at); }
   static POOL_INLINE Vec<Value> load_part(const char* at, int n) {
 #if POOL_AVX512
-    if constexpr (sizeof(S) == 4) {
-      return Widened<S>::widen((Floats)_mm256_maskz_loadu_ps(static_cast<__mmask8>((1u << n) - 1), at));
-    } else if constexpr (sizeof(S) == 8) {
-      return isa::load_part<Value>(at, n, neutral());
-    } else {
-      return Widened<S>::widen((HalfBits)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), at));
-    }
+    return load_masked(at, first_lanes(n));
 #else
     if (n == kCount) return load(at);
     alignas(kBytes) char few[kBytes] = {};
@@ -310,13 +304,7 @@ struct Avg {
   }
   static POOL_INLINE void store_part(char* at, Vec<Value> value, Vec<Value> factor, int n) {
 #if POOL_AVX512
-    if constexpr (sizeof(S) == 4) {
-      _mm256_mask_storeu_ps(at, static_cast<__mmask8>((1u << n) - 1), (__m256)Widened<S>::narrow(value * factor));
-    } else if constexpr (sizeof(S) == 8) {
-      isa::store_part<Value>(at, value * factor, n);
-    } else {
-      _mm256_mask_storeu_epi16(at, static_cast<__mmask16>((1u << n) - 1), (__m256i)Widened<S>::narrow(value * factor));
-    }
+    store_masked(at, value, factor, first_lanes(n));
 #else
     if (n == kCount) {
       store(at, value, factor);
