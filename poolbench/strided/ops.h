@@ -319,8 +319,3 @@ struct Avg {
   static POOL_INLINE Value load_one(const char* at) { return Widened<S>::get(at); }
   static POOL_INLINE void store_one(char* at, Value value, Value factor) { Widened<S>::put(at, value * factor); }
 };
-
-// How many elements a window has at most.
-static inline std::int64_t most_taps(const Axis& axis) {
-  return axis.adaptive() ? std::min(axis.in, (axis.in + axis.out - 1) / axis.out + 1) : axis.window;
-}

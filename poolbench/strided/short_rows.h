@@ -124,7 +124,7 @@ struct ShortRows {
 
   static bool choose(const Plan& p, ShortRowsLayout& l) {
     if (p.w.in_step != kSize || p.w.out_step != kSize || p.w.in > 2 * kN || p.w.out > 2 * kN) return false;
-    const std::int64_t w_taps = most_taps(p.w), h_taps = most_taps(p.h), d_taps = most_taps(p.d);
+    const std::int64_t w_taps = p.w.most_taps(), h_taps = p.h.most_taps(), d_taps = p.d.most_taps();
     if (w_taps > kMostNeighbours || h_taps > kMostTapsDown || d_taps > kMostTapsDown) return false;
     const bool touching = p.h.in_step == p.w.in * kSize && p.h.out_step == p.w.out * kSize && !p.h.adaptive();
     double best = 0;
@@ -187,7 +187,7 @@ struct ShortRows {
   // Where each lane of the output finds its taps along w. A maximum takes one of its own taps again where one lies
   // outside; an average takes zero.
   void set_permutations() {
-    taps_ = static_cast<int>(most_taps(p.w));
+    taps_ = static_cast<int>(p.w.most_taps());
     std::memset(indices_, 0, sizeof indices_);
     std::memset(masks_, 0, sizeof masks_);
     for (std::int64_t o = 0; o < p.w.out; ++o) {
