@@ -154,7 +154,7 @@ struct Flat {
     Value* to = values_ + kMargin;
     const char* at[kMostRows];
     if (wide_h_ && d.count > 0) {
-      for (std::int64_t i = 0; i < d.count; ++i) at[i] = in + (d.first + i * p.d.dilation) * p.d.in_step;
+      WindowRows(p, in, d, {0, 1}).list(at);
       combine_rows<O>(at, d.count, p.h.in * width, ToValues<O>{to});
       wide_down(to, p.h.in);
       first = 0;
@@ -164,15 +164,11 @@ struct Flat {
       // All rows whose windows lie inside are combined at once, the others one by one.
       const bool inside = oh >= inside_begin_ && oh < inside_end_;
       const std::int64_t end = inside ? std::min(last, inside_end_) : oh + 1;
-      const Axis::Taps h = p.h.taps(oh);
+      const WindowRows window(p, in, d, p.h.taps(oh));
       const std::int64_t n = (end - oh) * width;
-      int count = 0;
-      for (std::int64_t i = 0; i < d.count; ++i) {
-        const char* row = in + (d.first + i * p.d.dilation) * p.d.in_step + h.first * p.h.in_step;
-        for (std::int64_t j = 0; j < h.count; ++j, row += p.h.dilation * p.h.in_step) at[count++] = row;
-      }
-      if (count > 0) {
-        combine_rows<O>(at, count, n, ToValues<O>{to + (oh - first) * width});
+      if (window.count() > 0) {
+        window.list(at);
+        combine_rows<O>(at, window.count(), n, ToValues<O>{to + (oh - first) * width});
       } else {
         std::fill_n(to + (oh - first) * width, n, O::least());
       }

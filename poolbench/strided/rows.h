@@ -72,12 +72,7 @@ struct Rows {
   void plane(std::int64_t od, std::int64_t first, std::int64_t last) {
     d_ = p.d.taps(od);
     window_rows_ = p.h.adaptive() ? kMostRows + 1 : d_.count * p.h.window;
-    if (window_rows_ <= kMostRows) {
-      for (std::int64_t i = 0; i < window_rows_; ++i) {
-        offsets_[i] = (d_.first + i / p.h.window * p.d.dilation) * p.d.in_step +
-                      i % p.h.window * p.h.dilation * p.h.in_step;
-      }
-    }
+    if (window_rows_ <= kMostRows) WindowRows(p, in_, d_, {0, p.h.window}).list(at_top_);
     plane_factor_ = p.counts_d ? p.scale * p.factor(p.d, od) : p.scale;
     for (std::int64_t band = first; band < last; band += l.band) {
       row0_ = band;
@@ -161,32 +156,24 @@ struct Rows {
     const std::int64_t n = (to_ - from_) * inner_;
     const char* rows[kMostRows];
     if (oh >= inside_begin_ && oh < inside_end_ && window_rows_ > 0 && window_rows_ <= kMostRows) {
-      const char* first = in_ + from_ * p.w.in_step + (oh * p.h.stride - p.h.lo) * p.h.in_step;
-      for (std::int64_t i = 0; i < window_rows_; ++i) rows[i] = first + offsets_[i];
+      list_inside(oh, rows);
       combine_rows<O>(rows, window_rows_, n, sink);
       return;
     }
-    const Axis::Taps h = p.h.taps(oh);
-    const std::int64_t count = d_.count * h.count;
-    const char* base = in_ + from_ * p.w.in_step + d_.first * p.d.in_step + h.first * p.h.in_step;
-    const std::int64_t h_step = p.h.dilation * p.h.in_step;
+    const WindowRows window(p, in_ + from_ * p.w.in_step, d_, p.h.taps(oh));
+    const std::int64_t count = window.count();
     if (count <= kMostRows) {
-      int at = 0;
-      for (std::int64_t i = 0; i < d_.count; ++i, base += p.d.dilation * p.d.in_step) {
-        for (std::int64_t j = 0; j < h.count; ++j) rows[at++] = base + j * h_step;
-      }
       if (count == 0) {
-        nothing(n, sink);
+        combine_nothing<O>(n, sink);
       } else {
+        window.list(rows);
         combine_rows<O>(rows, count, n, sink);
       }
       return;
     }
     for (std::int64_t first = 0; first < count; first += kMostRows) {
       const std::int64_t now = std::min<std::int64_t>(kMostRows, count - first);
-      for (std::int64_t i = 0; i < now; ++i) {
-        rows[i] = base + (first + i) / h.count * p.d.dilation * p.d.in_step + (first + i) % h.count * h_step;
-      }
+      window.list(rows, first, now);
       if (first == 0) {
         combine_rows<O>(rows, now, n, sink);
       } else {
@@ -195,11 +182,10 @@ struct Rows {
     }
   }
 
-  template <class Sink>
-  static POOL_INLINE void nothing(std::int64_t n, Sink& sink) {
-    for (std::int64_t x = 0; x < n; x += kN) {
-      sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, kN)));
-    }
+  // The input rows of the window of output row `oh`, which lies inside the input, from column from_ on.
+  POOL_INLINE void list_inside(std::int64_t oh, const char** rows) const {
+    const std::int64_t moved = from_ * p.w.in_step + (oh * p.h.stride - p.h.lo) * p.h.in_step;
+    for (std::int64_t i = 0; i < window_rows_; ++i) rows[i] = at_top_[i] + moved;
   }
 
   // The rows of the band that are alike at once, the others one by one.
@@ -220,9 +206,7 @@ struct Rows {
 
   void combine_alike(std::int64_t begin, std::int64_t end, Value* to) {
     const char* rows[16];
-    const char* first =
-        in_ + from_ * p.w.in_step + ((row0_ + begin) * p.h.stride - p.h.lo) * p.h.in_step;
-    for (std::int64_t i = 0; i < window_rows_; ++i) rows[i] = first + offsets_[i];
+    list_inside(row0_ + begin, rows);
     const std::int64_t n = (to_ - from_) * inner_, step = p.h.stride * p.h.in_step;
     to += begin * l.pitch;
     switch (window_rows_) {
@@ -276,18 +260,15 @@ struct Rows {
   void straight_tall(Axis::Taps h, ToOutput<O>& sink) {
     const std::int64_t n = (to_ - from_) * inner_;
     constexpr std::int64_t kWidth = 4;  // vectors
-    const std::int64_t count = d_.count * h.count;
-    for (std::int64_t x = 0; x < n; x += kWidth * kN) {
+    WindowRows window(p, in_ + from_ * p.w.in_step, d_, h);
+    const std::int64_t count = window.count();
+    for (std::int64_t x = 0; x < n; x += kWidth * kN, window.first += kWidth * kN * kSize) {
       alignas(64) Value sums[kWidth * kN];
       const std::int64_t now = std::min(n - x, kWidth * kN);
       const char* rows[kMostRows];
       for (std::int64_t first = 0; first < count; first += kMostRows) {
         const std::int64_t taken = std::min<std::int64_t>(kMostRows, count - first);
-        for (std::int64_t i = 0; i < taken; ++i) {
-          rows[i] = in_ + from_ * p.w.in_step + x * kSize +
-                    (d_.first + (first + i) / h.count * p.d.dilation) * p.d.in_step +
-                    (h.first + (first + i) % h.count * p.h.dilation) * p.h.in_step;
-        }
+        window.list(rows, first, taken);
         if (first == 0) {
           ToValues<O> fresh{sums};
           combine_rows<O>(rows, taken, now, fresh);
@@ -400,7 +381,7 @@ struct Rows {
       ToValues<O> fresh{band_ + r * l.pitch};
       std::int64_t count = list_fetched(r, rows, kMostRows, 0);
       if (count == 0) {
-        nothing(l.pitch, fresh);
+        combine_nothing<O>(l.pitch, fresh);
         continue;
       }
       combine_rows<OnValues<O>>(rows, count, l.pitch, fresh);
@@ -421,7 +402,7 @@ struct Rows {
     const std::int64_t n = columns_ * inner_;
     std::int64_t count = list_fetched(r, rows, kMostRows, 0);
     if (count == 0) {
-      nothing(n, sink);
+      combine_nothing<O>(n, sink);
     } else if (count < kMostRows) {
       combine_rows<OnValues<O>>(rows, count, n, sink);
     } else {
@@ -678,8 +659,8 @@ struct Rows {
   char* out_ = nullptr;
   Axis::Taps d_{};
   double plane_factor_ = 1;
-  std::int64_t window_rows_ = 0;         // input rows of a window that lies inside, along d and h
-  std::int64_t offsets_[kMostRows];      // and where they are
+  std::int64_t window_rows_ = 0;     // input rows of a window that lies inside, along d and h
+  const char* at_top_[kMostRows];    // and where they are for a window that begins with row 0
   std::int64_t inside_begin_ = 0, inside_end_ = 0;
 
   // The block in hand.
