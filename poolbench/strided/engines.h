@@ -2,7 +2,8 @@
 // instruction set, inside a namespace of its own.
 
 #include "vec.h"
-#include "ops.h"
+#include "max.h"
+#include "avg.h"
 #include "combine.h"
 #include "grid.h"
 #include "rows_layout.h"
