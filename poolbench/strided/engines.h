@@ -15,6 +15,7 @@
 #include "full.h"
 #if POOL_AVX512
 #include "flat.h"
+#include "short_rows_layout.h"
 #include "short_rows.h"
 #endif
 
