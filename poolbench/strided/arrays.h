@@ -29,9 +29,6 @@ class Borrowed : public Described {
                       "TensorFlow tensor or the like; numpy.asarray makes an array of most things.");
     }
   }
-  ~Borrowed() {
-    if (has_view_) PyBuffer_Release(&view_);
-  }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
 
@@ -68,37 +65,46 @@ class Borrowed : public Described {
   }
 
   void take_buffer(PyObject* object, bool writable) {
-    if (PyObject_GetBuffer(object, &view_, writable ? PyBUF_RECORDS : PyBUF_RECORDS_RO) != 0) {
+    Py_buffer& view = view_.buffer;
+    if (PyObject_GetBuffer(object, &view, writable ? PyBUF_RECORDS : PyBUF_RECORDS_RO) != 0) {
       const std::string reason = take_error();
       if (writable) fail_read_only("a " + class_of(object) + " that cannot be written (" + reason + ")");
       throw WrongType(std::string(name) + " is a " + class_of(object) + " that does not give out its memory: " +
                       reason);
     }
-    has_view_ = true;
-    set_dims(view_.ndim);
-    array.data = static_cast<char*>(view_.buf);
+    view_.is_held = true;
+    set_dims(view.ndim);
+    array.data = static_cast<char*>(view.buf);
     for (int i = 0; i < array.dims; ++i) {
-      array.shape[i] = view_.shape[i];
-      array.steps[i] = view_.strides[i];
+      array.shape[i] = view.shape[i];
+      array.steps[i] = view.strides[i];
     }
-    const char* format = view_.format == nullptr ? "B" : view_.format;
+    const char* format = view.format == nullptr ? "B" : view.format;
     const char* code = format + (*format == '@' || *format == '=' || *format == '<');  // this processor's byte order
     type_name = std::string("format '") + format + "'";
     if (code[0] == '\0' || code[1] != '\0') return;
     const bool is_signed = std::string("bhilqn").find(*code) != std::string::npos;
-    if (*code == 'd' && view_.itemsize == 8) set_type(Type::kF64);
-    if (*code == 'f' && view_.itemsize == 4) set_type(Type::kF32);
-    if (*code == 'e' && view_.itemsize == 2) set_type(Type::kF16);
+    if (*code == 'd' && view.itemsize == 8) set_type(Type::kF64);
+    if (*code == 'f' && view.itemsize == 4) set_type(Type::kF32);
+    if (*code == 'e' && view.itemsize == 2) set_type(Type::kF16);
     if (*code == 'B') set_type(Type::kU8);
-    if (is_signed && view_.itemsize == 1) set_type(Type::kI8);
-    if (is_signed && view_.itemsize == 2) set_type(Type::kI16);
-    if (is_signed && view_.itemsize == 4) set_type(Type::kI32);
-    if (is_signed && view_.itemsize == 8) set_type(Type::kI64);
+    if (is_signed && view.itemsize == 1) set_type(Type::kI8);
+    if (is_signed && view.itemsize == 2) set_type(Type::kI16);
+    if (is_signed && view.itemsize == 4) set_type(Type::kI32);
+    if (is_signed && view.itemsize == 8) set_type(Type::kI64);
   }
 
+  // A buffer that is given back, also where taking it in comes to nothing.
+  struct View {
+    Py_buffer buffer;
+    bool is_held = false;
+    ~View() {
+      if (is_held) PyBuffer_Release(&buffer);
+    }
+  };
+
   Reference capsule_;  // its destructor gives the DLPack tensor back
-  Py_buffer view_;
-  bool has_view_ = false;
+  View view_;
 };
 
 }  // namespace poolbench::pool
