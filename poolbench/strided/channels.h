@@ -46,10 +46,9 @@ struct Channels {
     if (p.counts_d) row_factor *= p.factor(p.d, od);
     if (p.counts_h) row_factor *= p.factor(p.h, oh);
     const char* bases[kBases];
-    const WindowRows window(p, in, d, h);
-    const std::int64_t rows = window.count();
+    const std::int64_t rows = d.count * h.count;
     const bool at_once = rows <= kBases && (O::kIsMax || rows * p.w.window <= kBases) && !p.w.adaptive();
-    if (at_once) window.list(bases);
+    if (at_once) WindowRows(p, in, d, h).list(bases);
     for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
       const Axis::Taps w = p.w.taps(ow);
       const double factor = p.counts_w ? row_factor * p.factor(p.w, ow) : row_factor;
@@ -59,7 +58,7 @@ struct Channels {
       } else if (at_once) {
         grid(bases, rows, w.first * p.w.in_step, p.w.dilation * p.w.in_step, w.count, n, sink);
       } else {
-        many(p, window, w, n, sink);
+        many(p, WindowRows(p, in, d, h), w, n, sink);
       }
     }
   }
@@ -76,8 +75,10 @@ struct Channels {
   }
 
   // Large windows: a few positions at a time, added up in buffers, pairwise: levels[i] holds what 2^i of these steps
-  // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors.
-  static void many(const Plan& p, WindowRows window, Axis::Taps w, std::int64_t n, ToOutput<O>& sink) {
+  // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors. Not inlined, for the
+  // sake of the loop that small windows take.
+  static __attribute__((noinline)) void many(const Plan& p, WindowRows window, Axis::Taps w, std::int64_t n,
+                                             ToOutput<O> sink) {
     for (std::int64_t x = 0; x < n; x += kPart, window.first += kPart * kSize) {
       ToOutput<O> part{sink.at + x * kSize, sink.factor};
       many_of_part(p, window, w, std::min(kPart, n - x), part);

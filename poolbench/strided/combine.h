@@ -56,9 +56,10 @@ __attribute__((noinline)) void combine_rows(const char* const* rows, std::int64_
   }
 }
 
-// Hands on what a window gives that reads nothing, such as an average of padding alone.
+// Hands on what a window gives that reads nothing, such as an average of padding alone. Not inlined: it is rare, and
+// the loops around it need their registers.
 template <class O, class Sink>
-POOL_INLINE void combine_nothing(std::int64_t n, Sink& sink) {
+__attribute__((noinline)) void combine_nothing(std::int64_t n, Sink sink) {
   for (std::int64_t x = 0; x < n; x += O::kCount) {
     sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, O::kCount)));
   }
