@@ -23,21 +23,16 @@ struct Channels {
   static std::int64_t blocks(const Plan& p) { return (p.inner + kBlock - 1) / kBlock; }
 
   static std::int64_t units(const Plan& p) {
-    return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out * blocks(p);
+    return plane_count(p) * p.h.out * blocks(p);
   }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const std::int64_t parts = blocks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      std::int64_t at = unit / parts;
       const std::int64_t c0 = unit % parts * kBlock;
-      const std::int64_t oh = at % p.h.out;
-      at /= p.h.out;
-      const std::int64_t od = at % p.d.out;
-      at /= p.d.out;
-      const char* in = p.in + at % p.outer[1].count * p.outer[1].in_step + at / p.outer[1].count * p.outer[0].in_step;
-      char* out = p.out + at % p.outer[1].count * p.outer[1].out_step + at / p.outer[1].count * p.outer[0].out_step;
-      row(p, in + c0 * kSize, out + od * p.d.out_step + oh * p.h.out_step + c0 * kSize, od, oh,
+      const std::int64_t oh = unit / parts % p.h.out;
+      const Plane plane = plane_at(p, unit / parts / p.h.out);
+      row(p, plane.in + c0 * kSize, plane.out + oh * p.h.out_step + c0 * kSize, plane.od, oh,
           std::min(kBlock, p.inner - c0));
     }
   }
@@ -53,17 +48,17 @@ struct Channels {
     const char* bases[kBases];
     const std::int64_t rows = d.count * h.count;
     const bool at_once = rows <= kBases && (O::kIsMax || rows * p.w.window <= kBases) && !p.w.adaptive();
-    if (at_once) list(p, in, d, h, 0, rows, bases);
+    if (at_once) WindowRows(p, in, d, h).list(bases);
     for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
       const Axis::Taps w = p.w.taps(ow);
       const double factor = p.counts_w ? row_factor * p.factor(p.w, ow) : row_factor;
       ToOutput<O> sink{out, fill_vec<typename O::Value>(static_cast<typename O::Value>(factor))};
       if (rows == 0 || w.count == 0) {
-        nothing(n, sink);
+        combine_nothing<O>(n, sink);
       } else if (at_once) {
         grid(bases, rows, w.first * p.w.in_step, p.w.dilation * p.w.in_step, w.count, n, sink);
       } else {
-        many(p, in, d, h, w, n, sink);
+        many(p, WindowRows(p, in, d, h), w, n, sink);
       }
     }
   }
@@ -79,50 +74,30 @@ struct Channels {
     }
   }
 
-  // Rows [first, first + count) of a window's d × h rows.
-  static void list(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, std::int64_t first, std::int64_t count,
-                   const char** bases) {
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t id = d.first + (first + i) / h.count * p.d.dilation;
-      const std::int64_t ih = h.first + (first + i) % h.count * p.h.dilation;
-      bases[i] = in + id * p.d.in_step + ih * p.h.in_step;
-    }
-  }
-
-  // An average of padding alone.
-  static void nothing(std::int64_t n, ToOutput<O>& sink) {
-    for (std::int64_t x = 0; x < n; x += O::kCount) {
-      sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, O::kCount)));
-    }
-  }
-
   // Large windows: a few positions at a time, added up in buffers, pairwise: levels[i] holds what 2^i of these steps
-  // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors.
-  static void many(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, Axis::Taps w, std::int64_t n,
-                   ToOutput<O>& sink) {
-    for (std::int64_t x = 0; x < n; x += kPart) {
+  // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors. Not inlined, for the
+  // sake of the loop that small windows take.
+  static __attribute__((noinline)) void many(const Plan& p, WindowRows window, Axis::Taps w, std::int64_t n,
+                                             ToOutput<O> sink) {
+    for (std::int64_t x = 0; x < n; x += kPart, window.first += kPart * kSize) {
       ToOutput<O> part{sink.at + x * kSize, sink.factor};
-      many_of_part(p, in + x * kSize, d, h, w, std::min(kPart, n - x), part);
+      many_of_part(p, window, w, std::min(kPart, n - x), part);
     }
   }
 
   static constexpr std::int64_t kPart = 128;  // values of one buffer
   static constexpr int kLevels = 40;
 
-  static void many_of_part(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h, Axis::Taps w, std::int64_t n,
-                           ToOutput<O>& sink) {
+  static void many_of_part(const Plan& p, const WindowRows& window, Axis::Taps w, std::int64_t n, ToOutput<O>& sink) {
     constexpr std::int64_t kAtOnce = 16;
     alignas(64) typename O::Value levels[O::kIsMax ? 2 : kLevels][kPart];
     const char* at[kAtOnce];
-    const std::int64_t positions = d.count * h.count * w.count;
+    const std::int64_t positions = window.count() * w.count;
     std::int64_t steps = 0;
     for (std::int64_t first = 0; first < positions; first += kAtOnce, ++steps) {
       const std::int64_t count = std::min(kAtOnce, positions - first);
       for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t row = (first + i) / w.count;
-        at[i] = in + (d.first + row / h.count * p.d.dilation) * p.d.in_step +
-                (h.first + row % h.count * p.h.dilation) * p.h.in_step +
-                (w.first + (first + i) % w.count * p.w.dilation) * p.w.in_step;
+        at[i] = window.at((first + i) / w.count) + (w.first + (first + i) % w.count * p.w.dilation) * p.w.in_step;
       }
       // A maximum may as well be taken in one chain.
       int level = 0;

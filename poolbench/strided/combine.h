@@ -56,6 +56,40 @@ __attribute__((noinline)) void combine_rows(const char* const* rows, std::int64_
   }
 }
 
+// Hands on what a window gives that reads nothing, such as an average of padding alone. Not inlined: it is rare, and
+// the loops around it need their registers.
+template <class O, class Sink>
+__attribute__((noinline)) void combine_nothing(std::int64_t n, Sink sink) {
+  for (std::int64_t x = 0; x < n; x += O::kCount) {
+    sink.part(x, O::neutral(), static_cast<int>(std::min<std::int64_t>(n - x, O::kCount)));
+  }
+}
+
+// The input rows that a window reads: those along h, for each one along d.
+struct WindowRows {
+  const char* first;
+  std::int64_t deep, high;              // how many along d and along h
+  std::int64_t deep_step, high_step;    // bytes from one to the next
+
+  POOL_INLINE WindowRows(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h)
+      : first(in + d.first * p.d.in_step + h.first * p.h.in_step), deep(d.count), high(h.count),
+        deep_step(p.d.dilation * p.d.in_step), high_step(p.h.dilation * p.h.in_step) {}
+
+  POOL_INLINE std::int64_t count() const { return deep * high; }
+  POOL_INLINE const char* at(std::int64_t i) const { return first + i / high * deep_step + i % high * high_step; }
+
+  POOL_INLINE void list(const char** rows) const {
+    const char* at = first;
+    for (std::int64_t i = 0; i < deep; ++i, at += deep_step) {
+      for (std::int64_t j = 0; j < high; ++j) *rows++ = at + j * high_step;
+    }
+  }
+  // The rows [from, from + some).
+  POOL_INLINE void list(const char** rows, std::int64_t from, std::int64_t some) const {
+    for (std::int64_t i = 0; i < some; ++i) rows[i] = at(from + i);
+  }
+};
+
 // Keeps values, in memory that has room for whole vectors.
 template <class O>
 struct ToValues {

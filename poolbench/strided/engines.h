@@ -2,15 +2,20 @@
 // instruction set, inside a namespace of its own.
 
 #include "vec.h"
-#include "ops.h"
+#include "max.h"
+#include "avg.h"
 #include "combine.h"
 #include "grid.h"
 #include "rows_layout.h"
+#include "rows_block.h"
+#include "rows_down.h"
+#include "rows_across.h"
 #include "rows.h"
 #include "channels.h"
 #include "full.h"
 #if POOL_AVX512
 #include "flat.h"
+#include "short_rows_layout.h"
 #include "short_rows.h"
 #include "in_order.h"
 #include "direct.h"

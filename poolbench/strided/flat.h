@@ -30,21 +30,16 @@ struct Flat {
            p.w.in <= kVectors * kN / 4;
   }
 
-  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * bands(p); }
+  static std::int64_t units(const Plan& p) { return plane_count(p) * bands(p); }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Flat self(p);
     const std::int64_t bands_each = bands(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands_each;
-      std::int64_t at = unit / bands_each;
-      const std::int64_t od = at % p.d.out;
-      at /= p.d.out;
-      const std::int64_t c = at % p.outer[1].count, n = at / p.outer[1].count;
-      const char* in = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
-      char* out = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + od * p.d.out_step;
       const std::int64_t row = p.h.out * band / bands_each, end = p.h.out * (band + 1) / bands_each;
-      self.rows(in, out, od, row, end);
+      const Plane plane = plane_at(p, unit / bands_each);
+      self.rows(plane.in, plane.out, plane.od, row, end);
     }
   }
 
@@ -159,7 +154,7 @@ struct Flat {
     Value* to = values_ + kMargin;
     const char* at[kMostRows];
     if (wide_h_ && d.count > 0) {
-      for (std::int64_t i = 0; i < d.count; ++i) at[i] = in + (d.first + i * p.d.dilation) * p.d.in_step;
+      WindowRows(p, in, d, {0, 1}).list(at);
       combine_rows<O>(at, d.count, p.h.in * width, ToValues<O>{to});
       wide_down(to, p.h.in);
       first = 0;
@@ -169,15 +164,11 @@ struct Flat {
       // All rows whose windows lie inside are combined at once, the others one by one.
       const bool inside = oh >= inside_begin_ && oh < inside_end_;
       const std::int64_t end = inside ? std::min(last, inside_end_) : oh + 1;
-      const Axis::Taps h = p.h.taps(oh);
+      const WindowRows window(p, in, d, p.h.taps(oh));
       const std::int64_t n = (end - oh) * width;
-      int count = 0;
-      for (std::int64_t i = 0; i < d.count; ++i) {
-        const char* row = in + (d.first + i * p.d.dilation) * p.d.in_step + h.first * p.h.in_step;
-        for (std::int64_t j = 0; j < h.count; ++j, row += p.h.dilation * p.h.in_step) at[count++] = row;
-      }
-      if (count > 0) {
-        combine_rows<O>(at, count, n, ToValues<O>{to + (oh - first) * width});
+      if (window.count() > 0) {
+        window.list(at);
+        combine_rows<O>(at, window.count(), n, ToValues<O>{to + (oh - first) * width});
       } else {
         std::fill_n(to + (oh - first) * width, n, O::least());
       }

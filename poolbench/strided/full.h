@@ -73,20 +73,15 @@ struct Full {
            is_identity(p.h) && is_identity(p.d);
   }
 
-  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out; }
+  static std::int64_t units(const Plan& p) { return plane_count(p) * p.h.out; }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const VecFor<O> factor = fill_vec<typename O::Value>(static_cast<typename O::Value>(p.scale));
     while (first < last) {
       const std::int64_t h = first % p.h.out;
-      const std::int64_t plane = first / p.h.out;
-      const std::int64_t d = plane % p.d.out;
-      const std::int64_t c = plane / p.d.out % p.outer[1].count;
-      const std::int64_t n = plane / p.d.out / p.outer[1].count;
+      const Plane plane = plane_at(p, first / p.h.out);
       const std::int64_t count = std::min(last - first, p.h.out - h);
-      const char* in = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step + d * p.d.in_step + h * p.h.in_step;
-      char* out = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + d * p.d.out_step + h * p.h.out_step;
-      rows(p, in, out, count, factor);
+      rows(p, plane.in + plane.od * p.d.in_step + h * p.h.in_step, plane.out + h * p.h.out_step, count, factor);
       first += count;
     }
   }

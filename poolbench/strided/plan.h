@@ -33,6 +33,44 @@ struct Plan {
 
 Plan make_plan(const Problem& problem);
 
+// One plane of outputs: which one of the two outer axes and of d it is, where it begins, and where the input begins
+// that all planes of the same n and c read: along d, windows reach over several planes of it.
+struct Plane {
+  std::int64_t n, c, od;
+  const char* in;
+  char* out;
+};
+
+inline std::int64_t plane_count(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out; }
+
+inline void find_memory(const Plan& p, Plane& plane) {
+  plane.in = p.in + plane.n * p.outer[0].in_step + plane.c * p.outer[1].in_step;
+  plane.out = p.out + plane.n * p.outer[0].out_step + plane.c * p.outer[1].out_step + plane.od * p.d.out_step;
+}
+
+// The planes are counted along d, then c, then n. What an engine counts within a plane is its own affair.
+inline Plane plane_at(const Plan& p, std::int64_t number) {
+  Plane plane;
+  plane.od = number % p.d.out;
+  number /= p.d.out;
+  plane.c = number % p.outer[1].count;
+  plane.n = number / p.outer[1].count;
+  find_memory(p, plane);
+  return plane;
+}
+
+// Goes on to the plane behind this one, without dividing.
+inline void next_plane(const Plan& p, Plane& plane) {
+  if (++plane.od == p.d.out) {
+    plane.od = 0;
+    if (++plane.c == p.outer[1].count) {
+      plane.c = 0;
+      ++plane.n;
+    }
+  }
+  find_memory(p, plane);
+}
+
 // Each output reads its own position alone.
 inline bool is_identity(const Axis& axis) {
   return axis.in == axis.out && axis.window == 1 && axis.stride == 1 && axis.lo == 0;

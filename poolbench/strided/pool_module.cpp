@@ -18,6 +18,7 @@
 
 #include "arguments.h"
 #include "arrays.h"
+#include "output_arrays.h"
 #include "outputs.h"
 #include "resolve.h"
 
@@ -28,8 +29,6 @@ namespace {
 
 // Work on fewer bytes is over before another thread could take the interpreter's lock.
 constexpr std::int64_t kKeepLockBelow = 256 << 10;
-
-constexpr const char* kTypeNames[kTypes] = {"f64", "f32", "f16", "bf16", "i8", "u8", "i16", "i32", "i64"};
 
 int count_processors() {
 #if defined(__linux__)
@@ -47,123 +46,6 @@ int read_threads(PyObject* value) {
   const std::int64_t threads = read_int(value, "threads", "a number of threads, or None for all processors");
   if (threads < 1) throw std::invalid_argument("threads is " + std::to_string(threads) + "; it must be at least 1.");
   return static_cast<int>(std::min<std::int64_t>(threads, INT_MAX));
-}
-
-// --- Outputs --------------------------------------------------------------------------------------------------------
-
-constexpr const char* kCapsule = "poolbench.output";
-
-void release_capsule(PyObject* capsule) {
-  char* data = static_cast<char*>(PyCapsule_GetPointer(capsule, kCapsule));
-  release_output(data, reinterpret_cast<std::size_t>(PyCapsule_GetContext(capsule)));
-}
-
-PyArray_Descr* find_descr(Type type) {
-  constexpr int kNumbers[kTypes] = {NPY_FLOAT64, NPY_FLOAT32, NPY_FLOAT16, NPY_VOID, NPY_INT8,
-                                    NPY_UINT8,   NPY_INT16,   NPY_INT32,   NPY_INT64};
-  if (type != Type::kBf16) return PyArray_DescrFromType(kNumbers[static_cast<int>(type)]);
-  static PyArray_Descr* bfloat16 = nullptr;  // kept for ever
-  if (bfloat16 == nullptr) {
-    const Reference module(PyImport_ImportModule("ml_dtypes"));
-    const Reference scalar(module ? PyObject_GetAttrString(module.get(), "bfloat16") : nullptr);
-    if (!scalar || PyArray_DescrConverter(scalar.get(), &bfloat16) == 0) throw PythonError{};
-  }
-  Py_INCREF(bfloat16);
-  return bfloat16;
-}
-
-static_assert(sizeof(npy_intp) == sizeof(std::int64_t), "NumPy's shapes are passed on as they are");
-
-// NumPy keeps small blocks ready, which makes an array of its own quicker than one around memory of ours.
-constexpr std::size_t kOursFrom = 1 << 10;
-
-// A new array. `steps` are those of an array without gaps.
-PyObject* make_array(const Resolved& resolved, Type type, const std::int64_t* steps, char** data) {
-  const std::size_t bytes = static_cast<std::size_t>(resolved.elements * size_of(type));
-  PyArray_Descr* descr = find_descr(type);
-  npy_intp* shape = reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(resolved.shape));
-  npy_intp* strides = reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(steps));
-  if (bytes < kOursFrom) {
-    PyObject* array = PyArray_NewFromDescr(&PyArray_Type, descr, resolved.dims, shape, strides, nullptr, 0, nullptr);
-    if (array == nullptr) throw PythonError{};
-    *data = static_cast<char*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(array)));
-    return array;
-  }
-  *data = allocate_output(bytes);
-  if (*data == nullptr) {
-    Py_DECREF(descr);
-    PyErr_Format(PyExc_MemoryError, "The output of shape %s needs %zu bytes, which could not be allocated.",
-                 text_of(resolved.shape, resolved.dims).c_str(), bytes);
-    throw PythonError{};
-  }
-  PyObject* capsule = PyCapsule_New(*data, kCapsule, release_capsule);
-  if (capsule == nullptr) {
-    Py_DECREF(descr);
-    release_output(*data, bytes);
-    throw PythonError{};
-  }
-  PyCapsule_SetContext(capsule, reinterpret_cast<void*>(bytes));
-  PyObject* array = PyArray_NewFromDescr(&PyArray_Type, descr, resolved.dims, shape, strides, *data,
-                                         NPY_ARRAY_WRITEABLE, nullptr);
-  if (array == nullptr) {
-    Py_DECREF(capsule);
-    throw PythonError{};
-  }
-  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(array), capsule) != 0) {  // it has taken the capsule
-    Py_DECREF(array);
-    throw PythonError{};
-  }
-  return array;
-}
-
-// NumPy's view of foreign memory, for as long as it is compared with another.
-PyObject* view_bytes(const Array& array, std::int64_t size) {
-  const int number = size == 1 ? NPY_UINT8 : size == 2 ? NPY_UINT16 : size == 4 ? NPY_UINT32 : NPY_UINT64;
-  return PyArray_NewFromDescr(&PyArray_Type, PyArray_DescrFromType(number), array.dims,
-                              reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(array.shape)),
-                              reinterpret_cast<npy_intp*>(const_cast<std::int64_t*>(array.steps)), array.data, 0,
-                              nullptr);
-}
-
-void check_apart(const Array& a, std::int64_t a_size, const char* a_name, const Array& b, std::int64_t b_size,
-                 const char* b_name) {
-  std::int64_t a_first = 0, a_length = 0, b_first = 0, b_length = 0;
-  extent(a, a_size, &a_first, &a_length);
-  extent(b, b_size, &b_first, &b_length);
-  const char *a_begin = a.data + a_first, *b_begin = b.data + b_first;
-  if (a_begin + a_length <= b_begin || b_begin + b_length <= a_begin) return;
-  // Slices of one buffer may lie between each other without touching; NumPy finds out, unless that takes too long.
-  constexpr int kMostWork = 10000;
-  const Reference numpy(PyImport_ImportModule("numpy")), a_view(view_bytes(a, a_size)), b_view(view_bytes(b, b_size));
-  if (!numpy || !a_view || !b_view) throw PythonError{};
-  const Reference share(PyObject_CallMethod(numpy.get(), "shares_memory", "OOi", a_view.get(), b_view.get(), kMostWork));
-  if (share.get() == Py_False) return;
-  if (!share) PyErr_Clear();
-  throw std::invalid_argument(std::string(a_name) + " of shape " + text_of(a.shape, a.dims) +
-                              (share ? " shares memory with " : " may share memory with ") + b_name + " of shape " +
-                              text_of(b.shape, b.dims) + ": give one that lies elsewhere.");
-}
-
-// An output that the caller has given.
-void check_given(const Borrowed& given, const char* name, const Resolved& resolved, Type type, const char* type_name,
-                 const Borrowed& input) {
-  const Array& array = given.array;
-  if (!given.has_type || given.type != type) {
-    const std::string got = given.has_type ? kTypeNames[static_cast<int>(given.type)] : given.type_name;
-    throw WrongType(std::string(name) + " has elements of type " + got + "; it must have " + type_name + ".");
-  }
-  if (array.dims != resolved.dims || !std::equal(array.shape, array.shape + array.dims, resolved.shape)) {
-    throw std::invalid_argument(std::string(name) + " has shape " + text_of(array.shape, array.dims) +
-                                "; the output for an input of shape " + text_of(input.array.shape, input.array.dims) +
-                                " has " + text_of(resolved.shape, resolved.dims) + ".");
-  }
-  std::int64_t first, length;
-  if (!extent(array, size_of(type), &first, &length) || !is_free_of_overlap(array, size_of(type))) {
-    throw std::invalid_argument(std::string(name) + " of shape " + text_of(array.shape, array.dims) +
-                                " has strides " + text_of(array.steps, array.dims) +
-                                ", by which its elements overlap: give one whose elements lie apart.");
-  }
-  check_apart(array, size_of(type), name, input.array, size_of(input.type), "the input");
 }
 
 // --- The call -------------------------------------------------------------------------------------------------------

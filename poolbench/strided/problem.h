@@ -69,6 +69,13 @@ struct Axis {
     return {first, inside < window - skipped ? inside : window - skipped};
   }
 
+  // How many positions an output reads at most.
+  std::int64_t most_taps() const {
+    if (!adaptive()) return window;
+    const std::int64_t most = (in + out - 1) / out + 1;
+    return most < in ? most : in;
+  }
+
   // The outputs [begin, end) whose taps all lie in the input. For windowed axes.
   void inside(std::int64_t& begin, std::int64_t& end) const {
     const std::int64_t room = in - 1 - (window - 1) * dilation + lo;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace poolbench::pool {
 namespace {
@@ -9,9 +10,6 @@ namespace {
 using Int = std::int64_t;
 using std::to_string;
 __extension__ using Wide = __int128;
-
-// No length, number of elements or number of bytes goes beyond this: sums of a few of them then fit their type.
-constexpr Int kMost = Int{1} << 60;
 
 constexpr const char* kAxisNames[3][3] = {{"w", "", ""}, {"h", "w", ""}, {"d", "h", "w"}};
 
@@ -24,7 +22,7 @@ const char* axis_name(const Request& request, int axis) { return kAxisNames[requ
 
 // Multiplies; says whether the product is still within bounds.
 bool grow(Int* product, Int factor) {
-  return !__builtin_mul_overflow(*product, factor, product) && *product <= kMost;
+  return !__builtin_mul_overflow(*product, factor, product) && *product <= kLimit;
 }
 
 void check_least(const Request& request, const Array& input, const char* name, const Int* values, Int least) {
@@ -91,7 +89,7 @@ void resolve_adaptive(const Request& request, const Array& input, int i, Axis& a
   axis.window = 0;
   axis.out = wanted == kInputsSize ? axis.in : wanted;
   Int product = axis.in;
-  if (axis.out > kMost || !grow(&product, axis.out)) {
+  if (axis.out > kLimit || !grow(&product, axis.out)) {
     fail("output_size asks for " + to_string(axis.out) + " along " + axis_name(request, i) +
          ", which times the input's length " + to_string(axis.in) + " overflows; " + of_input(input));
   }
@@ -100,11 +98,11 @@ void resolve_adaptive(const Request& request, const Array& input, int i, Axis& a
 void resolve_windowed(const Request& request, const Array& input, int i, Axis& axis) {
   const Int k = request.window[i], d = request.dilation[i], lo = request.lo[i], hi = request.hi[i];
   Int span;
-  if (__builtin_mul_overflow(k - 1, d, &span) || span >= kMost) span = kMost;
+  if (__builtin_mul_overflow(k - 1, d, &span) || span >= kLimit) span = kLimit;
   ++span;
   // With this, the place of every tap fits its type, those in the padding included.
   Int farthest = std::max(axis.in_step < 0 ? -axis.in_step : axis.in_step, Int{1});
-  if (lo > kMost || hi > kMost || !grow(&farthest, axis.in + lo + hi)) {
+  if (lo > kLimit || hi > kLimit || !grow(&farthest, axis.in + lo + hi)) {
     fail("padding " + to_string(lo) + " and " + to_string(hi) + " along " + axis_name(request, i) +
          " makes the padded input so long that sizes overflow; " + of_input(input));
   }
@@ -116,7 +114,7 @@ void resolve_windowed(const Request& request, const Array& input, int i, Axis& a
   const Int padded = axis.in + lo + hi;
   if (span > padded) {
     fail("kernel_size " + text_of(request.window, request.rank) + " does not fit along " + axis_name(request, i) +
-         ": the window spans " + (span > kMost ? "more than " + to_string(kMost) : to_string(span)) + " (kernel_size " +
+         ": the window spans " + (span > kLimit ? "more than " + to_string(kLimit) : to_string(span)) + " (kernel_size " +
          to_string(k) + ", dilation " + to_string(d) + "), the padded input " + to_string(padded) + " (length " +
          to_string(axis.in) + ", padding " + to_string(lo) + " and " + to_string(hi) + "); " + of_input(input));
   }
@@ -166,6 +164,16 @@ void check_products(const Request& request, const Array& input, Resolved& resolv
   }
   resolved.elements = out;
   resolved.input_elements = in;
+}
+
+// Takes the steps of an array of the output's shape over to each axis of the problem, into the members that are named.
+void set_steps(Resolved& resolved, const Int* steps, Int Outer::*outer_step, Int Axis::*axis_step) {
+  Problem& problem = resolved.problem;
+  if (resolved.dims > resolved.rank + 1) problem.batch.*outer_step = steps[0];
+  problem.channels.*outer_step = steps[resolved.channels_axis];
+  for (int i = 0; i < resolved.rank; ++i) {
+    problem.axes[3 - resolved.rank + i].*axis_step = steps[resolved.first_pooled_axis + i];
+  }
 }
 
 }  // namespace
@@ -246,67 +254,13 @@ void choose_steps(const Resolved& resolved, const Array& input, Int size, Int* s
 }
 
 void bind_output(Resolved& resolved, char* data, const Int* steps) {
-  Problem& problem = resolved.problem;
-  problem.out = data;
-  if (resolved.dims > resolved.rank + 1) problem.batch.out_step = steps[0];
-  problem.channels.out_step = steps[resolved.channels_axis];
-  for (int i = 0; i < resolved.rank; ++i) {
-    problem.axes[3 - resolved.rank + i].out_step = steps[resolved.first_pooled_axis + i];
-  }
+  resolved.problem.out = data;
+  set_steps(resolved, steps, &Outer::out_step, &Axis::out_step);
 }
 
 void bind_indices(Resolved& resolved, char* data, const Int* steps) {
-  Problem& problem = resolved.problem;
-  problem.indices = data;
-  if (resolved.dims > resolved.rank + 1) problem.batch.index_step = steps[0];
-  problem.channels.index_step = steps[resolved.channels_axis];
-  for (int i = 0; i < resolved.rank; ++i) {
-    problem.axes[3 - resolved.rank + i].index_step = steps[resolved.first_pooled_axis + i];
-  }
-}
-
-bool extent(const Array& array, Int size, Int* first, Int* length) {
-  Int below = 0, above = 0;
-  bool is_empty = false;
-  for (int i = 0; i < array.dims; ++i) {
-    is_empty = is_empty || array.shape[i] == 0;
-    Int reach;
-    if (__builtin_mul_overflow(std::max<Int>(array.shape[i] - 1, 0), array.steps[i], &reach)) return false;
-    if (reach > kMost || reach < -kMost) return false;
-    (reach < 0 ? below : above) += reach;
-  }
-  *first = is_empty ? 0 : below;
-  *length = is_empty ? 0 : above - below + size;
-  return true;
-}
-
-bool is_free_of_overlap(const Array& array, Int size) {
-  Int steps[kMostAxes], counts[kMostAxes];
-  int axes = 0;
-  for (int i = 0; i < array.dims; ++i) {
-    if (array.shape[i] == 0) return true;
-    if (array.shape[i] == 1) continue;
-    const Int step = array.steps[i] < 0 ? -array.steps[i] : array.steps[i];
-    int at = axes++;
-    for (; at > 0 && steps[at - 1] > step; --at) {
-      steps[at] = steps[at - 1];
-      counts[at] = counts[at - 1];
-    }
-    steps[at] = step;
-    counts[at] = array.shape[i];
-  }
-  Int reach = size;  // what the axes so far take up; the next one must step over it
-  for (int i = 0; i < axes; ++i) {
-    if (steps[i] < reach) return false;
-    reach += (counts[i] - 1) * steps[i];
-  }
-  return true;
-}
-
-std::string text_of(const Int* values, int count) {
-  std::string text = "(";
-  for (int i = 0; i < count; ++i) text += (i == 0 ? "" : ", ") + to_string(values[i]);
-  return text + (count == 1 ? ",)" : ")");
+  resolved.problem.indices = data;
+  set_steps(resolved, steps, &Outer::index_step, &Axis::index_step);
 }
 
 }  // namespace poolbench::pool

@@ -1,23 +1,12 @@
 // From what a caller asks for and the array it asks it of, to a Problem: every rule about shapes, and every check.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "problem.h"
+#include "strides.h"
 
 namespace poolbench::pool {
-
-constexpr int kMostAxes = 5;  // batch, channels, depth, height, width
-
-// An array in memory. Steps are in bytes, of any sign.
-struct Array {
-  char* data = nullptr;
-  int dims = 0;
-  std::int64_t shape[kMostAxes] = {};
-  std::int64_t steps[kMostAxes] = {};
-};
 
 constexpr std::int64_t kInputsSize = INT64_MIN;  // an output size that was left to the input
 
@@ -67,15 +56,5 @@ void choose_steps(const Resolved& resolved, const Array& input, std::int64_t siz
 
 void bind_output(Resolved& resolved, char* data, const std::int64_t* steps);
 void bind_indices(Resolved& resolved, char* data, const std::int64_t* steps);
-
-// The bytes from the first to behind the last that an array's elements take up; `first` is relative to the data.
-// Returns false where that overflows.
-bool extent(const Array& array, std::int64_t size, std::int64_t* first, std::int64_t* length);
-
-// Whether no two elements of the array share a byte, as far as comparing its steps can tell: true is certain.
-bool is_free_of_overlap(const Array& array, std::int64_t size);
-
-// "(1, 3, 4, 4)".
-std::string text_of(const std::int64_t* values, int count);
 
 }  // namespace poolbench::pool

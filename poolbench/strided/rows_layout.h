@@ -25,7 +25,7 @@ struct RowsLayout {
 
   // Positions along the axis that `outputs` outputs next to each other read, at most.
   static std::int64_t span(const Axis& axis, std::int64_t outputs) {
-    if (axis.adaptive()) return std::min(axis.in, outputs * ((axis.in + axis.out - 1) / axis.out + 1) + 1);
+    if (axis.adaptive()) return std::min(axis.in, outputs * axis.most_taps() + 1);
     return (outputs - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1;
   }
 

@@ -77,6 +77,9 @@ static __attribute__((noinline)) void copy_few(char* to, const char* from, std::
 #endif
 
 #if POOL_AVX512
+// The mask of the first n lanes, 0 < n <= 64. Shifts count modulo 64, so that this is a negation and a shift.
+POOL_INLINE std::uint64_t first_lanes(int n) { return ~std::uint64_t{0} >> (-n & 63); }
+
 template <int kSize>
 struct Masked;
 template <>
@@ -90,12 +93,6 @@ struct Masked<1> {
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi8(at, static_cast<__mmask64>(mask), value);
   }
-  static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
-    return _mm512_mask_loadu_epi8(rest, ~std::uint64_t{0} >> (64 - n), at);
-  }
-  static POOL_INLINE void store(void* at, int n, __m512i value) {
-    _mm512_mask_storeu_epi8(at, ~std::uint64_t{0} >> (64 - n), value);
-  }
 };
 template <>
 struct Masked<2> {
@@ -107,12 +104,6 @@ struct Masked<2> {
   }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi16(at, static_cast<__mmask32>(mask), value);
-  }
-  static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
-    return _mm512_mask_loadu_epi16(rest, ~std::uint32_t{0} >> (32 - n), at);
-  }
-  static POOL_INLINE void store(void* at, int n, __m512i value) {
-    _mm512_mask_storeu_epi16(at, ~std::uint32_t{0} >> (32 - n), value);
   }
 };
 template <>
@@ -126,12 +117,6 @@ struct Masked<4> {
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi32(at, static_cast<__mmask16>(mask), value);
   }
-  static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
-    return _mm512_mask_loadu_epi32(rest, static_cast<__mmask16>((1u << n) - 1), at);
-  }
-  static POOL_INLINE void store(void* at, int n, __m512i value) {
-    _mm512_mask_storeu_epi32(at, static_cast<__mmask16>((1u << n) - 1), value);
-  }
 };
 template <>
 struct Masked<8> {
@@ -144,12 +129,6 @@ struct Masked<8> {
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi64(at, static_cast<__mmask8>(mask), value);
   }
-  static POOL_INLINE __m512i load(const void* at, int n, __m512i rest) {
-    return _mm512_mask_loadu_epi64(rest, static_cast<__mmask8>((1u << n) - 1), at);
-  }
-  static POOL_INLINE void store(void* at, int n, __m512i value) {
-    _mm512_mask_storeu_epi64(at, static_cast<__mmask8>((1u << n) - 1), value);
-  }
 };
 #endif
 
@@ -157,7 +136,7 @@ struct Masked<8> {
 template <class T>
 POOL_INLINE Vec<T> load_part(const void* at, int n, Vec<T> rest) {
 #if POOL_AVX512
-  return (Vec<T>)Masked<sizeof(T)>::load(at, n, (__m512i)rest);
+  return (Vec<T>)Masked<sizeof(T)>::load_lanes(at, first_lanes(n), (__m512i)rest);
 #else
   if (n == kLanes<T>) return load_vec<T>(at);
   char few[kBytes];
@@ -171,7 +150,7 @@ POOL_INLINE Vec<T> load_part(const void* at, int n, Vec<T> rest) {
 template <class T>
 POOL_INLINE void store_part(void* at, Vec<T> value, int n) {
 #if POOL_AVX512
-  Masked<sizeof(T)>::store(at, n, (__m512i)value);
+  Masked<sizeof(T)>::store_lanes(at, first_lanes(n), (__m512i)value);
 #else
   if (n == kLanes<T>) {
     store_vec<T>(at, value);

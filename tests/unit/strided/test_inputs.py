@@ -153,6 +153,13 @@ def test_buffers_that_are_not_numpys() -> None:
     assert out.tolist() == [[1, 2, 3]]
 
 
+def test_a_buffer_that_is_refused_is_given_back() -> None:
+    view = memoryview(bytearray(4)).cast("B", (1, 1, 1, 1, 1, 4))
+    with pytest.raises(ValueError, match="input has 6 axes"):
+        strided.max_pool1d(view, 2)
+    view.release()  # an error, while it is lent
+
+
 class Exporter:
     """Speaks DLPack and nothing else, and counts what it has lent."""
 
