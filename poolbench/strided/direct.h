@@ -23,7 +23,7 @@ struct Direct {
     return p.w.lo < kN && beyond <= kN;
   }
 
-  static std::int64_t units(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out * p.h.out; }
+  static std::int64_t units(const Plan& p) { return plane_count(p) * p.h.out; }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Direct self(p);
@@ -96,13 +96,10 @@ struct Direct {
     while (first < last) {
       const std::int64_t oh = first % p.h.out;
       const std::int64_t rows = std::min(last - first, p.h.out - oh);
-      std::int64_t at = first / p.h.out;
-      const std::int64_t od = at % p.d.out;
-      at /= p.d.out;
-      const std::int64_t c = at % p.outer[1].count, n = at / p.outer[1].count;
-      in_ = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step - p.w.lo * kSize;
-      out_ = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step + od * p.d.out_step;
-      plane<kStride, kTaps>(od, oh, oh + rows);
+      const Plane at = plane_at(p, first / p.h.out);
+      in_ = at.in - p.w.lo * kSize;
+      out_ = at.out;
+      plane<kStride, kTaps>(at.od, oh, oh + rows);
       first += rows;
     }
   }

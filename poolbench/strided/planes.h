@@ -66,7 +66,7 @@ struct Planes {
     if (!follows(p.h.out, p.h.out_step, p.w.out * kSize)) return false;
     if (!follows(p.d.out, p.d.out_step, p.h.out * p.w.out * kSize)) return false;
     if (p.outer[0].count * p.outer[1].count < kN / 2 || p.w.out > kMostColumns) return false;
-    if (most_taps(p.d) * most_taps(p.h) > kMostDown) return false;
+    if (p.d.most_taps() * p.h.most_taps() > kMostDown) return false;
     return band_rows(p) > 0 && pays(p);
   }
 
@@ -107,7 +107,7 @@ struct Planes {
     if (p.d.in * p.h.in * p.w.in <= kMostPlaces) return p.h.out;
     if (!is_single(p.d)) return 0;
     const std::int64_t rows = kMostPlaces / p.w.in;
-    if (rows < most_taps(p.h)) return 0;
+    if (rows < p.h.most_taps()) return 0;
     if (p.h.adaptive()) return 0;
     return std::max<std::int64_t>(0, (rows - (p.h.window - 1) * p.h.dilation - 1) / p.h.stride + 1);
   }
@@ -123,7 +123,8 @@ struct Planes {
     const std::int64_t step = p.outer[1].in_step;
     gathers_ = std::abs(step) < (std::int64_t{1} << 31) / kN;
     for (std::int64_t i = 0; i < kN; ++i) steps_[i] = gathers_ ? static_cast<std::int32_t>(i * step) : 0;
-    interleaves_ = bands_ == 1 && p.outer[1].out_step == p.d.out * p.h.out * p.w.out * kSize;
+    const std::int64_t outputs = p.d.out * p.h.out * p.w.out;
+    interleaves_ = bands_ == 1 && outputs < kN && p.outer[1].out_step == outputs * kSize;
     divisor_ = divisor_of(p);
   }
 
@@ -270,7 +271,7 @@ struct Planes {
     if (p.counts_d) divisor *= static_cast<double>(p.counted(p.d, od));
     if (p.counts_h) divisor *= static_cast<double>(p.counted(p.h, oh));
     Divider<Value> divider(p.counts_w ? divisor * static_cast<double>(p.w.window) : divisor);
-    const bool plain = kTaps > 0 && d.count == 1 && h.count == kTaps;
+    const bool plain = kTaps > 0 && p.w.dilation == 1 && d.count == 1 && h.count == kTaps;
     for (std::int64_t ow = 0; ow < p.w.out;) {
       if (plain && ow >= inside_begin_ && ow < inside_end_) {
         const std::int64_t now = std::min(inside_end_ - ow, kN - held_);

@@ -28,6 +28,7 @@ struct Rows {
       rows_of_plane(b, plane.od, oh, oh + rows);
       first += rows;
     }
+    if (b.l.stream) finish_streams();
   }
 
  private:

@@ -169,7 +169,7 @@ struct RowsAcross {
   static void neighbours(const Block& b, Neighbours window, std::int64_t pitch, std::int64_t n) {
     const std::int64_t whole = n / kN * kN;
     VecFor<O> factor = b.factor_of(b.row0);
-    char* to = b.out + b.row0 * b.p.h.out_step + b.column0 * b.p.w.out_step;
+    char* to = b.l.stream ? b.flushed : b.out + b.row0 * b.p.h.out_step + b.column0 * b.p.w.out_step;
     for (std::int64_t r = 0; r < b.rows; ++r, window.first += pitch, to += b.p.h.out_step) {
       if constexpr (!O::kIsMax) {
         if (b.p.counts_h) factor = b.factor_of(b.row0 + r);
@@ -184,6 +184,16 @@ struct RowsAcross {
                       static_cast<int>(n - whole));
       }
     }
+    if (b.l.stream) stream_out(b.flushed, b.out + b.row0 * b.p.h.out_step, b.rows * n * kSize);
+  }
+
+  // Copies to memory around the caches, but for what isn't a whole line of them.
+  static void stream_out(const char* from, char* to, std::int64_t bytes) {
+    const std::int64_t before = std::min<std::int64_t>(-reinterpret_cast<std::intptr_t>(to) & 63, bytes);
+    std::memcpy(to, from, static_cast<std::size_t>(before));
+    const std::int64_t end = before + (bytes - before) / 64 * 64;
+    for (std::int64_t x = before; x < end; x += kBytes) stream_vec(to + x, load_vec<std::uint8_t>(from + x));
+    std::memcpy(to + end, from + end, static_cast<std::size_t>(bytes - end));
   }
 
   static POOL_INLINE VecFor<O> factor_at(const Block& b, VecFor<O> factor, std::int64_t o) {

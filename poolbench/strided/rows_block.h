@@ -37,7 +37,7 @@ struct RowsBlock {
       factors = next;
       next += Layout::round_up(l.columns);
     }
-    if (l.flush) flushed = reinterpret_cast<char*>(next);
+    if (l.flush || l.stream) flushed = reinterpret_cast<char*>(next);
     if (!p.h.adaptive()) p.h.inside(inside_begin, inside_end);
   }
 

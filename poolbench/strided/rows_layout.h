@@ -2,6 +2,7 @@
 
 // How much scratch memory a thread has.
 constexpr std::int64_t kScratchBytes = 60 << 10;
+constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // outputs from here on are written around the caches
 constexpr int kMostRows = 64;  // input rows that are combined at once
 
 template <class O>
@@ -20,6 +21,7 @@ struct RowsLayout {
   bool fold_w = false;          // windows along w by doubling
   bool direct = false;          // rows need nothing done along w: they go straight to the output
   bool flush = false;           // the output is not contiguous: rows are written to scratch, then scattered
+  bool stream = false;          // a band's outputs are written to scratch, then to memory around the caches
 
   static std::int64_t round_up(std::int64_t n) { return (n + kN - 1) / kN * kN; }
 
@@ -46,6 +48,7 @@ struct RowsLayout {
       fetch = scan_h || shares_d || !(contiguous_in && whole);
       flush = !(contiguous_out && whole);
       for (columns = p.w.out; columns > 0; columns = columns > 4 * kN ? round_up(columns / 2) : columns / 2) {
+        stream = !flush && columns == p.w.out && streams(p);
         pitch = pitch_of(p);
         if (pitch > kScratchBytes) continue;  // what follows multiplies it
         for (band = std::min(p.h.out, most_rows); band > 0; band /= 2) {
@@ -58,6 +61,13 @@ struct RowsLayout {
       if (inner <= kN) break;
     }
     return false;
+  }
+
+  // Whether the output is so large that it would only push the input out of the caches: then lines of it that are
+  // written whole need not be read first.
+  static bool streams(const Plan& p) {
+    return kStreams && plane_count(p) * p.h.out * p.w.out * kSize >= kStreamedBytes && p.inner == 1 &&
+           !p.w.adaptive() && p.w.stride <= 4 && !is_identity(p.w) && p.h.out_step == p.w.out * kSize;
   }
 
   std::int64_t pitch_of(const Plan& p) const {
@@ -82,7 +92,8 @@ struct RowsLayout {
     if (fetch) values += fetched * pitch + slack(p);
     if (scan_h) values += fetched * pitch;
     if (p.counts_w) values += round_up(columns);
-    return values * kValue + (flush ? round_up(columns * inner) * kSize + 64 : 0) + 64;
+    return values * kValue + (flush ? round_up(columns * inner) * kSize + 64 : 0) +
+           (stream ? band * columns * kSize : 0) + 64;
   }
 
   // Whether the fetched rows are already what the band needs, without combining along h.

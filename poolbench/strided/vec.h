@@ -53,6 +53,26 @@ POOL_INLINE Vec<double> fill_vec<double>(double value) {
   return all;
 }
 
+// Stores to memory around the caches; `at` is a multiple of kBytes. What other threads may see has to wait for
+// finish_streams.
+#if POOL_AVX512 || POOL_AVX2 || POOL_SSE2
+constexpr bool kStreams = true;
+static POOL_INLINE void stream_vec(char* at, Vec<std::uint8_t> value) {
+#if POOL_AVX512
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(at), (__m512i)value);
+#elif POOL_AVX2
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(at), (__m256i)value);
+#else
+  _mm_stream_si128(reinterpret_cast<__m128i*>(at), (__m128i)value);
+#endif
+}
+static POOL_INLINE void finish_streams() { _mm_sfence(); }
+#else
+constexpr bool kStreams = false;
+static POOL_INLINE void stream_vec(char* at, Vec<std::uint8_t> value) { store_vec<std::uint8_t>(at, value); }
+static POOL_INLINE void finish_streams() {}
+#endif
+
 #if !POOL_AVX512
 // Copies fewer bytes than a vector has, in pieces that halve. Not inlined: it stands at the end of every loop.
 static __attribute__((noinline)) void copy_few(char* to, const char* from, std::int64_t bytes) {

@@ -67,6 +67,11 @@ Sizes draw_sizes(Random& random, Profile profile) {
       s.channels = some(40);
       all(1, s.rank == 1 ? 900 : s.rank == 2 ? 30 : 9);
       break;
+    case Profile::kSame:
+      s.rank = random.percent(80) ? 2 : 3;
+      s.channels = some(20);
+      all(3, s.rank == 3 ? 9 : random.percent(20) ? 40 : 16);
+      break;
     case Profile::kAnything:
       s.rank = static_cast<int>(random.between(1, 3));
       s.batch = some(40);
@@ -127,6 +132,14 @@ void draw_window(Random& random, Axis& axis) {
   }
 }
 
+// As many outputs as inputs, by odd windows of stride 1.
+void draw_same(Random& random, Axis& axis) {
+  axis.window = 2 * random.between(random.percent(20) ? 0 : 1, random.percent(70) ? 2 : 7) + 1;
+  axis.stride = 1;
+  axis.dilation = random.percent(90) ? 1 : 2;
+  axis.lo = axis.hi = axis.window / 2 * axis.dilation;
+}
+
 // Sets the output's size, as torch computes it; false where the window doesn't fit or leaves a maximum without taps.
 bool settle_window(Random& random, Axis& axis, Op op) {
   const std::int64_t span = (axis.window - 1) * axis.dilation + 1;
@@ -153,7 +166,11 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
     } else if (profile == Profile::kWhole && random.percent(90)) {
       axis.window = axis.in;
     } else {
-      draw_window(random, axis);
+      if (profile == Profile::kSame) {
+        draw_same(random, axis);
+      } else {
+        draw_window(random, axis);
+      }
       const Axis& first = p.axes[3 - sizes.rank];
       if (alike && !first.adaptive() && i > 3 - sizes.rank) {
         axis.window = first.window, axis.stride = first.stride, axis.dilation = first.dilation;
@@ -258,7 +275,7 @@ void draw_layouts(Random& random, Drawn& drawn) {
   Problem& p = drawn.problem;
   const std::int64_t in[kDims] = {p.batch.count, p.channels.count, p.axes[0].in, p.axes[1].in, p.axes[2].in};
   const std::int64_t out[kDims] = {p.batch.count, p.channels.count, p.axes[0].out, p.axes[1].out, p.axes[2].out};
-  const bool channels = random.percent(drawn.profile == Profile::kChannels ? 85 : 12);
+  const bool channels = random.percent(drawn.profile == Profile::kChannels ? 85 : drawn.profile == Profile::kSame ? 0 : 12);
   const Order kind = random.percent(10) ? Order::kAny : channels ? Order::kChannelsInnermost : Order::kPlanar;
   const auto other = [&] { return random.percent(85) ? kind : static_cast<Order>(random.between(0, 2)); };
   const std::int64_t size = size_of(p.type);

@@ -30,9 +30,9 @@ class Random {
 };
 
 // Which shapes: each engine of the kernel is good for some of them.
-enum class Profile { kTiny, kImage, kShortRows, kLongRows, kChannels, kVolume, kWhole, kAnything, kLarge };
+enum class Profile { kTiny, kImage, kShortRows, kLongRows, kChannels, kVolume, kWhole, kSame, kAnything, kLarge };
 constexpr const char* kProfileNames[] = {"tiny",   "image", "short rows", "long rows", "channels",
-                                         "volume", "whole", "anything",   "large"};
+                                         "volume", "whole", "same size",  "anything",  "large"};
 
 enum class Filling { kIntegers, kNumbers, kMagnitudes, kSpecials, kLowest };
 constexpr int kFillings = 5;
