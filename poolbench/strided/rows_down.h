@@ -8,7 +8,6 @@ struct RowsDown {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kValue = sizeof(Value);
   static constexpr std::int64_t kN = O::kCount;
-  static constexpr std::int64_t kTallRows = 17;  // of a window; `combine_alike` does up to 16
 
   // A band straight from the input: the rows that are alike at once, the others one by one.
   static void combine_band(const Block& b) {
@@ -141,7 +140,6 @@ struct RowsDown {
     const char* rows[kMostRows];
     if (oh >= b.inside_begin && oh < b.inside_end && b.window_rows > 0 && b.window_rows <= kMostRows) {
       list_inside(b, oh, rows);
-      ask_ahead(b, rows);
       combine_rows<O>(rows, b.window_rows, n, sink);
       return;
     }
@@ -164,18 +162,6 @@ struct RowsDown {
       } else {
         combine_rows<O>(rows, now, n, more);
       }
-    }
-  }
-
-  // Asks for what the next window down will read. Windows so tall read many rows side by side, which processors do not
-  // foresee as they do a few; behind the last one it is the next plane's, or nothing that hurts.
-  static void ask_ahead(const Block& b, const char* const* rows) {
-    const Axis& h = b.p.h;
-    if (h.window < kTallRows || b.d.count != 1) return;
-    const std::int64_t bytes = (b.to - b.from) * b.inner * kSize;
-    for (std::int64_t i = std::max<std::int64_t>(0, h.window - h.stride); i < h.window; ++i) {
-      const char* row = rows[i] + h.stride * h.in_step;
-      for (std::int64_t x = 0; x < bytes; x += 64) __builtin_prefetch(row + x);
     }
   }
 

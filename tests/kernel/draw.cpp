@@ -41,7 +41,7 @@ Sizes draw_sizes(Random& random, Profile profile) {
       all(3, 44);
       break;
     case Profile::kShortRows:
-      s.channels = some(40);
+      s.channels = random.percent(60) ? random.between(8, 40) : some(8);
       all(1, 24);
       if (random.percent(30)) s.in[1] = s.in[2] = random.percent(50) ? 7 : random.between(5, 15);
       break;
