@@ -1,0 +1,2 @@
+constexpr const TrainingKernel* kList = nullptr;
+constexpr int kListed = 0;
