@@ -72,10 +72,13 @@ struct KeepRows {
       const std::int64_t tap_h = first_tap(p.h, oh);
       int count = 0;
       for (std::int64_t i = 0; i < d.count; ++i) {
-        const std::int64_t id = d.first + i * p.d.dilation;
+        const std::int64_t id = d.first + i * p.d.dilation, slot_d = (ring_d == 1 ? 0 : id % ring_d) * ring_h;
+        std::int64_t slot_h = h.first % ring_h;
         for (std::int64_t j = 0; j < h.count; ++j) {
           const std::int64_t ih = h.first + j * p.h.dilation;
-          const std::int64_t slot = id % ring_d * ring_h + ih % ring_h, tag = id * p.h.in + ih;
+          const std::int64_t slot = slot_d + slot_h, tag = id * p.h.in + ih;
+          slot_h += p.h.dilation;
+          if (slot_h >= ring_h) slot_h -= ring_h;
           const Row row{values + slot * pitch, places + slot * pitch};
           if (tags[slot] != tag) {
             across(p, in + id * p.d.in_step + ih * p.h.in_step, ow0, n, row);
@@ -133,6 +136,10 @@ struct KeepRows {
     const std::int64_t length = n + span / s, pitch = (length + kN - 1) / kN * kN + kN;
     const std::int64_t start = ow0 * s - w.lo;  // where line[0] lies
     const Vec<V> least = fill_vec<V>(least_value<V>());
+    if (s == 2 && w.in_step == E::kSize) {
+      pack_pairs(w, in, start, length, pitch, line);
+      return pitch;
+    }
     for (std::int64_t f = 0; f < s; ++f) {
       V* to = line + f * pitch;
       // Elements start + f + i * s for i in [begin, end) lie in the input.
@@ -144,34 +151,57 @@ struct KeepRows {
       for (std::int64_t i = 0; i < begin; ++i) to[i] = least_value<V>();
       if (s == 1) {
         read_row<S>(in + (at + begin) * w.in_step, w.in_step, end - begin, to + begin);
-      } else if (s == 2 && w.in_step == E::kSize) {
-        // Pairs of vectors, for the even elements and the odd ones: the loop below does what is left.
-        std::int64_t i = begin;
-        for (; i + kN <= end && at + 2 * i + 2 * kN <= w.in; i += kN) {
-          const Vec<V> a = E::load(in + (at + 2 * i) * E::kSize), b = E::load(in + (at + 2 * i + kN) * E::kSize);
-          store_vec<V>(to + i, even_lanes<V>(a, b));
-        }
-        for (; i < end; ++i) to[i] = E::get(in + (at + 2 * i) * E::kSize);
       } else {
         for (std::int64_t i = begin; i < end; ++i) to[i] = E::get(in + (at + i * s) * w.in_step);
       }
-      for (std::int64_t i = end; i % kN != 0; ++i) to[i] = least_value<V>();
-      for (std::int64_t i = (end + kN - 1) / kN * kN; i < pitch; i += kN) store_vec<V>(to + i, least);
+      fill_row<V>(to, end, pitch, least);
     }
     return pitch;
+  }
+
+  // The same for stride 2 and contiguous rows: even elements and odd ones, from `start` on.
+  static POOL_INLINE void pack_pairs(const Axis& w, const char* in, std::int64_t start, std::int64_t length,
+                                     std::int64_t pitch, V* line) {
+    V* const even = line;
+    V* const odd = line + pitch;
+    const std::int64_t begin = start >= 0 ? 0 : (-start + 1) / 2;  // from here on both of a pair are there
+    for (std::int64_t i = 0; i < begin; ++i) even[i] = odd[i] = least_value<V>();
+    if (start < 0 && start % 2 != 0) odd[begin - 1] = E::get(in);
+    const std::int64_t from = start + 2 * begin;
+    const std::int64_t elements = std::min(w.in - from, 2 * (length - begin));
+    std::int64_t i = begin, left = elements;
+    const char* at = in + from * E::kSize;
+    for (; left >= 2 * kN; i += kN, left -= 2 * kN, at += 2 * kN * E::kSize) {
+      const Vec<V> a = E::load(at), b = E::load(at + kN * E::kSize);
+      store_vec<V>(even + i, even_lanes<V>(a, b));
+      store_vec<V>(odd + i, odd_lanes<V>(a, b));
+    }
+    if (left > 0) {
+      const Vec<V> a = E::load_part(at, static_cast<int>(std::min<std::int64_t>(left, kN)));
+      const Vec<V> b = left > kN ? E::load_part(at + kN * E::kSize, static_cast<int>(left - kN)) : Vec<V>{};
+      store_vec<V>(even + i, even_lanes<V>(a, b));
+      store_vec<V>(odd + i, odd_lanes<V>(a, b));
+    }
+    const std::int64_t pairs = std::max<std::int64_t>(elements, 0);
+    fill_row<V>(even, begin + (pairs + 1) / 2, pitch, fill_vec<V>(least_value<V>()));
+    fill_row<V>(odd, begin + pairs / 2, pitch, fill_vec<V>(least_value<V>()));
   }
 
   template <int kWindow>
   static POOL_INLINE void combine(const Axis& w, std::int64_t n, const V* line, std::int64_t pitch, Row row) {
     const std::int64_t taps = kWindow > 0 ? kWindow : w.window;
+    const V* from[kLine / kN];
+#pragma GCC unroll 4
+    for (std::int64_t k = 0; k < taps; ++k) {
+      const std::int64_t far = k * w.dilation, f = w.stride == 1 ? 0 : far % w.stride;
+      from[k] = line + f * pitch + (w.stride == 1 ? far : far / w.stride);
+    }
     for (std::int64_t x = 0; x < n; x += kN) {
-      Vec<V> best = load_vec<V>(line + x);
+      Vec<V> best = load_vec<V>(from[0] + x);
       Places<V> place{};
 #pragma GCC unroll 4
       for (std::int64_t k = 1; k < taps; ++k) {
-        const std::int64_t far = k * w.dilation;
-        take<V>(best, place, load_vec<V>(line + far % w.stride * pitch + far / w.stride + x),
-                fill_vec<P>(static_cast<P>(k)));
+        take<V>(best, place, load_vec<V>(from[k] + x), fill_vec<P>(static_cast<P>(k)));
       }
       store_vec<V>(row.values + x, best);
       store_vec<P>(row.places + x, place);

@@ -59,8 +59,9 @@ struct Readers {
 inline Readers readers(const Axis& axis, std::int64_t at) {
   if (axis.adaptive()) return {at * axis.out / axis.in, ((at + 1) * axis.out + axis.in - 1) / axis.in - 1};
   const std::int64_t behind = at + axis.lo - (axis.window - 1) * axis.dilation;
-  const std::int64_t first = behind <= 0 ? 0 : (behind + axis.stride - 1) / axis.stride;
-  const std::int64_t last = (at + axis.lo) / axis.stride;
+  const bool by_one = axis.stride == 1;  // a division takes longer than a short row
+  const std::int64_t first = behind <= 0 ? 0 : by_one ? behind : (behind + axis.stride - 1) / axis.stride;
+  const std::int64_t last = by_one ? at + axis.lo : (at + axis.lo) / axis.stride;
   return {first, last < axis.out ? last : axis.out - 1};
 }
 

@@ -45,22 +45,23 @@ struct GradientRows {
       for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
         const std::int64_t tap_h = tap_at(p.h, oh, ih);
         if (tap_h < 0) continue;
-        found[count++] = {od, oh, od % ring_d * ring_h + oh % ring_h,
+        found[count++] = {od, oh, (ring_d == 1 ? 0 : od % ring_d * ring_h) + (ring_h == 1 ? 0 : oh % ring_h),
                           static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w)};
       }
     }
     return count;
   }
 
-  // Calls body(id, ih0, ih1, plane, j0, n) for each block of a range of units.
-  template <class Engine>
-  static void run_units(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+  // Lets an engine do each block of a range of units, with what it has prepared for all.
+  template <class Engine, class Prepared>
+  static void run_units(const TrainingPlan& p, const Prepared& prepared, std::int64_t first, std::int64_t last) {
     const std::int64_t j_first = p.w.lo / p.w.stride, j_end = (p.w.lo + p.w.in - 1) / p.w.stride + 1;
     const std::int64_t most = block(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands(p), id = unit / bands(p) % p.d.in, plane = unit / bands(p) / p.d.in;
       for (std::int64_t j = j_first; j < j_end; j += most) {
-        Engine::run_block(p, plane, id, band * kBand, std::min(p.h.in, (band + 1) * kBand), j, std::min(most, j_end - j));
+        Engine::run_block(p, prepared, plane, id, band * kBand, std::min(p.h.in, (band + 1) * kBand), j,
+                          std::min(most, j_end - j));
       }
     }
   }
@@ -115,19 +116,46 @@ struct GatherRows : GradientRows<S> {
   using typename Base::V;
   using Base::kN;
   static constexpr const char* kName = "gather_rows";
+  static constexpr std::int64_t kMostStride = 32;
   static constexpr std::int64_t kMostReads = 40;  // for more windows an element, it pays to ask them one by one
 
+  // Which elements of a window a position with a remainder may be, last first, and how far back their outputs lie.
+  struct Across {
+    struct Tap {
+      std::int64_t back;
+      P number;
+    };
+    Tap taps[Base::kMostTaps];
+    int ends[kMostStride + 1];  // those of remainder f are [ends[f], ends[f + 1])
+  };
+  static Across across_of(const Axis& w) {
+    Across across;
+    int count = 0;
+    across.ends[0] = 0;
+    for (std::int64_t f = 0; f < w.stride; ++f) {
+      for (std::int64_t k = w.window - 1; k >= 0; --k) {
+        const std::int64_t far = k * w.dilation;
+        if (far % w.stride == f) across.taps[count++] = {far / w.stride, static_cast<P>(k)};
+      }
+      across.ends[f + 1] = count;
+    }
+    return across;
+  }
+
   static bool fits(const TrainingPlan& p) {
-    if (p.inner != 1 || p.w.adaptive() || p.w.window > Base::kMostTaps || Base::block(p) < kN) return false;
+    if (p.inner != 1 || p.w.adaptive() || p.w.window > Base::kMostTaps || p.w.stride > kMostStride ||
+        Base::block(p) < kN) {
+      return false;
+    }
     return Base::slots(p) * most_readers(p.w) <= kMostReads;
   }
   static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
-    Base::template run_units<GatherRows>(p, first, last);
+    Base::template run_units<GatherRows>(p, across_of(p.w), first, last);
   }
 
-  static void run_block(const TrainingPlan& p, std::int64_t plane, std::int64_t id, std::int64_t ih0, std::int64_t ih1,
-                        std::int64_t j0, std::int64_t n) {
+  static void run_block(const TrainingPlan& p, const Across& across, std::int64_t plane, std::int64_t id,
+                        std::int64_t ih0, std::int64_t ih1, std::int64_t j0, std::int64_t n) {
     alignas(64) V values[Base::kRing];
     alignas(64) P places[Base::kRing];
     alignas(64) V sums[Base::kLine], line[Base::kLine];
@@ -153,9 +181,10 @@ struct GatherRows : GradientRows<S> {
                     row + span.before);
         read_places<V>(offsets + reader.od * p.d.index_step + reader.oh * p.h.index_step, p.w.index_step, p.offset_size,
                        span.count, row_places + span.before);
-        for (std::int64_t x = span.before + span.count; x < row_length; ++x) row[x] = 0, row_places[x] = -1;
+        fill_row<V>(row, span.before + span.count, row_length, Vec<V>{});
+        fill_row<P>(row_places, span.before + span.count, row_length, fill_vec<P>(-1));
       }
-      add_up(p, found, count, values, places, row_length, n, sums, pitch);
+      add_up(p, across, found, count, values, places, row_length, n, sums, pitch);
       Base::write(p, in + ih * p.h.in_step, j0, n, sums, pitch, line);
     }
   }
@@ -167,20 +196,17 @@ struct GatherRows : GradientRows<S> {
     P wanted;
   };
 
-  static void add_up(const TrainingPlan& p, const Reader* found, int count, const V* values, const P* places,
+  static void add_up(const TrainingPlan& p, const Across& across, const Reader* found, int count, const V* values, const P* places,
                      std::int64_t row_length, std::int64_t n, V* sums, std::int64_t pitch) {
-    const Axis& w = p.w;
-    const std::int64_t reach = Base::reach(w);
-    for (std::int64_t f = 0; f < w.stride; ++f) {
+    const std::int64_t reach = Base::reach(p.w);
+    for (std::int64_t f = 0; f < p.w.stride; ++f) {
       Term terms[kMostReads + 1];
       int terms_count = 0;
       for (int i = 0; i < count; ++i) {
         const std::int64_t row = found[i].slot * row_length;
-        for (std::int64_t k = w.window - 1; k >= 0; --k) {
-          const std::int64_t far = k * w.dilation;
-          if (far % w.stride != f) continue;
-          const std::int64_t at = row + reach - far / w.stride;
-          terms[terms_count++] = {values + at, places + at, static_cast<P>(found[i].base + k)};
+        for (int k = across.ends[f]; k < across.ends[f + 1]; ++k) {
+          const std::int64_t at = row + reach - across.taps[k].back;
+          terms[terms_count++] = {values + at, places + at, found[i].base + across.taps[k].number};
         }
       }
       switch (terms_count) {
@@ -229,18 +255,18 @@ struct SpreadRows : GradientRows<S> {
   static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     if (!p.w.adaptive()) {
-      Base::template run_units<SpreadRows>(p, first, last);
+      Base::template run_units<SpreadRows>(p, 0, first, last);
       return;
     }
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t bands = Base::bands(p), band = unit % bands;
-      run_block(p, unit / bands / p.d.in, unit / bands % p.d.in, band * Base::kBand,
+      run_block(p, 0, unit / bands / p.d.in, unit / bands % p.d.in, band * Base::kBand,
                 std::min(p.h.in, (band + 1) * Base::kBand), 0, p.w.in);
     }
   }
 
-  static void run_block(const TrainingPlan& p, std::int64_t plane, std::int64_t id, std::int64_t ih0, std::int64_t ih1,
-                        std::int64_t j0, std::int64_t n) {
+  static void run_block(const TrainingPlan& p, int, std::int64_t plane, std::int64_t id, std::int64_t ih0,
+                        std::int64_t ih1, std::int64_t j0, std::int64_t n) {
     alignas(64) V values[Base::kRing];
     alignas(64) V sums[Base::kLine], line[Base::kLine], total[Base::kRing];
     std::int64_t tags[Base::kMostRows];

@@ -9,6 +9,35 @@ struct Scatter {
   using E = Elements<S>;
   using V = typename E::Value;
   static constexpr std::int64_t kRoom = 49152 / sizeof(V);  // elements of a unit
+  static constexpr std::int64_t kTable = 512;
+
+  // Where the elements of a window lie, from its first one on.
+  struct Place {
+    std::int32_t row, column;
+  };
+  struct Table {
+    Place places[kTable];
+    std::int64_t steps[3];
+    std::uint32_t width, height;
+    bool whole;  // whether all elements of a window are in it
+
+    explicit Table(const TrainingPlan& p)
+        : steps{step_of(p.d) * p.h.in, step_of(p.h), step_of(p.w)}, width(static_cast<std::uint32_t>(p.window_w)),
+          height(static_cast<std::uint32_t>(p.window_h)) {
+      const std::int64_t window = p.window_d * p.window_h * p.window_w;
+      whole = window <= kTable;
+      for (std::int64_t i = 0; whole && i < window; ++i) places[i] = compute(static_cast<std::uint32_t>(i));
+    }
+    static std::int64_t step_of(const Axis& axis) { return axis.adaptive() ? 1 : axis.dilation; }
+    Place compute(std::uint32_t number) const {
+      const std::uint32_t row = number / width;
+      return {static_cast<std::int32_t>(row / height * steps[0] + row % height * steps[1]),
+              static_cast<std::int32_t>(number % width * steps[2])};
+    }
+    POOL_INLINE Place at(std::int64_t number) const {
+      return whole ? places[number] : compute(static_cast<std::uint32_t>(number));
+    }
+  };
 
   // A unit: rows (of d and h together) [r, r + rows) and columns [w, w + columns) of a plane, `lanes` channels of it.
   struct Parts {
@@ -35,6 +64,7 @@ struct Scatter {
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const Parts parts = parts_of(p);
+    const Table table(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       std::int64_t at = unit;
       const std::int64_t c = at % parts.by_lanes * parts.lanes;
@@ -42,14 +72,14 @@ struct Scatter {
       const std::int64_t w0 = at % parts.by_columns * parts.columns;
       at /= parts.by_columns;
       const std::int64_t r0 = at % parts.by_rows * parts.rows;
-      run_part(p, at / parts.by_rows, r0, std::min(parts.rows, p.d.in * p.h.in - r0), w0,
+      run_part(p, table, at / parts.by_rows, r0, std::min(parts.rows, p.d.in * p.h.in - r0), w0,
                std::min(parts.columns, p.w.in - w0), c, std::min(parts.lanes, p.inner - c));
     }
   }
 
  private:
-  static void run_part(const TrainingPlan& p, std::int64_t plane, std::int64_t r0, std::int64_t rows, std::int64_t w0,
-                       std::int64_t columns, std::int64_t c, std::int64_t lanes) {
+  static void run_part(const TrainingPlan& p, const Table& table, std::int64_t plane, std::int64_t r0,
+                       std::int64_t rows, std::int64_t w0, std::int64_t columns, std::int64_t c, std::int64_t lanes) {
     alignas(64) V sums[kRoom];
     std::memset(sums, 0, static_cast<std::size_t>(rows * columns * lanes) * sizeof(V));
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
@@ -63,18 +93,14 @@ struct Scatter {
     const std::int64_t ow_first = readers(p.w, w0).first, ow_last = readers(p.w, w0 + columns - 1).last;
     for (std::int64_t od = first_d.first; od <= last_d.last; ++od) {
       for (std::int64_t oh = oh_first; oh <= oh_last; ++oh) {
-        const std::int64_t d0 = position_of(p.d, od, 0), h0 = position_of(p.h, oh, 0);
-        const std::int64_t step_d = p.d.adaptive() ? 1 : p.d.dilation, step_h = p.h.adaptive() ? 1 : p.h.dilation;
-        const std::int64_t step_w = p.w.adaptive() ? 1 : p.w.dilation;
         const char* value = out + od * p.d.out_step + oh * p.h.out_step + ow_first * p.w.out_step;
         const char* offset = offsets + od * p.d.index_step + oh * p.h.index_step + ow_first * p.w.index_step;
+        const std::int64_t row = position_of(p.d, od, 0) * p.h.in + position_of(p.h, oh, 0) - r0;
         for (std::int64_t ow = ow_first; ow <= ow_last; ++ow, value += p.w.out_step, offset += p.w.index_step) {
-          const std::int64_t w_start = position_of(p.w, ow, 0) - w0;
+          const std::int64_t column = position_of(p.w, ow, 0) - w0;
           for (std::int64_t lane = 0; lane < lanes; ++lane) {
-            const auto number = static_cast<std::uint32_t>(load_offset(offset + lane * p.offset_size, p.offset_size));
-            const auto width = static_cast<std::uint32_t>(p.window_w), height = static_cast<std::uint32_t>(p.window_h);
-            const std::uint32_t row = number / width, k = number % width, j = row % height, i = row / height;
-            const std::int64_t r = (d0 + i * step_d) * p.h.in + h0 + j * step_h - r0, x = w_start + k * step_w;
+            const Place place = table.at(load_offset(offset + lane * p.offset_size, p.offset_size));
+            const std::int64_t r = row + place.row, x = column + place.column;
             if (r < 0 || r >= rows || x < 0 || x >= columns) continue;
             sums[(r * columns + x) * lanes + lane] += E::get(value + lane * E::kSize);
           }

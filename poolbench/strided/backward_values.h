@@ -202,6 +202,13 @@ POOL_INLINE void write_row(char* at, std::int64_t step, std::int64_t n, const ty
   }
 }
 
+// Fills [from, to) of a row, at least a vector's worth.
+template <class T>
+POOL_INLINE void fill_row(T* row, std::int64_t from, std::int64_t to, Vec<T> value) {
+  for (; from + kLanes<T> < to; from += kLanes<T>) store_vec<T>(row + from, value);
+  store_vec<T>(row + to - kLanes<T>, value);
+}
+
 template <class V>
 POOL_INLINE void read_places(const char* at, std::int64_t step, int size, std::int64_t n, PlaceOf<V>* to) {
   if (step == size) {
