@@ -55,8 +55,12 @@ class Fake:
         """Return the timed function, which gives ``answer``."""
         return answer.copy
 
+    def gradient_call(self, answer: NDArray[Any]) -> Any:
+        """Return the timed function of a backward, which gives ``answer``."""
+        return self.call(answer)
+
     def _prepare_training(self, workload: Workload, source: Source, answer: NDArray[Any]) -> Prepared:
-        pool, send = self.call(answer), self.call(_gradient(workload, source))
+        pool, send = self.call(answer), self.gradient_call(_gradient(workload, source))
         return TrainingCall(
             layout=workload.order,
             pass_=workload.pass_,
@@ -123,6 +127,16 @@ class Wrong(Fake):
             return result
 
         return spoil
+
+
+class WrongGradient(Fake):
+    """Pools right, and has a gradient that is off in one element."""
+
+    name = "fake:wrong_gradient"
+
+    def gradient_call(self, answer: NDArray[Any]) -> Any:
+        """Return a function that spoils the last element."""
+        return Wrong().call(answer)
 
 
 class Chatty(Fake):

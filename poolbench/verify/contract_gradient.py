@@ -41,7 +41,7 @@ def _gradient(backend: Backend, spec: PoolSpec, x: Array, given: float) -> Array
     try:
         if not isinstance(prepared, Differentiated):
             raise RefusedError
-        return np.array(prepared.gradient(), np.float64)[0, 0]
+        return np.asarray(prepared.gradient()[0, 0], np.float64)
     finally:
         prepared.close()
 
