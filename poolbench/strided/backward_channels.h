@@ -80,9 +80,9 @@ struct KeepChannels {
       Vec<V> best = E::load(at + taps[0].at);
       Places<V> place = fill_vec<P>(taps[0].number);
 #pragma GCC unroll 9
-      for (int i = 1; i < all; ++i) take<V>(best, place, E::load(at + taps[i].at), fill_vec<P>(taps[i].number));
+      for (int i = 1; i < all; ++i) take<V>(best, place, E::load(at + taps[i].at), taps[i].number);
       E::store(out + x * E::kSize, best);
-      store_places<V>(offsets + x * size, place, size);
+      store_places_part<V>(offsets + x * size, place, size, kN);
     }
     if (x < n) {
       const int rest = static_cast<int>(n - x);
@@ -131,6 +131,13 @@ struct GradientChannels {
     P wanted;
     V factor;            // for averages
   };
+  // A row of outputs that reads the row of the input in hand.
+  struct Row {
+    const char* values;
+    const char* offsets;
+    P base;
+    double factor;
+  };
 
   static void run_row(const TrainingPlan& p, std::int64_t plane, std::int64_t id, std::int64_t ih, std::int64_t c,
                       std::int64_t n) {
@@ -138,28 +145,39 @@ struct GradientChannels {
     const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
     char* in = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step;
     const Readers d = readers(p.d, id), h = readers(p.h, ih);
+    Row rows[kMostReads];
+    int rows_count = 0;
+    for (std::int64_t od = d.first; od <= d.last; ++od) {
+      const std::int64_t tap_d = tap_at(p.d, od, id);
+      if (tap_d < 0) continue;
+      for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
+        const std::int64_t tap_h = tap_at(p.h, oh, ih);
+        if (tap_h < 0) continue;
+        Row& row = rows[rows_count++];
+        row.values = out + od * p.d.out_step + oh * p.h.out_step;
+        row.offsets = kOp == Op::kMax ? offsets + od * p.d.index_step + oh * p.h.index_step : nullptr;
+        row.base = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w);
+        row.factor = kOp == Op::kAvg ? p.row_factor(od, oh) : 1.0;
+      }
+    }
+    // Which outputs along w read a position moves on by one from position to position, so no division is needed.
+    const Readers beyond = readers(p.w, p.w.in - 1);
+    std::int64_t first = readers(p.w, 0).first;
     Read reads[kMostReads];
     for (std::int64_t iw = 0; iw < p.w.in; ++iw, in += p.w.in_step) {
-      const Readers w = readers(p.w, iw);
+      while (first <= beyond.last && p.w_end(first) <= iw) ++first;
       int count = 0;
-      for (std::int64_t od = d.first; od <= d.last; ++od) {
-        const std::int64_t tap_d = tap_at(p.d, od, id);
-        if (tap_d < 0) continue;
-        for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
-          const std::int64_t tap_h = tap_at(p.h, oh, ih);
-          if (tap_h < 0) continue;
-          const double row_factor = kOp == Op::kAvg ? p.row_factor(od, oh) : 1.0;
-          for (std::int64_t ow = w.first; ow <= w.last; ++ow) {
-            const std::int64_t tap_w = tap_at(p.w, ow, iw);
-            if (tap_w < 0) continue;
-            Read& read = reads[count++];
-            read.value = out + od * p.d.out_step + oh * p.h.out_step + ow * p.w.out_step;
-            if constexpr (kOp == Op::kMax) {
-              read.offset = offsets + od * p.d.index_step + oh * p.h.index_step + ow * p.w.index_step;
-              read.wanted = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w + tap_w);
-            } else {
-              read.factor = static_cast<V>(p.counts_w ? row_factor * p.factor(p.w, ow) : row_factor);
-            }
+      for (int i = 0; i < rows_count; ++i) {
+        for (std::int64_t ow = first; ow <= beyond.last && position_of(p.w, ow, 0) <= iw; ++ow) {
+          const std::int64_t tap_w = p.w.adaptive() || p.w.dilation > 1 ? tap_at(p.w, ow, iw) : iw + p.w.lo - ow * p.w.stride;
+          if (tap_w < 0) continue;
+          Read& read = reads[count++];
+          read.value = rows[i].values + ow * p.w.out_step;
+          if constexpr (kOp == Op::kMax) {
+            read.offset = rows[i].offsets + ow * p.w.index_step;
+            read.wanted = rows[i].base + static_cast<P>(tap_w);
+          } else {
+            read.factor = static_cast<V>(p.counts_w ? rows[i].factor * p.factor(p.w, ow) : rows[i].factor);
           }
         }
       }
@@ -188,6 +206,20 @@ struct GradientChannels {
   static POOL_INLINE void sized(const Read* reads, int count, char* to, std::int64_t n) {
     const int all = kReads > 0 ? kReads : count;
     std::int64_t x = 0;
+#if POOL_AVX512
+    if constexpr (kOp == Op::kMax && kSize == 1 && sizeof(V) == 4) {
+      for (; x + 4 * kN <= n; x += 4 * kN) {
+        Vec<V> sums[4] = {};
+#pragma GCC unroll 9
+        for (int i = 0; i < all; ++i) {
+          add_where_bytes<S>(sums, reads[i].offset + x, _mm512_set1_epi8(static_cast<char>(reads[i].wanted)),
+                             reads[i].value + x * E::kSize);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) E::store(to + (x + i * kN) * E::kSize, sums[i]);
+      }
+    }
+#endif
     for (; x + kN <= n; x += kN) {
       Vec<V> sum{};
 #pragma GCC unroll 9
@@ -207,7 +239,7 @@ struct GradientChannels {
       for (int i = 0; i < count; ++i) {
         const Vec<V> value = E::load_part(reads[i].value + x * E::kSize, rest);
         if constexpr (kOp == Op::kMax) {
-          const Places<V> places = load_places_part<V>(reads[i].offset + x * kSize, kSize, rest);
+          const Places<V> places = load_places_part<V, kSize>(reads[i].offset + x * kSize, rest);
           sum = add_where<V>(sum, places, fill_vec<P>(reads[i].wanted), value);
         } else {
           sum += value * fill_vec<V>(reads[i].factor);

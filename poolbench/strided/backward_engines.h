@@ -6,9 +6,13 @@
 #include "backward_values.h"
 #include "backward_keep_rows.h"
 #include "backward_rows.h"
+#include "backward_flat.h"
 #include "backward_channels.h"
 #include "backward_full.h"
 #include "backward_scatter.h"
+#if POOL_AVX512
+#include "backward_direct.h"
+#endif
 
 template <class Engine>
 constexpr TrainingKernel entry(Pass pass, Op op, Type type) {
@@ -28,8 +32,16 @@ using SpreadChannels = GradientChannels<S, Op::kAvg>;
 constexpr TrainingKernel kList[] = {
     POOL_TRAINING(KeepFull, Pass::kKeep, Op::kMax),
     POOL_TRAINING(KeepChannels, Pass::kKeep, Op::kMax),
+#if POOL_AVX512
+    POOL_TRAINING(KeepDirect, Pass::kKeep, Op::kMax),
+#endif
     POOL_TRAINING(KeepRows, Pass::kKeep, Op::kMax),
+    POOL_TRAINING(PutFull, Pass::kBackward, Op::kMax),
     POOL_TRAINING(GatherChannels, Pass::kBackward, Op::kMax),
+    POOL_TRAINING(GatherFlat, Pass::kBackward, Op::kMax),
+#if POOL_AVX512
+    POOL_TRAINING(GatherDirect, Pass::kBackward, Op::kMax),
+#endif
     POOL_TRAINING(GatherRows, Pass::kBackward, Op::kMax),
     POOL_TRAINING(Scatter, Pass::kBackward, Op::kMax),
     POOL_TRAINING(SpreadFull, Pass::kBackward, Op::kAvg),

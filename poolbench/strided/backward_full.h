@@ -9,11 +9,12 @@ struct KeepFull {
   using P = PlaceOf<V>;
   static constexpr int kN = E::kCount;
 
-  static bool fits(const TrainingPlan& p) {
-    const auto alone = [](const Axis& axis) { return axis.window == 1 && axis.lo == 0; };
-    return p.inner == 1 && alone(p.d) && alone(p.h) && p.w.out == 1 && p.w.window == p.w.in && p.w.lo == 0 &&
-           p.w.dilation == 1 && p.w.in_step == E::kSize && p.w.in >= kN;
+  // Whether each window is one contiguous row, and no two of them are the same.
+  static bool is_full(const TrainingPlan& p) {
+    return p.inner == 1 && p.d.window == 1 && p.d.lo == 0 && p.h.window == 1 && p.h.lo == 0 && p.w.out == 1 &&
+           p.w.window == p.w.in && p.w.lo == 0 && p.w.dilation == 1 && p.w.in_step == E::kSize;
   }
+  static bool fits(const TrainingPlan& p) { return is_full(p) && p.w.in >= kN; }
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.out * p.h.out; }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
@@ -51,6 +52,11 @@ struct KeepFull {
     store_vec<V>(values + kN, b);
     store_vec<P>(places, places_a);
     store_vec<P>(places + kN, places_b);
+#if POOL_AVX512
+    if constexpr (sizeof(V) == 4) {
+      if (_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q) == 0) return choose(a, b, places_a, places_b, place);
+    }
+#endif
     V best = values[0];
     *place = places[0];
     for (int i = 1; i < 2 * kN; ++i) {
@@ -65,6 +71,60 @@ struct KeepFull {
     }
     return best;
   }
+
+#if POOL_AVX512
+  // The same choice among all lanes at once, where none is NaN.
+  static POOL_INLINE V choose(Vec<V> a, Vec<V> b, Places<V> places_a, Places<V> places_b, P* place) {
+    const Vec<V> best = fold<V, kN / 2>(a > b ? a : b, Larger{});
+    const Places<V> none = fill_vec<P>(std::numeric_limits<P>::max());
+    const Places<V> from_a = a == best ? places_a : none, from_b = b == best ? places_b : none;
+    *place = fold<P, kN / 2>(from_a < from_b ? from_a : from_b, Smaller{})[0];
+    return best[0];
+  }
+  struct Larger {
+    POOL_INLINE Vec<V> operator()(Vec<V> x, Vec<V> y) const { return x > y ? x : y; }
+  };
+  struct Smaller {
+    POOL_INLINE Places<V> operator()(Places<V> x, Places<V> y) const { return x < y ? x : y; }
+  };
+  template <int kStep, class T, int... kI>
+  static POOL_INLINE Vec<T> swap_lanes(Vec<T> value, Indices<kI...>) {
+    return __builtin_shufflevector(value, value, (kI ^ kStep)...);
+  }
+  // Combines all lanes; each then has the result.
+  template <class T, int kStep, class Combine>
+  static POOL_INLINE Vec<T> fold(Vec<T> value, Combine combine) {
+    value = combine(value, swap_lanes<kStep, T>(value, LaneIndices<T>{}));
+    if constexpr (kStep > 1) {
+      return fold<T, kStep / 2>(value, combine);
+    } else {
+      return value;
+    }
+  }
+#endif
+};
+
+// The gradient of that maximum: nothing but for one element.
+template <class S>
+struct PutFull {
+  static constexpr const char* kName = "put_full";
+  using E = Elements<S>;
+
+  static bool fits(const TrainingPlan& p) { return KeepFull<S>::is_full(p) && p.d.stride == 1 && p.h.stride == 1; }
+  static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in; }
+
+  static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t ih = unit % p.h.in, id = unit / p.h.in % p.d.in, plane = unit / p.h.in / p.d.in;
+      char* const to = p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step;
+      std::memset(to, 0, static_cast<std::size_t>(p.w.in * E::kSize));
+      const std::int64_t place = load_offset(
+          p.offsets + p.offsets_start(plane) + id * p.d.index_step + ih * p.h.index_step, p.offset_size);
+      // Adding to nothing, as wherever windows overlap: it makes a zero of a zero that has a sign.
+      E::put(to + place * E::kSize,
+             0 + E::get(p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step));
+    }
+  }
 };
 
 // The gradient of an average that each element of a row gets alike.
@@ -75,11 +135,7 @@ struct SpreadFull {
   using V = typename E::Value;
   static constexpr int kN = E::kCount;
 
-  static bool fits(const TrainingPlan& p) {
-    const auto alone = [](const Axis& axis) { return axis.window == 1 && axis.stride == 1 && axis.lo == 0; };
-    return p.inner == 1 && alone(p.d) && alone(p.h) && p.w.out == 1 && p.w.window == p.w.in && p.w.lo == 0 &&
-           p.w.dilation == 1 && p.w.in_step == E::kSize;
-  }
+  static bool fits(const TrainingPlan& p) { return KeepFull<S>::is_full(p) && p.d.stride == 1 && p.h.stride == 1; }
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in; }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {

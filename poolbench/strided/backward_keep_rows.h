@@ -190,11 +190,12 @@ struct KeepRows {
   template <int kWindow>
   static POOL_INLINE void combine(const Axis& w, std::int64_t n, const V* line, std::int64_t pitch, Row row) {
     const std::int64_t taps = kWindow > 0 ? kWindow : w.window;
-    const V* from[kLine / kN];
+    const V* from[kLine];
+    std::int64_t f = 0, along = 0;  // k * dilation = along * stride + f
 #pragma GCC unroll 4
     for (std::int64_t k = 0; k < taps; ++k) {
-      const std::int64_t far = k * w.dilation, f = w.stride == 1 ? 0 : far % w.stride;
-      from[k] = line + f * pitch + (w.stride == 1 ? far : far / w.stride);
+      from[k] = line + f * pitch + along;
+      for (f += w.dilation; f >= w.stride; f -= w.stride) ++along;
     }
     for (std::int64_t x = 0; x < n; x += kN) {
       Vec<V> best = load_vec<V>(from[0] + x);
@@ -245,7 +246,7 @@ struct KeepRows {
       const int rest = static_cast<int>(std::min<std::int64_t>(n - x, kN));
       if (touch && rest == kN) {
         E::store(out + x * E::kSize, best);
-        store_places<V>(offsets + x * p.offset_size, place, p.offset_size);
+        store_places_part<V>(offsets + x * p.offset_size, place, p.offset_size, kN);
       } else if (touch) {
         E::store_part(out + x * E::kSize, best, rest);
         store_places_part<V>(offsets + x * p.offset_size, place, p.offset_size, rest);

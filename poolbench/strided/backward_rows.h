@@ -10,11 +10,10 @@ struct GradientRows {
   using V = typename E::Value;
   using P = PlaceOf<V>;
   static constexpr int kN = E::kCount;
-  static constexpr std::int64_t kBand = 32;                 // rows of the input of a unit
+  static constexpr std::int64_t kBand = 16;                 // rows of the input of a unit
   static constexpr std::int64_t kRing = 24576 / sizeof(V);  // values of the packed rows
   static constexpr std::int64_t kLine = 6144 / sizeof(V);   // values of a row of the input
   static constexpr std::int64_t kMostRows = 64;
-  static constexpr std::int64_t kMostTaps = 32;             // of a row of a window
 
   static std::int64_t slots(const TrainingPlan& p) { return most_readers(p.d) * most_readers(p.h); }
   static std::int64_t reach(const Axis& w) { return (w.window - 1) * w.dilation / w.stride; }
@@ -30,14 +29,14 @@ struct GradientRows {
 
   // A row of outputs that reads the row of the input in hand.
   struct Reader {
-    std::int64_t od, oh, slot;
-    P base;  // the number of the window's first element in this row
+    std::int32_t od, oh, slot;
+    std::int32_t base;  // the number of the window's first element in this row
   };
 
   // Lists them in row-major order.
-  static int list(const TrainingPlan& p, std::int64_t id, std::int64_t ih, Reader* found) {
+  static int list(const TrainingPlan& p, const ReaderTable& table, std::int64_t id, std::int64_t ih, Reader* found) {
     const std::int64_t ring_d = most_readers(p.d), ring_h = most_readers(p.h);
-    const Readers d = readers(p.d, id), h = readers(p.h, ih);
+    const Readers d = readers(p.d, id), h = table.at(ih);
     int count = 0;
     for (std::int64_t od = d.first; od <= d.last; ++od) {
       const std::int64_t tap_d = tap_at(p.d, od, id);
@@ -45,25 +44,13 @@ struct GradientRows {
       for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
         const std::int64_t tap_h = tap_at(p.h, oh, ih);
         if (tap_h < 0) continue;
-        found[count++] = {od, oh, (ring_d == 1 ? 0 : od % ring_d * ring_h) + (ring_h == 1 ? 0 : oh % ring_h),
-                          static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w)};
+        found[count++] = {static_cast<std::int32_t>(od), static_cast<std::int32_t>(oh),
+                          static_cast<std::int32_t>((ring_d == 1 ? 0 : od % ring_d * ring_h) +
+                                                    (ring_h == 1 ? 0 : oh % ring_h)),
+                          static_cast<std::int32_t>((tap_d * p.window_h + tap_h) * p.window_w)};
       }
     }
     return count;
-  }
-
-  // Lets an engine do each block of a range of units, with what it has prepared for all.
-  template <class Engine, class Prepared>
-  static void run_units(const TrainingPlan& p, const Prepared& prepared, std::int64_t first, std::int64_t last) {
-    const std::int64_t j_first = p.w.lo / p.w.stride, j_end = (p.w.lo + p.w.in - 1) / p.w.stride + 1;
-    const std::int64_t most = block(p);
-    for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t band = unit % bands(p), id = unit / bands(p) % p.d.in, plane = unit / bands(p) / p.d.in;
-      for (std::int64_t j = j_first; j < j_end; j += most) {
-        Engine::run_block(p, prepared, plane, id, band * kBand, std::min(p.h.in, (band + 1) * kBand), j,
-                          std::min(most, j_end - j));
-      }
-    }
   }
 
   // The outputs that a packed row holds: those from `first` on that exist, behind `before` that do not.
@@ -117,119 +104,152 @@ struct GatherRows : GradientRows<S> {
   using Base::kN;
   static constexpr const char* kName = "gather_rows";
   static constexpr std::int64_t kMostStride = 32;
-  static constexpr std::int64_t kMostReads = 40;  // for more windows an element, it pays to ask them one by one
-
-  // Which elements of a window a position with a remainder may be, last first, and how far back their outputs lie.
-  struct Across {
-    struct Tap {
-      std::int64_t back;
-      P number;
-    };
-    Tap taps[Base::kMostTaps];
-    int ends[kMostStride + 1];  // those of remainder f are [ends[f], ends[f + 1])
-  };
-  static Across across_of(const Axis& w) {
-    Across across;
-    int count = 0;
-    across.ends[0] = 0;
-    for (std::int64_t f = 0; f < w.stride; ++f) {
-      for (std::int64_t k = w.window - 1; k >= 0; --k) {
-        const std::int64_t far = k * w.dilation;
-        if (far % w.stride == f) across.taps[count++] = {far / w.stride, static_cast<P>(k)};
-      }
-      across.ends[f + 1] = count;
-    }
-    return across;
-  }
+  static constexpr std::int64_t kMostTerms = 64;  // for more windows an element, it pays to ask them one by one
 
   static bool fits(const TrainingPlan& p) {
-    if (p.inner != 1 || p.w.adaptive() || p.w.window > Base::kMostTaps || p.w.stride > kMostStride ||
-        Base::block(p) < kN) {
-      return false;
-    }
-    return Base::slots(p) * most_readers(p.w) <= kMostReads;
+    return p.inner == 1 && !p.w.adaptive() && p.w.stride <= kMostStride && Base::block(p) >= kN &&
+           Base::slots(p) * p.w.window <= kMostTerms;
   }
   static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
-  static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
-    Base::template run_units<GatherRows>(p, across_of(p.w), first, last);
-  }
 
-  static void run_block(const TrainingPlan& p, const Across& across, std::int64_t plane, std::int64_t id,
-                        std::int64_t ih0, std::int64_t ih1, std::int64_t j0, std::int64_t n) {
-    alignas(64) V values[Base::kRing];
-    alignas(64) P places[Base::kRing];
-    alignas(64) V sums[Base::kLine], line[Base::kLine];
-    std::int64_t tags[Base::kMostRows];
-    Reader found[Base::kMostRows];
-    const std::int64_t slots = Base::slots(p);
-    for (std::int64_t i = 0; i < slots; ++i) tags[i] = -1;
-    const auto span = Base::span_of(p.w, j0, n);
-    const std::int64_t pitch = (n + kN - 1) / kN * kN, row_length = (span.length + kN - 1) / kN * kN;
-    const char* out = p.out + p.out_start(plane) + span.first * p.w.out_step;
-    const char* offsets = p.offsets + p.offsets_start(plane) + span.first * p.w.index_step;
-    char* in = p.in + p.in_start(plane) + id * p.d.in_step;
-    for (std::int64_t ih = ih0; ih < ih1; ++ih) {
-      const int count = Base::list(p, id, ih, found);
-      for (int i = 0; i < count; ++i) {
-        const Reader& reader = found[i];
-        if (tags[reader.slot] == reader.od * p.h.out + reader.oh) continue;
-        tags[reader.slot] = reader.od * p.h.out + reader.oh;
-        V* const row = values + reader.slot * row_length;
-        P* const row_places = places + reader.slot * row_length;
-        for (std::int64_t x = 0; x < span.before; ++x) row[x] = 0, row_places[x] = -1;
-        read_row<S>(out + reader.od * p.d.out_step + reader.oh * p.h.out_step, p.w.out_step, span.count,
-                    row + span.before);
-        read_places<V>(offsets + reader.od * p.d.index_step + reader.oh * p.h.index_step, p.w.index_step, p.offset_size,
-                       span.count, row_places + span.before);
-        fill_row<V>(row, span.before + span.count, row_length, Vec<V>{});
-        fill_row<P>(row_places, span.before + span.count, row_length, fill_vec<P>(-1));
+  static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    const Across across(p.w);
+    const ReaderTable table(p.h);
+    Scratch scratch;
+    const std::int64_t j_first = p.w.lo / p.w.stride, j_end = (p.w.lo + p.w.in - 1) / p.w.stride + 1;
+    const std::int64_t most = std::min(Base::block(p), j_end - j_first), bands = Base::bands(p);
+    const std::int64_t row_length = (Base::span_of(p.w, 0, most).length + kN - 1) / kN * kN;
+    std::int64_t known_band = -1, known_id = -1;
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
+      const std::int64_t ih = band * Base::kBand, count = std::min(Base::kBand, p.h.in - ih);
+      if (band != known_band || id != known_id) {
+        for (std::int64_t i = 0; i < count; ++i) prepare(p, table, across, row_length, id, ih + i, scratch.jobs[i]);
+        known_band = band;
+        known_id = id;
       }
-      add_up(p, across, found, count, values, places, row_length, n, sums, pitch);
-      Base::write(p, in + ih * p.h.in_step, j0, n, sums, pitch, line);
+      for (std::int64_t j = j_first; j < j_end; j += most) {
+        run_block(p, scratch, row_length, plane, id, ih, count, j, std::min(most, j_end - j));
+      }
     }
   }
 
  private:
-  struct Term {
-    const V* values;
-    const P* places;
-    P wanted;
+  // Which elements of a window a position with a remainder may be, last first, and how far back their outputs lie.
+  struct Across {
+    struct Tap {
+      std::int32_t back, number;
+    };
+    Tap taps[kMostTerms];
+    int ends[kMostStride + 1];  // those of remainder f are [ends[f], ends[f + 1])
+
+    explicit Across(const Axis& w) {
+      int count = 0;
+      ends[0] = 0;
+      for (std::int64_t f = 0; f < w.stride; ++f) {
+        for (std::int64_t k = w.window - 1; k >= 0; --k) {
+          const std::int64_t far = k * w.dilation;
+          if (far % w.stride != f) continue;
+          taps[count++] = {static_cast<std::int32_t>(far / w.stride), static_cast<std::int32_t>(k)};
+        }
+        ends[f + 1] = count;
+      }
+    }
   };
 
-  static void add_up(const TrainingPlan& p, const Across& across, const Reader* found, int count, const V* values, const P* places,
-                     std::int64_t row_length, std::int64_t n, V* sums, std::int64_t pitch) {
-    const std::int64_t reach = Base::reach(p.w);
+  // What is to do for a row of the input, the same in each plane: which rows of outputs read it, and which of the packed
+  // elements are added where they have the number wanted.
+  struct Term {
+    std::int32_t at, wanted;
+  };
+  struct Job {
+    int readers_count;
+    Reader found[kMostTerms];
+    Term terms[kMostTerms];
+    int ends[kMostStride + 1];  // by remainder
+  };
+  struct Scratch {
+    alignas(64) V values[Base::kRing];
+    alignas(64) P places[Base::kRing];
+    alignas(64) V sums[Base::kLine];
+    alignas(64) V line[Base::kLine];
+    Job jobs[Base::kBand];
+  };
+
+  static void prepare(const TrainingPlan& p, const ReaderTable& table, const Across& across, std::int64_t row_length, std::int64_t id,
+                      std::int64_t ih, Job& job) {
+    job.readers_count = Base::list(p, table, id, ih, job.found);
+    int count = 0;
+    job.ends[0] = 0;
     for (std::int64_t f = 0; f < p.w.stride; ++f) {
-      Term terms[kMostReads + 1];
-      int terms_count = 0;
-      for (int i = 0; i < count; ++i) {
-        const std::int64_t row = found[i].slot * row_length;
+      for (int i = 0; i < job.readers_count; ++i) {
+        const std::int64_t at = job.found[i].slot * row_length + Base::reach(p.w);
         for (int k = across.ends[f]; k < across.ends[f + 1]; ++k) {
-          const std::int64_t at = row + reach - across.taps[k].back;
-          terms[terms_count++] = {values + at, places + at, found[i].base + across.taps[k].number};
+          job.terms[count++] = {static_cast<std::int32_t>(at - across.taps[k].back),
+                                static_cast<std::int32_t>(job.found[i].base + across.taps[k].number)};
         }
       }
-      switch (terms_count) {
-        case 1: add_terms<1>(terms, terms_count, n, sums + f * pitch); break;
-        case 2: add_terms<2>(terms, terms_count, n, sums + f * pitch); break;
-        case 3: add_terms<3>(terms, terms_count, n, sums + f * pitch); break;
-        case 4: add_terms<4>(terms, terms_count, n, sums + f * pitch); break;
-        case 6: add_terms<6>(terms, terms_count, n, sums + f * pitch); break;
-        case 9: add_terms<9>(terms, terms_count, n, sums + f * pitch); break;
-        default: add_terms<0>(terms, terms_count, n, sums + f * pitch);
+      job.ends[f + 1] = count;
+    }
+  }
+
+  static void run_block(const TrainingPlan& p, Scratch& scratch, std::int64_t row_length, std::int64_t plane,
+                        std::int64_t id, std::int64_t ih0, std::int64_t rows, std::int64_t j0, std::int64_t n) {
+    std::int64_t tags[Base::kMostRows];
+    const std::int64_t slots = Base::slots(p);
+    for (std::int64_t i = 0; i < slots; ++i) tags[i] = -1;
+    const auto span = Base::span_of(p.w, j0, n);
+    const std::int64_t pitch = (n + kN - 1) / kN * kN;
+    const char* out = p.out + p.out_start(plane) + span.first * p.w.out_step;
+    const char* offsets = p.offsets + p.offsets_start(plane) + span.first * p.w.index_step;
+    char* in = p.in + p.in_start(plane) + id * p.d.in_step + ih0 * p.h.in_step;
+    for (std::int64_t i = 0; i < rows; ++i, in += p.h.in_step) {
+      const Job& job = scratch.jobs[i];
+      for (int r = 0; r < job.readers_count; ++r) {
+        const Reader& reader = job.found[r];
+        const std::int64_t tag = reader.od * p.h.out + reader.oh;
+        if (tags[reader.slot] == tag) continue;
+        tags[reader.slot] = tag;
+        pack(p, span, out + reader.od * p.d.out_step + reader.oh * p.h.out_step,
+             offsets + reader.od * p.d.index_step + reader.oh * p.h.index_step, row_length,
+             scratch.values + reader.slot * row_length, scratch.places + reader.slot * row_length);
       }
+      for (std::int64_t f = 0; f < p.w.stride; ++f) {
+        add_up(scratch, job.terms + job.ends[f], job.ends[f + 1] - job.ends[f], n, scratch.sums + f * pitch);
+      }
+      Base::write(p, in, j0, n, scratch.sums, pitch, scratch.line);
+    }
+  }
+
+  // A row of outputs as values and numbers; beside them stand numbers that nobody looks for.
+  static POOL_INLINE void pack(const TrainingPlan& p, const typename Base::Span& span, const char* out,
+                               const char* offsets, std::int64_t row_length, V* values, P* places) {
+    for (std::int64_t x = 0; x < span.before; ++x) values[x] = 0, places[x] = -1;
+    read_row<S>(out, p.w.out_step, span.count, values + span.before);
+    read_places<V>(offsets, p.w.index_step, p.offset_size, span.count, places + span.before);
+    fill_row<V>(values, span.before + span.count, row_length, Vec<V>{});
+    fill_row<P>(places, span.before + span.count, row_length, fill_vec<P>(-1));
+  }
+
+  static POOL_INLINE void add_up(const Scratch& scratch, const Term* terms, int count, std::int64_t n, V* to) {
+    switch (count) {
+      case 1: add_terms<1>(scratch, terms, count, n, to); break;
+      case 2: add_terms<2>(scratch, terms, count, n, to); break;
+      case 3: add_terms<3>(scratch, terms, count, n, to); break;
+      case 4: add_terms<4>(scratch, terms, count, n, to); break;
+      default: add_terms<0>(scratch, terms, count, n, to);
     }
   }
 
   template <int kTerms>
-  static POOL_INLINE void add_terms(const Term* terms, int count, std::int64_t n, V* to) {
+  static POOL_INLINE void add_terms(const Scratch& scratch, const Term* terms, int count, std::int64_t n, V* to) {
     const int all = kTerms > 0 ? kTerms : count;
     for (std::int64_t x = 0; x < n; x += kN) {
       Vec<V> sum{};
-#pragma GCC unroll 9
+#pragma GCC unroll 4
       for (int i = 0; i < all; ++i) {
-        sum = add_where<V>(sum, load_vec<P>(terms[i].places + x), fill_vec<P>(terms[i].wanted),
-                           load_vec<V>(terms[i].values + x));
+        sum = add_where<V>(sum, load_vec<P>(scratch.places + terms[i].at + x),
+                           fill_vec<P>(static_cast<P>(terms[i].wanted)), load_vec<V>(scratch.values + terms[i].at + x));
       }
       store_vec<V>(to + x, sum);
     }
@@ -254,18 +274,22 @@ struct SpreadRows : GradientRows<S> {
   }
   static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
-    if (!p.w.adaptive()) {
-      Base::template run_units<SpreadRows>(p, 0, first, last);
-      return;
-    }
+    const bool uneven = p.w.adaptive();
+    const ReaderTable table(p.h);
+    const std::int64_t j_first = uneven ? 0 : p.w.lo / p.w.stride;
+    const std::int64_t j_end = uneven ? p.w.in : (p.w.lo + p.w.in - 1) / p.w.stride + 1;
+    const std::int64_t most = uneven ? p.w.in : Base::block(p), bands = Base::bands(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t bands = Base::bands(p), band = unit % bands;
-      run_block(p, 0, unit / bands / p.d.in, unit / bands % p.d.in, band * Base::kBand,
-                std::min(p.h.in, (band + 1) * Base::kBand), 0, p.w.in);
+      const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
+      for (std::int64_t j = j_first; j < j_end; j += most) {
+        run_block(p, table, plane, id, band * Base::kBand, std::min(p.h.in, (band + 1) * Base::kBand), j,
+                  std::min(most, j_end - j));
+      }
     }
   }
 
-  static void run_block(const TrainingPlan& p, int, std::int64_t plane, std::int64_t id, std::int64_t ih0,
+  static void run_block(const TrainingPlan& p, const ReaderTable& table, std::int64_t plane, std::int64_t id,
+                        std::int64_t ih0,
                         std::int64_t ih1, std::int64_t j0, std::int64_t n) {
     alignas(64) V values[Base::kRing];
     alignas(64) V sums[Base::kLine], line[Base::kLine], total[Base::kRing];
@@ -280,7 +304,7 @@ struct SpreadRows : GradientRows<S> {
     std::int64_t last_first = -1, last_end = -1;
     int last_count = -1;
     for (std::int64_t ih = ih0; ih < ih1; ++ih) {
-      const int count = Base::list(p, id, ih, found);
+      const int count = Base::list(p, table, id, ih, found);
       // Rows that the same outputs read get the same.
       const std::int64_t first_tag = count == 0 ? -1 : found[0].oh, end_tag = count == 0 ? -1 : found[count - 1].oh;
       if (count != last_count || first_tag != last_first || end_tag != last_end) {

@@ -72,6 +72,21 @@ POOL_INLINE void take(Vec<V>& best, Places<V>& place, Vec<V> fresh, Places<V> fr
 #endif
 }
 
+// The same for a place that is the same in all lanes.
+template <class V>
+POOL_INLINE void take(Vec<V>& best, Places<V>& place, Vec<V> fresh, PlaceOf<V> number) {
+#if POOL_AVX512
+  if constexpr (sizeof(V) == 4) {
+    const __m512 f = (__m512)fresh, b = (__m512)best;
+    const __mmask16 taken = _kor_mask16(_mm512_cmp_ps_mask(f, b, _CMP_GT_OQ), _mm512_cmp_ps_mask(f, f, _CMP_UNORD_Q));
+    best = (Vec<V>)_mm512_mask_mov_ps(b, taken, f);
+    place = (Places<V>)_mm512_mask_set1_epi32((__m512i)place, taken, number);
+    return;
+  }
+#endif
+  take<V>(best, place, fresh, fill_vec<PlaceOf<V>>(number));
+}
+
 template <class V>
 POOL_INLINE void take_one(V& best, PlaceOf<V>& place, V fresh, PlaceOf<V> fresh_place) {
   if (fresh > best || fresh != fresh) {
@@ -96,6 +111,22 @@ POOL_INLINE Vec<V> add_where(Vec<V> sum, Places<V> place, Places<V> wanted, Vec<
 #endif
 }
 
+#if POOL_AVX512
+// The same for four vectors of floats at once, whose offsets are bytes.
+template <class S>
+POOL_INLINE void add_where_bytes(Vec<float> (&sums)[4], const char* offsets, __m512i wanted, const char* values) {
+  constexpr std::int64_t kStep = 16 * sizeof(S);
+  const std::uint64_t found = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(offsets), wanted);
+  const __mmask16 masks[4] = {static_cast<__mmask16>(found), static_cast<__mmask16>(found >> 16),
+                              static_cast<__mmask16>(found >> 32), static_cast<__mmask16>(found >> 48)};
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    sums[i] = (Vec<float>)_mm512_mask_add_ps((__m512)sums[i], masks[i], (__m512)sums[i],
+                                             (__m512)Elements<S>::load(values + i * kStep));
+  }
+}
+#endif
+
 // --- Offsets of 1, 2 and 4 bytes --------------------------------------------------------------------------------------
 
 template <int kSize>
@@ -118,61 +149,127 @@ struct NarrowOf {
   typedef typename OffsetOf<kSize>::type type __attribute__((vector_size(kLanes<V> * kSize)));
 };
 
+#if POOL_AVX512
+// By masks, since compilers take lanes out one by one where they are told in general words. kBits: of a place.
+template <int kBits, int kSize>
+struct Convert;
+#define POOL_CONVERT(bits, size, mask_type, narrow_mask, load, widen, store)                                   \
+  template <>                                                                                                  \
+  struct Convert<bits, size> {                                                                                 \
+    using Mask = mask_type;                                                                                    \
+    static POOL_INLINE __m512i load_lanes(const char* at, Mask mask) {                                         \
+      return widen(static_cast<Mask>(-1), load(static_cast<narrow_mask>(mask), at));                           \
+    }                                                                                                          \
+    static POOL_INLINE void store_lanes(char* at, Mask mask, __m512i places) { store(at, mask, places); }      \
+  };
+POOL_CONVERT(32, 1, __mmask16, __mmask16, _mm_maskz_loadu_epi8, _mm512_maskz_cvtepu8_epi32, _mm512_mask_cvtepi32_storeu_epi8)
+POOL_CONVERT(32, 2, __mmask16, __mmask16, _mm256_maskz_loadu_epi16, _mm512_maskz_cvtepu16_epi32, _mm512_mask_cvtepi32_storeu_epi16)
+POOL_CONVERT(32, 4, __mmask16, __mmask16, _mm512_maskz_loadu_epi32, _mm512_maskz_mov_epi32, _mm512_mask_storeu_epi32)
+POOL_CONVERT(64, 1, __mmask8, __mmask16, _mm_maskz_loadu_epi8, _mm512_maskz_cvtepu8_epi64, _mm512_mask_cvtepi64_storeu_epi8)
+POOL_CONVERT(64, 2, __mmask8, __mmask8, _mm_maskz_loadu_epi16, _mm512_maskz_cvtepu16_epi64, _mm512_mask_cvtepi64_storeu_epi16)
+POOL_CONVERT(64, 4, __mmask8, __mmask8, _mm256_maskz_loadu_epi32, _mm512_maskz_cvtepu32_epi64, _mm512_mask_cvtepi64_storeu_epi32)
+#undef POOL_CONVERT
+template <class V, int kSize>
+using ConvertOf = Convert<8 * static_cast<int>(sizeof(V)), kSize>;
+#endif
+
 template <class V, int kSize>
 POOL_INLINE Places<V> load_places(const char* at) {
+#if POOL_AVX512
+  using C = ConvertOf<V, kSize>;
+  return (Places<V>)C::load_lanes(at, static_cast<typename C::Mask>(-1));
+#else
+#if POOL_AVX2
+  if constexpr (sizeof(V) == 4 && kSize == 1) {
+    return (Places<V>)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
+  } else if constexpr (sizeof(V) == 4 && kSize == 2) {
+    return (Places<V>)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+  }
+#elif POOL_SSE2
+  if constexpr (sizeof(V) == 4 && kSize == 1) {
+    std::int32_t bytes;
+    __builtin_memcpy(&bytes, at, 4);
+    const __m128i zero = _mm_setzero_si128();
+    return (Places<V>)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(bytes), zero), zero);
+  }
+#endif
   typename NarrowOf<V, kSize>::type narrow;
   __builtin_memcpy(&narrow, at, sizeof narrow);
   return __builtin_convertvector(narrow, Places<V>);
+#endif
 }
 
 template <class V, int kSize>
 POOL_INLINE void store_places(char* at, Places<V> places) {
+#if POOL_AVX512
+  using C = ConvertOf<V, kSize>;
+  C::store_lanes(at, static_cast<typename C::Mask>(-1), (__m512i)places);
+#else
+#if POOL_AVX2 || POOL_SSE2
+  if constexpr (sizeof(V) == 4 && kSize == 1) {  // places are at most 255: saturating changes none
+#if POOL_AVX2
+    const __m256i wide = (__m256i)places;
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+#else
+    const __m128i words = _mm_packs_epi32((__m128i)places, (__m128i)places);
+#endif
+    const __m128i bytes = _mm_packus_epi16(words, words);
+    __builtin_memcpy(at, &bytes, kLanes<V>);
+    return;
+  }
+#endif
   const auto narrow = __builtin_convertvector(places, typename NarrowOf<V, kSize>::type);
   __builtin_memcpy(at, &narrow, sizeof narrow);
-}
-
-template <class V>
-POOL_INLINE Places<V> load_places(const char* at, int size) {
-  return size == 1 ? load_places<V, 1>(at) : size == 2 ? load_places<V, 2>(at) : load_places<V, 4>(at);
-}
-
-template <class V>
-POOL_INLINE void store_places(char* at, Places<V> places, int size) {
-  if (size == 1) {
-    store_places<V, 1>(at, places);
-  } else if (size == 2) {
-    store_places<V, 2>(at, places);
-  } else {
-    store_places<V, 4>(at, places);
-  }
+#endif
 }
 
 // The first n of them, 0 < n <= lanes; the lanes behind are 0.
+template <class V, int kSize>
+POOL_INLINE Places<V> load_places_part(const char* at, int n) {
+#if POOL_AVX512
+  using C = ConvertOf<V, kSize>;
+  return (Places<V>)C::load_lanes(at, static_cast<typename C::Mask>((1u << n) - 1));
+#else
+  if (n == kLanes<V>) return load_places<V, kSize>(at);
+  alignas(kBytes) char few[kBytes] = {};
+  copy_few(few, at, n * kSize);
+  return load_places<V, kSize>(few);
+#endif
+}
+
+template <class V, int kSize>
+POOL_INLINE void store_places_part(char* at, Places<V> places, int n) {
+#if POOL_AVX512
+  using C = ConvertOf<V, kSize>;
+  C::store_lanes(at, static_cast<typename C::Mask>((1u << n) - 1), (__m512i)places);
+#else
+  if (n == kLanes<V>) {
+    store_places<V, kSize>(at, places);
+    return;
+  }
+  alignas(kBytes) char few[kBytes];
+  store_places<V, kSize>(few, places);
+  copy_few(at, few, n * kSize);
+#endif
+}
+
+// The same for a size that is not known beforehand.
 template <class V>
 POOL_INLINE Places<V> load_places_part(const char* at, int size, int n) {
-  if (n == kLanes<V>) return load_places<V>(at, size);
-  alignas(kBytes) char few[kBytes] = {};
-#if POOL_AVX512
-  _mm512_storeu_si512(few, Masked<1>::load_lanes(at, ~std::uint64_t{0} >> (64 - n * size)));
-#else
-  copy_few(few, at, n * size);
-#endif
-  return load_places<V>(few, size);
+  return size == 1   ? load_places_part<V, 1>(at, n)
+         : size == 2 ? load_places_part<V, 2>(at, n)
+                     : load_places_part<V, 4>(at, n);
 }
 
 template <class V>
 POOL_INLINE void store_places_part(char* at, Places<V> places, int size, int n) {
-  if (n == kLanes<V>) {
-    store_places<V>(at, places, size);
-    return;
+  if (size == 1) {
+    store_places_part<V, 1>(at, places, n);
+  } else if (size == 2) {
+    store_places_part<V, 2>(at, places, n);
+  } else {
+    store_places_part<V, 4>(at, places, n);
   }
-  alignas(kBytes) char few[kBytes];
-  store_places<V>(few, places, size);
-#if POOL_AVX512
-  Masked<1>::store_lanes(at, ~std::uint64_t{0} >> (64 - n * size), _mm512_loadu_si512(few));
-#else
-  copy_few(at, few, n * size);
-#endif
 }
 
 // --- Rows ---------------------------------------------------------------------------------------------------------------
@@ -209,12 +306,21 @@ POOL_INLINE void fill_row(T* row, std::int64_t from, std::int64_t to, Vec<T> val
   store_vec<T>(row + to - kLanes<T>, value);
 }
 
+template <class V, int kSize>
+POOL_INLINE void read_places(const char* at, std::int64_t n, PlaceOf<V>* to) {
+  std::int64_t x = 0;
+  for (; x + kLanes<V> <= n; x += kLanes<V>) store_vec<PlaceOf<V>>(to + x, load_places<V, kSize>(at + x * kSize));
+  if (x < n) store_vec<PlaceOf<V>>(to + x, load_places_part<V, kSize>(at + x * kSize, static_cast<int>(n - x)));
+}
+
 template <class V>
 POOL_INLINE void read_places(const char* at, std::int64_t step, int size, std::int64_t n, PlaceOf<V>* to) {
   if (step == size) {
-    std::int64_t x = 0;
-    for (; x + kLanes<V> <= n; x += kLanes<V>) store_vec<PlaceOf<V>>(to + x, load_places<V>(at + x * size, size));
-    if (x < n) store_vec<PlaceOf<V>>(to + x, load_places_part<V>(at + x * size, size, static_cast<int>(n - x)));
+    switch (size) {
+      case 1: read_places<V, 1>(at, n, to); break;
+      case 2: read_places<V, 2>(at, n, to); break;
+      default: read_places<V, 4>(at, n, to);
+    }
   } else {
     for (std::int64_t x = 0; x < n; ++x) to[x] = static_cast<PlaceOf<V>>(load_offset(at + x * step, size));
   }
@@ -231,6 +337,25 @@ POOL_INLINE Vec<T> zip_high(Vec<T> a, Vec<T> b, Indices<kI...>) {
   constexpr int kN = kLanes<T>;
   return __builtin_shufflevector(a, b, (kN / 2 + kI / 2 + kI % 2 * kN)...);
 }
+
+// The readers of an axis's first positions, looked up, since divisions take longer than a short row.
+struct ReaderTable {
+  static constexpr std::int64_t kMost = 256;
+  const Axis& axis;
+  struct {
+    std::int32_t first, last;
+  } known[kMost];
+
+  explicit ReaderTable(const Axis& of) : axis(of) {
+    for (std::int64_t i = 0; i < std::min(of.in, kMost); ++i) {
+      const Readers all = readers(of, i);
+      known[i] = {static_cast<std::int32_t>(all.first), static_cast<std::int32_t>(all.last)};
+    }
+  }
+  POOL_INLINE Readers at(std::int64_t i) const {
+    return i < kMost ? Readers{known[i].first, known[i].last} : readers(axis, i);
+  }
+};
 
 // The most windows that read one element along an axis.
 static inline std::int64_t most_readers(const Axis& axis) {
