@@ -51,6 +51,8 @@ def compare(
     cache: str = "hot",
     layout: str = "best",
     batch: str | None = None,
+    passes: Sequence[str] = (),
+    gradients: Sequence[str] = (),
     results: str | Path = "results",
 ) -> pd.DataFrame:
     """Measure ``subjects`` on ``workloads``, interleaved, and return one line per workload and subject.
@@ -61,6 +63,8 @@ def compare(
 
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
+
+    ``passes`` may hold forward, training, training-forward and training-backward, ``gradients`` contiguous and sliced.
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.
     """
@@ -74,6 +78,8 @@ def compare(
         cache=cache,
         layout=layout,
         batch=batch,
+        passes=passes,
+        gradients=gradients,
         results=results,
     )
 

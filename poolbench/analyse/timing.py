@@ -30,9 +30,9 @@ class Timing:
 
     @property
     def gigabytes_per_s(self) -> float:
-        """Bytes of the input and the output, each once, over the time: 10⁹ bytes per second."""
+        """Bytes of what the pass reads and writes (``Workload.read_bytes``), over the time: 10⁹ bytes per second."""
         workload = parse_id(self.workload)
-        return (workload.input_bytes + workload.output_bytes) / self.median_ns
+        return (workload.read_bytes + workload.written_bytes) / self.median_ns
 
 
 def timing(ledger: Ledger, workload: str, subject: str, confidence: float = 0.95) -> Timing | None:

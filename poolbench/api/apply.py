@@ -18,6 +18,10 @@ from poolbench.model.workload import DType, Workload
 def apply(spec: PoolSpec | Workload | str, x: NDArray[Any], backend: str) -> NDArray[Any]:
     """Pool ``x`` with one backend, in this process."""
     workload = _workload_for(spec, x)
+    if workload.pass_.is_training:
+        raise UsageError(
+            f"apply pools forward alone, and {workload.id} is a training pass: leave its ending from .train on out."
+        )
     if x.shape != workload.input_shape or x.dtype.name != workload.dtype.numpy_name:
         raise InvalidSpecError(
             f"The array is {x.dtype.name} of shape {x.shape}; the workload {workload.id} takes "

@@ -11,7 +11,7 @@ import pandas as pd
 from poolbench.analyse.frames import rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
 from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
-from poolbench.catalogue.select import select
+from poolbench.catalogue.select import choose
 from poolbench.errors import StoreError, UsageError
 from poolbench.measure.machine import fingerprint
 from poolbench.model.method import Cache, LayoutPolicy, Method
@@ -27,15 +27,18 @@ def compare(
     cache: str,
     layout: str,
     batch: str | None,
+    passes: Sequence[str],
+    gradients: Sequence[str],
     results: str | Path,
 ) -> pd.DataFrame:
     """Measure and return the summary as a frame."""
     if batch not in (None, "source"):
         raise UsageError(f"batch is '{batch}'; it takes 'source', or nothing for the catalogue's own batch.")
     chosen, notes = choose_subjects(subjects)
+    choice = choose(workloads, batch_from_source=batch == "source", passes=passes, gradients=gradients)
+    entries, notes = choice.workloads, (*notes, *choice.notes)
     for note in notes:
         warnings.warn(note, stacklevel=3)
-    entries = tuple(select(workloads, batch_from_source=batch == "source"))
     request = Request(
         subjects=chosen,
         workloads=entries,

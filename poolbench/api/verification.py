@@ -38,12 +38,15 @@ class Verifier:
         self._opening = Opening(method=method, inputs=inputs)
         self._workers: dict[Subject, Worker] = {}
 
-    def contracts(self) -> dict[str, dict[str, str]]:
-        """Return each subject's answers by clause; none for a subject whose probe fails (its cases tell why)."""
+    def contracts(self, *, training: bool = False) -> dict[str, dict[str, str]]:
+        """Return each subject's answers by clause, with ``training`` those on gradients too.
+
+        There are none for a subject whose probe fails (its cases tell why).
+        """
         answers: dict[str, dict[str, str]] = {}
         for subject in self._subjects:
             try:
-                answers[str(subject)] = self._ask(subject, "contract")["answers"]
+                answers[str(subject)] = self._ask(subject, "contract", training=training)["answers"]
             except WorkerFailure as failure:
                 self._after(subject, failure)
                 answers[str(subject)] = {}
@@ -75,8 +78,8 @@ class Verifier:
             subject=name, workload=workload, status=Status.OK, verification=Verification(**reply["verification"])
         )
 
-    def _ask(self, subject: Subject, op: str) -> dict[str, dict[str, str]]:
-        return self._worker(subject).ask(op, deadline_s=self._method.limits.request_s)
+    def _ask(self, subject: Subject, op: str, **content: bool) -> dict[str, dict[str, str]]:
+        return self._worker(subject).ask(op, deadline_s=self._method.limits.request_s, **content)
 
     def _worker(self, subject: Subject) -> Worker:
         if subject not in self._workers:

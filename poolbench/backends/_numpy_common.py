@@ -1,6 +1,6 @@
 """What the three NumPy backends share: what they support, where windows read, and the divisor of an average.
 
-Each backend differs in one method, ``_plan``, which returns the timed call.
+Each backend differs in two methods, which return the timed call: ``_plan``, and ``_plan_training`` for training.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.backends import geometry
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
+from poolbench.backends.training import Forward, TrainingCall
 from poolbench.model.pooling import AXIS_NAMES, AxisWindow, Kind
-from poolbench.model.workload import Pass, Workload, default_order
+from poolbench.model.workload import Workload, default_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,9 +35,7 @@ class NumpyBackend:
     framework = ""
 
     def supports(self, workload: Workload) -> Support:
-        """Refuse the training pass and averages of integers."""
-        if workload.pass_ is Pass.TRAINING:
-            return refused("The training pass is not implemented by this backend.")
+        """Refuse averages of integers."""
         if workload.spec.kind is Kind.AVG and not workload.dtype.is_float:
             return refused(
                 f"Averages of integers are not implemented by this backend: {workload.dtype.value} was asked for."
@@ -66,10 +65,27 @@ class NumpyBackend:
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Work out what each window reads; the input is taken as it lies."""
         axes = geometry.reference_axes(workload.order, default_order(workload.spec.rank))
-        return Call(workload.order, self._plan(workload, source.array), lambda out: out.transpose(axes))
+
+        def fetch(result: Array) -> Array:
+            return result.transpose(axes)
+
+        if not workload.pass_.is_training:
+            return Call(workload.order, self._plan(workload, source.array), fetch)
+        assert source.gradient is not None
+        return TrainingCall(
+            layout=workload.order,
+            pass_=workload.pass_,
+            forward=self._plan_training(workload, source.array, source.gradient),
+            fetch=fetch,
+            fetch_gradient=fetch,
+        )
 
     def _plan(self, workload: Workload, x: Array) -> Callable[[], Array]:
         """Return the timed call: it pools ``x``, whose axes are in the workload's order, into a fresh array."""
+        raise NotImplementedError
+
+    def _plan_training(self, workload: Workload, x: Array, given: Array) -> Forward:
+        """Return the forward that keeps what the gradient needs; ``given`` is the output's gradient."""
         raise NotImplementedError
 
 
@@ -112,10 +128,7 @@ def plan_positions(workload: Workload, x: Array) -> Callable[[], Array]:
     import numpy as np
 
     axes = spatial_axes(workload)
-    visits = [
-        [(o, _window_slice(window)) for o, window in enumerate(axis)]
-        for axis in workload.spec.windows(workload.spatial)
-    ]
+    visits = window_visits(workload)
     is_max = workload.spec.kind is Kind.MAX
     divisor = None if is_max else divisors(workload)
     dtype = x.dtype if is_max else accumulator(x.dtype)
@@ -135,6 +148,14 @@ def plan_positions(workload: Workload, x: Array) -> Callable[[], Array]:
         return out if divisor is None else divide(out, divisor, x.dtype)
 
     return compute
+
+
+def window_visits(workload: Workload) -> list[list[tuple[int, slice]]]:
+    """Return, per spatial axis, each output position with the slice of the input that its window reads."""
+    return [
+        [(o, _window_slice(window)) for o, window in enumerate(axis)]
+        for axis in workload.spec.windows(workload.spatial)
+    ]
 
 
 def counts(windows: Sequence[Sequence[AxisWindow]]) -> tuple[int, int]:

@@ -41,9 +41,14 @@ class Source:
     bfloat16 is ``ml_dtypes.bfloat16``. The array must not be written to. Under LayoutPolicy.BEST ``prepare`` may
     convert it to the layout the backend likes best; under GIVEN the timed call must take ``array``'s layout and
     leave its output in the same order, and pays for any conversion.
+
+    ``gradient`` is that of the output, None where the workload is no training. It has its axes in the workload's order
+    and lies as the workload's ``gradient_view`` says. BEST may convert its order too, but not the view: the timed call
+    reads it as it lies (``geometry.in_order`` keeps it).
     """
 
     array: NDArray[Any]
+    gradient: NDArray[Any] | None = None
     layout: LayoutPolicy = LayoutPolicy.BEST
     threads: int = 1
 
@@ -64,6 +69,15 @@ class Prepared(Protocol):
 
     def close(self) -> None:
         """Let go of what was prepared."""
+        ...
+
+
+@runtime_checkable
+class Differentiated(Protocol):
+    """What the Prepared of a training workload has in addition; ``TrainingCall`` has it."""
+
+    def gradient(self) -> NDArray[Any]:
+        """Compute once and return the input's gradient as an array of shape (batch, channels, *spatial). Not timed."""
         ...
 
 

@@ -14,8 +14,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
-from poolbench.model.workload import Pass, Workload
+from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support
+from poolbench.backends.training import TrainingCall
+from poolbench.model.workload import Workload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +30,7 @@ class Fake:
     framework = ""
 
     def supports(self, workload: Workload) -> Support:
-        """Forward passes only."""
-        if workload.pass_ is not Pass.FORWARD:
-            return refused("The training pass is not implemented by this backend.")
+        """Whatever the reference computes, which is everything."""
         return SUPPORTED
 
     def environment(self, threads: int) -> Mapping[str, str]:
@@ -48,11 +47,27 @@ class Fake:
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Compute the answer here; the timed call copies it."""
         answer = _answer(workload, source.array)
+        if source.gradient is not None:
+            return self._prepare_training(workload, source, answer)
         return Call(layout=workload.order, compute=self.call(answer), fetch=lambda result: result)
 
     def call(self, answer: NDArray[Any]) -> Any:
         """Return the timed function, which gives ``answer``."""
         return answer.copy
+
+    def gradient_call(self, answer: NDArray[Any]) -> Any:
+        """Return the timed function of a backward, which gives ``answer``."""
+        return self.call(answer)
+
+    def _prepare_training(self, workload: Workload, source: Source, answer: NDArray[Any]) -> Prepared:
+        pool, send = self.call(answer), self.gradient_call(_gradient(workload, source))
+        return TrainingCall(
+            layout=workload.order,
+            pass_=workload.pass_,
+            forward=lambda: (pool(), send),
+            fetch=lambda result: result,
+            fetch_gradient=lambda result: result,
+        )
 
 
 class Crash(Fake):
@@ -114,6 +129,16 @@ class Wrong(Fake):
         return spoil
 
 
+class WrongGradient(Fake):
+    """Pools right, and has a gradient that is off in one element."""
+
+    name = "fake:wrong_gradient"
+
+    def gradient_call(self, answer: NDArray[Any]) -> Any:
+        """Return a function that spoils the last element."""
+        return Wrong().call(answer)
+
+
 class Chatty(Fake):
     """Prints to stdout without end, from a thread of its own, and answers right."""
 
@@ -151,4 +176,15 @@ def _answer(workload: Workload, array: NDArray[Any]) -> NDArray[Any]:
 
     values = to_reference(array, workload.order)
     result: NDArray[Any] = pool(workload.spec, values).astype(array.dtype)
+    return result
+
+
+def _gradient(workload: Workload, source: Source) -> NDArray[Any]:
+    """Return the reference's gradient of the input in the workload's dtype, batch and channels outermost."""
+    from poolbench.verify.fill import to_reference
+    from poolbench.verify.gradient import pool_gradient
+
+    assert source.gradient is not None
+    values, given = (to_reference(array, workload.order) for array in (source.array, source.gradient))
+    result: NDArray[Any] = pool_gradient(workload.spec, values, given).astype(source.array.dtype)
     return result

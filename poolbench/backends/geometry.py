@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from poolbench.model.pooling import Ints, Padding, PoolSpec, dilated
-from poolbench.model.workload import DType
+from poolbench.model.workload import DType, View, ViewKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +100,32 @@ def contiguous(array: NDArray[Any], order: str, wanted: str) -> NDArray[Any]:
     import numpy as np
 
     return np.ascontiguousarray(array.transpose(reference_axes(order, wanted)))
+
+
+def in_order(array: NDArray[Any], order: str, wanted: str, view: View) -> NDArray[Any]:
+    """Return ``array``, whose axes are in ``order``, with its axes in ``wanted``, lying in memory as ``view`` says.
+
+    Where it has that order already it is returned as it is.
+    """
+    import numpy as np
+
+    if order == wanted:
+        return array
+    source = array.transpose(reference_axes(order, wanted))
+    shape = list(source.shape)
+    if view.kind is ViewKind.TRANSPOSED:
+        result = np.empty([*shape[:-2], shape[-1], shape[-2]], array.dtype).swapaxes(-1, -2)
+    elif view.kind is ViewKind.REVERSED:
+        result = np.empty(shape, array.dtype)[..., ::-1]
+    elif view.kind is ViewKind.CHANNEL_SLICE:
+        channels = wanted.index("c")
+        assert view.channels is not None
+        buffer = np.zeros([*shape[:channels], view.channels, *shape[channels + 1 :]], array.dtype)
+        result = buffer[(*[slice(None)] * channels, slice(shape[channels]))]
+    else:
+        result = np.empty(shape, array.dtype)
+    result[...] = source
+    return result
 
 
 def _axis_counts(spec: PoolSpec, spatial: Ints) -> list[list[int]]:

@@ -16,7 +16,7 @@ from poolbench.backends.indexed import IndexedCall
 from poolbench.errors import MissingFrameworkError
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
-from poolbench.model.workload import DType, Pass, Workload, default_order
+from poolbench.model.workload import DType, Workload, default_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +45,8 @@ class OnnxRuntime:
     def supports(self, workload: Workload) -> Support:
         """Say whether one node of ONNX can express ``workload``."""
         spec, dtype = workload.spec, workload.dtype
-        if workload.pass_ is not Pass.FORWARD:
-            return refused("The training pass is not implemented by this backend.")
+        if workload.pass_.is_training:
+            return refused("ONNX Runtime's package for inference computes no gradients.")
         is_max = spec.kind is Kind.MAX
         if dtype in (_GLOBAL_MAX_DTYPES if is_max else _GLOBAL_AVG_DTYPES) and spec.is_global:
             return SUPPORTED

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import metadata
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
 from poolbench.backends.geometry import reference_axes
 from poolbench.backends.indexed import IndexedCall
+from poolbench.backends.training import TrainingCall
 from poolbench.errors import UsageError
 from poolbench.model.pooling import Ints, Kind, PoolSpec, dilated
-from poolbench.model.workload import Pass, Workload, channels_last_order, default_order
+from poolbench.model.workload import Workload, channels_last_order, default_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     Compute = Callable[[], Array]
     Pool = Callable[..., Any]
     """A user's call with everything but ``out`` filled in: ``pool()``, or ``pool(out)``."""
+
+    Destinations = Callable[[], tuple[Array, Array]]
+    """Gives the array that a call is to return, and the one to pass as ``out``: the same, or a view of it."""
 
 
 class Strided:
@@ -39,11 +45,11 @@ class Strided:
     """The instruction set that the subject is bound to; "" for the one that the kernel chooses."""
 
     def supports(self, workload: Workload) -> Support:
-        """Refuse the training pass, averages of integers, and everything where the processor lacks what is bound."""
+        """Refuse averages of integers, and everything where the processor lacks what is bound."""
         if self._is_missing():
             return refused(f"This processor, or this build of poolbench, has no {self.isa} kernels.")
-        if workload.pass_ is Pass.TRAINING:
-            return refused("The training pass is not implemented by this backend.")
+        if workload.pass_.is_training and find_spec("poolbench.strided.training") is None:
+            return refused("This build of poolbench has no strided kernels that keep what a gradient needs.")
         if workload.spec.kind is Kind.AVG and not workload.dtype.is_float:
             return refused(f"The strided kernel averages floating types only, not {workload.dtype}.")
         return SUPPORTED
@@ -84,6 +90,8 @@ class Strided:
             x, layout, back = array, "NHWC", to_natural
         else:
             x, layout, back = array.transpose(to_natural), "NCHW", tuple(range(rank + 2))
+        if workload.pass_.is_training:
+            return self._prepare_training(workload, source, x, layout)
         pool = _pool(workload, x, source.threads, layout)
         if workload.order in (natural, channels_last_order(rank)):
             compute = self._compute(pool)
@@ -102,6 +110,61 @@ class Strided:
             return indices
 
         return IndexedCall(workload.order, compute, fetch, locate)
+
+    def _prepare_training(self, workload: Workload, source: Source, x: Array, layout: str) -> Prepared:
+        """Prepare a training pass on ``x``, whose axes are in the order that ``layout`` says."""
+        from poolbench.strided import training
+
+        assert source.gradient is not None
+        to_natural = reference_axes(workload.order, default_order(workload.spec.rank))
+        is_known = workload.order in (default_order(workload.spec.rank), channels_last_order(workload.spec.rank))
+        given = source.gradient if is_known else source.gradient.transpose(to_natural)
+        outputs = self._destinations(workload.output_shape, x.dtype, to_natural, is_known=is_known)
+        gradients = self._destinations(workload.input_shape, x.dtype, to_natural, is_known=is_known)
+        pool, threads = _pool(workload, x, source.threads, layout, functions=training), source.threads
+
+        if outputs is None or gradients is None:
+
+            def forward() -> tuple[Array, Callable[[], Array]]:
+                made, pullback = pool()
+                return made, partial(pullback, given, threads=threads)
+        else:
+
+            def forward() -> tuple[Array, Callable[[], Array]]:
+                result, view = outputs()
+                pullback = pool(view)[1]
+
+                def pull_back() -> Array:
+                    gradient, seen = gradients()
+                    pullback(given, out=seen, threads=threads)
+                    return gradient
+
+                return result, pull_back
+
+        def fetch(result: Array) -> Array:
+            return result.transpose(to_natural)
+
+        return TrainingCall(
+            layout=workload.order, pass_=workload.pass_, forward=forward, fetch=fetch, fetch_gradient=fetch
+        )
+
+    def _destinations(
+        self, shape: Ints, dtype: np.dtype[Any], to_natural: Ints, *, is_known: bool
+    ) -> Destinations | None:
+        """Return what gives each call its array of ``shape``, and how the functions see it; None where they allocate.
+
+        They do so in the orders that they know (``is_known``).
+        """
+        import numpy as np
+
+        if is_known:
+            return None
+
+        def fresh() -> tuple[Array, Array]:
+            result = np.empty(shape, dtype)
+            return result, result.transpose(to_natural)
+
+        return fresh
 
     def _compute(self, pool: Pool) -> Compute:
         """Return the timed call where the function knows the workload's order."""
@@ -145,6 +208,13 @@ class Out(Strided):
             return result
 
         return compute
+
+    def _destinations(self, shape: Ints, dtype: np.dtype[Any], to_natural: Ints, *, is_known: bool) -> Destinations:
+        import numpy as np
+
+        result = np.zeros(shape, dtype)
+        pair = result, result if is_known else result.transpose(to_natural)
+        return lambda: pair
 
 
 class Baseline(Strided):
@@ -190,19 +260,31 @@ def _chosen_isa() -> str:
     return compiled.isa()
 
 
-def _pool(workload: Workload, x: Array, threads: int, layout: str, *, return_indices: bool = False) -> Pool:
-    """Return the user's call for ``workload`` on ``x``, whose axes are in the order that ``layout`` says."""
+def _pool(
+    workload: Workload,
+    x: Array,
+    threads: int,
+    layout: str,
+    *,
+    return_indices: bool = False,
+    functions: ModuleType | None = None,
+) -> Pool:
+    """Return the user's call for ``workload`` on ``x``, whose axes are in the order that ``layout`` says.
+
+    It is that of ``functions``, by default ``poolbench.strided``.
+    """
     from poolbench import strided
 
+    module = functions or strided
     spec = workload.spec
     name = f"{spec.kind}_pool{spec.rank}d"
     if spec.output is not None:
-        pool, size = getattr(strided, f"adaptive_{name}"), _brief(spec.output)
+        pool, size = getattr(module, f"adaptive_{name}"), _brief(spec.output)
         if spec.kind is Kind.MAX:
             return lambda out=None: pool(x, size, return_indices, out=out, threads=threads, layout=layout)
         return lambda out=None: pool(x, size, out=out, threads=threads, layout=layout)
     assert spec.window is not None and spec.stride is not None
-    pool = getattr(strided, name)
+    pool = getattr(module, name)
     window, stride, dilation = _brief(spec.window), _brief(spec.stride), _brief(spec.dilation)
     padding, ceil_mode = _padding(spec), spec.ceil_mode
     if spec.kind is Kind.MAX:

@@ -22,7 +22,7 @@ from poolbench.backends.geometry import (
     reference_axes,
 )
 from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
-from poolbench.model.workload import DType, Pass, Workload, channels_last_order, default_order
+from poolbench.model.workload import DType, Workload, channels_last_order, default_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,6 @@ _XLA_VOLUMES = {Kind.MAX: (*_VOLUMES, DType.F16), Kind.AVG: (*_VOLUMES, DType.F1
 def supports(workload: Workload, *, xla: bool = False) -> Support:
     """Say whether TensorFlow can compute ``workload``, alone or with ``tf.pad`` before it and a factor after it."""
     spec, dtype = workload.spec, workload.dtype
-    if workload.pass_ is not Pass.FORWARD:
-        return refused("The training pass is not implemented by this backend.")
     if spec.is_global and (spec.kind is Kind.MAX or dtype.is_float or dtype in _MEANS):
         return SUPPORTED
     if spec.kind is Kind.AVG and not dtype.is_float:

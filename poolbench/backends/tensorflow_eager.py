@@ -8,6 +8,7 @@ from typing import Any
 from poolbench.backends import tensorflow_common as common
 from poolbench.backends.base import Call, Prepared, Source, Support
 from poolbench.backends.indexed import IndexedCall
+from poolbench.backends.tensorflow_training import Recorded, prepared_training
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.workload import Workload, channels_last_order
 
@@ -38,6 +39,8 @@ class Eager:
         """Make the tensor here under BEST; under GIVEN the timed call makes it, and transposes it there and back."""
         import tensorflow as tf
 
+        if workload.pass_.is_training:
+            return self._prepare_training(workload, source)
         native = channels_last_order(workload.spec.rank)
         if source.layout is LayoutPolicy.GIVEN:
             pool, array, order = self.callable(workload, workload.order), source.array, workload.order
@@ -48,6 +51,17 @@ class Eager:
     def callable(self, workload: Workload, order: str) -> common.Pool:
         """Return the timed function of a tensor whose axes are in ``order``."""
         return common.reordered(common.pooling(workload), order)
+
+    def recorded(self, workload: Workload, order: str, take: common.Pool) -> Recorded:
+        """Return the timed function of tensors in ``order`` under a tape; ``take`` takes the view of the gradient."""
+        return Recorded(self.callable(workload, order), take)
+
+    def _prepare_training(self, workload: Workload, source: Source) -> Prepared:
+        """Make the tensors here under BEST, in the timed call under GIVEN."""
+        native = channels_last_order(workload.spec.rank)
+        given = source.layout is LayoutPolicy.GIVEN
+        order = workload.order if given else native
+        return prepared_training(workload, source, order, lambda take: self.recorded(workload, order, take))
 
     def _call(self, workload: Workload, source: Source, compute: Any, order: str) -> Prepared:
         layout = channels_last_order(workload.spec.rank)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from poolbench.backends import tensorflow_common as common
 from poolbench.backends.base import Prepared, Source, Support
 from poolbench.backends.tensorflow_eager import Eager
+from poolbench.backends.tensorflow_training import RecordedInOne
 from poolbench.model.workload import Workload
 
 
@@ -33,6 +34,11 @@ class Graph(Eager):
         pool = common.reordered(common.pooling(workload, xla=self.xla), order)
         function: common.Pool = tf.function(pool, jit_compile=self.xla, autograph=False)
         return function
+
+    def recorded(self, workload: Workload, order: str, take: common.Pool) -> RecordedInOne:
+        """Return the whole step in one function, and its parts as TensorFlow splits the forward function."""
+        pool = common.reordered(common.pooling(workload, xla=self.xla), order)
+        return RecordedInOne(pool, take, xla=self.xla)
 
 
 class Xla(Graph):

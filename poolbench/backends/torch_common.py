@@ -3,8 +3,8 @@
 Rules and dtypes are those of ``torch.nn.functional`` (https://docs.pytorch.org/docs/stable/nn.functional.html,
 "Pooling functions"), confirmed by running every combination on the CPU.
 
-No call enters ``torch.inference_mode``: the inputs are made under it, and an inference tensor takes the same path
-through the dispatcher without paying for the guard in every call.
+No forward call enters ``torch.inference_mode``: the inputs are made under it, and an inference tensor takes the same
+path through the dispatcher without paying for the guard in every call. Training needs ordinary tensors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from poolbench.backends.geometry import (
     reference_axes,
 )
 from poolbench.model.pooling import Ints, Kind, PoolSpec
-from poolbench.model.workload import DType, Pass, ViewKind, Workload, default_order
+from poolbench.model.workload import DType, ViewKind, Workload, default_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 def supports(workload: Workload) -> Support:
     """Say whether ``torch.nn.functional`` can compute ``workload``, in at most two calls."""
     spec, dtype = workload.spec, workload.dtype
-    if workload.pass_ is not Pass.FORWARD:
-        return refused("The training pass is not implemented by this backend.")
     if spec.is_adaptive and not dtype.is_float and spec.as_windowed(workload.spatial) is None:
         return refused("PyTorch's adaptive pooling takes floating types only, unless its windows are even.")
     if spec.kind is Kind.MAX:
@@ -119,15 +117,18 @@ def with_indices(workload: Workload) -> Pool | None:
     return lambda x: pool(x, *arguments, return_indices=True)[1]
 
 
-def as_tensor(array: NDArray[Any]) -> Tensor:
-    """Return an inference tensor that shares ``array``'s memory; a reversed view, which PyTorch lacks, is copied."""
+def as_tensor(array: NDArray[Any], *, training: bool = False) -> Tensor:
+    """Return a tensor that shares ``array``'s memory; a reversed view, which PyTorch lacks, is copied.
+
+    It is an inference tensor, unless it is for ``training``.
+    """
     import numpy as np
     import torch
 
     if any(stride < 0 for stride in array.strides):
         array = array.copy()  # not ascontiguousarray: it leaves the stride of an axis of length 1 as it is
     is_bfloat16 = array.dtype.name == "bfloat16"
-    with torch.inference_mode(), warnings.catch_warnings():
+    with torch.inference_mode(not training), warnings.catch_warnings():
         # The input is shared between processes and mapped read-only; no pooling call writes to it.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         tensor = torch.from_numpy(array.view(np.uint16) if is_bfloat16 else array)
@@ -140,6 +141,7 @@ def to_array(tensor: Tensor, order: str) -> NDArray[Any]:
     import numpy as np
     import torch
 
+    tensor = tensor.detach()
     if tensor.dtype is torch.bfloat16:
         array = tensor.contiguous().view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
     else:
@@ -247,7 +249,10 @@ def _padded_average(spec: PoolSpec, workload: Workload, pool: Callable[..., Tens
         sides = _sides(tuple(spec.padding[axis] if over[axis] else exact[axis] for axis in range(rank)))
         return lambda x: pool(functional.pad(x, sides), none, True, True, None)
     sides = _sides(exact)
-    counts = as_tensor(divisors(spec, spatial)).to(getattr(torch, workload.dtype.numpy_name))
+    # A gradient needs the divisors again, and an inference tensor cannot be kept for it.
+    counts = as_tensor(divisors(spec, spatial), training=workload.pass_.is_training).to(
+        getattr(torch, workload.dtype.numpy_name)
+    )
     if workload.dtype.is_float:
         return lambda x: pool(functional.pad(x, sides), none, False, True, 1) / counts
     return lambda x: torch.div(pool(functional.pad(x, sides), none, False, True, 1), counts, rounding_mode="trunc")

@@ -9,7 +9,7 @@ from typing import Any
 from poolbench.backends import torch_common as common
 from poolbench.backends.base import Prepared, Source
 from poolbench.backends.torch_eager import Eager
-from poolbench.model.workload import Workload
+from poolbench.model.workload import Pass, Workload
 
 
 class Compile(Eager):
@@ -28,7 +28,14 @@ class Compile(Eager):
         return {**common.facts(), "compile": "inductor, fullgraph, static shapes"}
 
     def prepare(self, workload: Workload, source: Source) -> Prepared:
-        """Prepare as the eager backend does, and run once, which compiles."""
+        """Prepare as the eager backend does, and run once, which compiles.
+
+        A backward that is repeated on one forward must not donate what that kept; a whole step may.
+        """
+        import torch._functorch.config as autograd_config
+
+        if workload.pass_.is_training:
+            autograd_config.donated_buffer = workload.pass_ is Pass.TRAINING
         prepared = super().prepare(workload, source)
         prepared.run()
         return prepared

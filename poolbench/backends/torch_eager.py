@@ -9,6 +9,7 @@ from poolbench.backends import torch_common as common
 from poolbench.backends.base import Call, Prepared, Source, Support, refused
 from poolbench.backends.geometry import contiguous
 from poolbench.backends.indexed import IndexedCall
+from poolbench.backends.torch_training import training_best, training_given
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.workload import Workload, channels_last_order, default_order
 
@@ -40,6 +41,8 @@ class Eager:
 
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Prepare the call; under GIVEN it runs on the caller's array as it lies."""
+        if workload.pass_.is_training:
+            return self._prepare_training(workload, source, default_order(workload.spec.rank))
         pool = self.pooling(workload)
         natural = default_order(workload.spec.rank)
         if source.layout is LayoutPolicy.GIVEN:
@@ -53,6 +56,17 @@ class Eager:
     def pooling(self, workload: Workload) -> common.Pool:
         """Return the timed function of a tensor (N, C, *spatial)."""
         return common.pooling(workload)
+
+    def _prepare_training(self, workload: Workload, source: Source, layout: str) -> Prepared:
+        """Prepare a training pass that computes on memory in the order ``layout``."""
+        pool = self.pooling(workload)
+        if source.layout is LayoutPolicy.GIVEN:
+            return training_given(workload, source, pool, self._converted(workload), layout)
+        return training_best(workload, source, pool, layout)
+
+    def _converted(self, workload: Workload) -> common.Pool | None:
+        """Return the conversion that is part of the timed call under GIVEN, where there is one."""
+        return None
 
 
 class ChannelsLast(Eager):
@@ -76,17 +90,28 @@ class ChannelsLast(Eager):
         """Convert to channels-last memory here under BEST, and in the timed call under GIVEN."""
         import torch
 
-        pool = self.pooling(workload)
         rank = workload.spec.rank
         natural, layout = default_order(rank), channels_last_order(rank)
-        memory = torch.channels_last if rank == 2 else torch.channels_last_3d
+        if workload.pass_.is_training:
+            return self._prepare_training(workload, source, layout)
+        pool, memory = self.pooling(workload), _memory_format(workload)
         if source.layout is LayoutPolicy.GIVEN:
-            compute = common.given_call(workload, source.array, pool, lambda x: x.contiguous(memory_format=memory))
+            compute = common.given_call(workload, source.array, pool, self._converted(workload))
             return _call(workload, source, compute, layout=layout, output_order=workload.order)
         with torch.inference_mode():
             planes = common.as_tensor(contiguous(source.array, workload.order, natural))
             tensor = planes.contiguous(memory_format=memory)
         return _call(workload, source, lambda: pool(tensor), layout=layout, output_order=natural)
+
+    def _converted(self, workload: Workload) -> common.Pool:
+        memory = _memory_format(workload)
+        return lambda x: x.contiguous(memory_format=memory)
+
+
+def _memory_format(workload: Workload) -> Any:
+    import torch
+
+    return torch.channels_last if workload.spec.rank == 2 else torch.channels_last_3d
 
 
 def _call(

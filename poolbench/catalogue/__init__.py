@@ -5,8 +5,20 @@ May not: import a framework or NumPy, measure, or print. The data files are appe
 """
 
 from poolbench.catalogue.load import parse_catalogue, read_catalogue
-from poolbench.catalogue.select import select
+from poolbench.catalogue.passes import Choice, in_passes
+from poolbench.catalogue.select import choose, select
 from poolbench.catalogue.sets import entries, members, set_names
 from poolbench.catalogue.tags import derived_tags
 
-__all__ = ["derived_tags", "entries", "members", "parse_catalogue", "read_catalogue", "select", "set_names"]
+__all__ = [
+    "Choice",
+    "choose",
+    "derived_tags",
+    "entries",
+    "in_passes",
+    "members",
+    "parse_catalogue",
+    "read_catalogue",
+    "select",
+    "set_names",
+]

@@ -2,7 +2,8 @@
 
     line = FIRST [NAME] (KEY=VALUE)* ["#" SOURCE]
 
-FIRST is a workload id, or the name of an entry that is known already, so a bare list of either is a catalogue too.
+FIRST is a workload id, or the name of an entry that is known already, so a bare list of either is a catalogue too. A
+name may end in a pass as an id does: ``resnet50_stem.train``.
 NAME is how tables call the workload. KEY is model, layer, weight, tags, source_batch or note; tags are separated by
 commas; a value with spaces stands in double quotes. SOURCE is what follows the first word that begins with #. Blank
 lines and lines that begin with # are skipped.
@@ -16,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from poolbench.catalogue.passes import trained
 from poolbench.catalogue.tags import derived_tags
-from poolbench.errors import CatalogueError, InvalidIdError, unknown_name_message
+from poolbench.errors import CatalogueError, InvalidIdError, InvalidSpecError, unknown_name_message
 from poolbench.model.ids import EXAMPLE_ID, looks_like_id, parse_id
 from poolbench.model.workload import Workload
 
@@ -148,6 +150,12 @@ def _split(line: str, place: str) -> _Line:
 def _resolve(first: str, place: str, known: Mapping[str, Workload]) -> Workload:
     if first in known:
         return known[first]
+    try:
+        in_training = trained(first, known)
+    except InvalidSpecError as error:
+        raise CatalogueError(f"{place}: {first} cannot be computed: {error}") from error
+    if in_training is not None:
+        return in_training
     if known and not looks_like_id(first):
         names = [name for name in known if not looks_like_id(name)]
         raise CatalogueError(

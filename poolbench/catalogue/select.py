@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from poolbench.catalogue.load import read_catalogue
+from poolbench.catalogue.passes import Choice, in_passes, parse_gradients, parse_passes, trained
 from poolbench.catalogue.sets import entries, entries_by_key, members, set_names
 from poolbench.catalogue.tags import derivable_tags, derived_tags
 from poolbench.errors import UnknownNameError
@@ -18,9 +19,10 @@ from poolbench.model.workload import Workload
 def select(selectors: Sequence[str], *, batch_from_source: bool = False) -> list[Workload]:
     """Return the workloads that ``selectors`` name, in their order, each once.
 
-    A selector is a set, an id (of any workload, not only the catalogue's), a name, a tag, a glob on names or ids, or
-    the path of a file (see ``poolbench.catalogue.load``). With ``batch_from_source`` each workload gets the batch that
-    its source trains or serves with, where that is known; its id changes with it.
+    A selector is a set, an id (of any workload, not only the catalogue's), a name, which may end in a pass as an id
+    does (``resnet50_stem.train``), a tag, a glob on names or ids, or the path of a file (``poolbench.catalogue.load``).
+    With ``batch_from_source`` each workload gets the batch that its source trains or serves with, where that is known;
+    its id changes with it.
 
     Raises UnknownNameError for what is none of these, InvalidIdError for an id that does not parse, and
     CatalogueError for a file that cannot be read.
@@ -31,11 +33,30 @@ def select(selectors: Sequence[str], *, batch_from_source: bool = False) -> list
     return list(dict.fromkeys(chosen))
 
 
+def choose(
+    selectors: Sequence[str],
+    *,
+    batch_from_source: bool = False,
+    passes: Sequence[str] = (),
+    gradients: Sequence[str] = (),
+) -> Choice:
+    """Return what ``select`` does, in each of ``passes``, with gradients in the forms ``gradients``; see ``in_passes``.
+
+    Raises UnknownNameError for a pass or form that there is not, UsageError where nothing is left, and what ``select``
+    raises.
+    """
+    wanted, forms = parse_passes(passes), parse_gradients(gradients)
+    return in_passes(select(selectors, batch_from_source=batch_from_source), wanted, forms)
+
+
 def _resolve(selector: str) -> Iterable[Workload]:
     if selector in set_names():
         return members(selector)
     if selector in entries_by_key():
         return [entries_by_key()[selector]]
+    in_training = trained(selector, entries_by_key())
+    if in_training is not None:
+        return [in_training]
     tagged = [workload for workload in entries() if selector in workload.tags]
     if tagged:
         return tagged
@@ -62,7 +83,7 @@ def _matching(pattern: str) -> list[Workload]:
 
 def _from_id(text: str) -> Workload:
     workload = parse_id(text)
-    known = entries_by_key().get(workload.id)
+    known = entries_by_key().get(workload.id) or trained(workload.id, entries_by_key())
     return known or parse_id(text, tags=derived_tags(workload))
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.options import RESULTS, Json, Quiet, Results, Subjects, Workloads, split
+from poolbench.cli.options import (
+    RESULTS,
+    Gradients,
+    Json,
+    Passes,
+    Quiet,
+    Results,
+    Subjects,
+    Workloads,
+    chosen_workloads,
+)
 from poolbench.cli.output import print_json, require_measured
 from poolbench.cli.progress import budget_bar
 from poolbench.cli.summary_json import summary_document
@@ -22,6 +32,8 @@ if TYPE_CHECKING:
 def compare(
     subjects: Subjects = None,
     workloads: Workloads = None,
+    passes: Passes = None,
+    gradients: Gradients = None,
     batch: Annotated[
         str | None, typer.Option(help="'source': the batch that each layer's source trains or serves with.")
     ] = None,
@@ -44,13 +56,12 @@ def compare(
 ) -> None:
     """Measure subjects on workloads, interleaved, and tell which is fastest."""
     if resume is not None:
-        if subjects or workloads:
+        if subjects or workloads or passes or gradients:
             raise UsageError("--resume continues a run with its own subjects and workloads: name neither beside it.")
         _resume(results, resume, json=json, quiet=quiet)
         return
 
     from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
-    from poolbench.catalogue.select import select
     from poolbench.measure.machine import fingerprint
 
     if batch not in (None, "source"):
@@ -58,7 +69,7 @@ def compare(
     chosen, notes = choose_subjects(subjects or [])
     for note in notes:
         typer.echo(f"poolbench: {note}", err=True)
-    entries = tuple(select(split(workloads, "core"), batch_from_source=batch == "source"))
+    entries = chosen_workloads(workloads, passes, gradients, batch_from_source=batch == "source")
     limits = default_limits(fingerprint().hardware, request_s=timeout)
     request = Request(
         subjects=chosen,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from poolbench.cli.options import RESULTS, Json, Results, Workloads, split
+from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_table
 
 listing = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List workloads, backends or runs.")
 
 
 @listing.command()
-def workloads(selection: Workloads = None, json: Json = False) -> None:
+def workloads(
+    selection: Workloads = None, passes: Passes = None, gradients: Gradients = None, json: Json = False
+) -> None:
     """List workloads: those of the catalogue, or a selection of them."""
-    from poolbench.catalogue.select import select
     from poolbench.catalogue.sets import entries
 
-    chosen = select(split(selection, "core")) if selection else entries()
+    everything = [workload.name for workload in entries()]
+    chosen = chosen_workloads(selection or everything, passes, gradients)
     if json:
         print_json(
             [
@@ -29,6 +31,7 @@ def workloads(selection: Workloads = None, json: Json = False) -> None:
                     "source_batch": workload.origin.source_batch,
                     "weight": workload.weight,
                     "tags": list(workload.tags),
+                    "pass": workload.pass_.value,
                     "input_bytes": workload.input_bytes,
                     "output_bytes": workload.output_bytes,
                 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from poolbench.model.workload import Workload
 
 Subjects = Annotated[
     list[str] | None,
@@ -16,8 +19,24 @@ Workloads = Annotated[
     typer.Option(
         "--workloads",
         "-w",
-        help="A set (smoke, core, ci, full, heavy), an id, a pattern on names or ids, a tag, or a file of ids. "
-        "May be repeated, or separated by commas.",
+        help="A set (smoke, core, training-core, ci, full, heavy), an id, a pattern on names or ids, a tag, or a file "
+        "of ids. May be repeated, or separated by commas.",
+    ),
+]
+Passes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pass",
+        help="What of each workload: forward, training, training-forward or training-backward (a training step and its "
+        "two parts). May be repeated, or separated by commas; left out, what the workload says.",
+    ),
+]
+Gradients = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gradient",
+        help="How the gradient lies that a training pass is given: contiguous, or sliced (the first channels of a "
+        "buffer with twice as many). May be repeated, or separated by commas.",
     ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder that results are kept in.")]
@@ -27,7 +46,28 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 RESULTS = Path("results")
 
 
-def split(values: list[str] | None, default: str) -> list[str]:
+def split(values: list[str] | None, default: str = "") -> list[str]:
     """Return the entries of a repeatable option whose values may hold several, separated by commas."""
     entries = [entry.strip() for value in values or [default] for entry in value.split(",")]
     return [entry for entry in entries if entry]
+
+
+def chosen_workloads(
+    workloads: list[str] | None,
+    passes: list[str] | None,
+    gradients: list[str] | None,
+    *,
+    batch_from_source: bool = False,
+) -> tuple[Workload, ...]:
+    """Return what the options choose, by default the set core; what is left out is told on stderr."""
+    from poolbench.catalogue.select import choose
+
+    choice = choose(
+        split(workloads, "core"),
+        batch_from_source=batch_from_source,
+        passes=split(passes),
+        gradients=split(gradients),
+    )
+    for note in choice.notes:
+        typer.echo(f"poolbench: {note}", err=True)
+    return choice.workloads

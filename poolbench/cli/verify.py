@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.options import Json, Quiet, Subjects, Workloads, split
+from poolbench.cli.options import Gradients, Json, Passes, Quiet, Subjects, Workloads, chosen_workloads
 from poolbench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def verify(
     subjects: Subjects = None,
     workloads: Workloads = None,
+    passes: Passes = None,
+    gradients: Gradients = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")] = 300.0,
     json: Json = False,
     quiet: Quiet = False,
@@ -26,20 +28,19 @@ def verify(
     """Compare subjects with the reference, without timing them, and print what each does where frameworks differ."""
     from poolbench.api.run import choose_subjects, default_limits, installed_subjects
     from poolbench.api.verification import Verifier
-    from poolbench.catalogue.select import select
     from poolbench.measure.inputs import InputStore
     from poolbench.measure.launcher import ProcessLauncher
     from poolbench.measure.machine import fingerprint
     from poolbench.model.method import Method
 
     chosen, _ = choose_subjects(subjects) if subjects else (installed_subjects(), ())
-    entries = tuple(select(split(workloads, "core")))
+    entries = chosen_workloads(workloads, passes, gradients)
     method = Method(limits=default_limits(fingerprint().hardware, request_s=timeout))
     with InputStore(seed=method.seed) as inputs, ProcessLauncher(chosen, method) as launcher:
         launcher.renew()
         verifier = Verifier(chosen, method, launcher, inputs)
         with contextlib.closing(verifier):
-            contracts = verifier.contracts()
+            contracts = verifier.contracts(training=any(workload.pass_.is_training for workload in entries))
             cases = []
             for case in verifier.cases(entries):
                 cases.append(case)

@@ -127,7 +127,7 @@ class Group:
 
     @property
     def _exclusive(self) -> bool:
-        return self.workload.input_bytes >= EXCLUSIVE_BYTES
+        return self.workload.read_bytes >= EXCLUSIVE_BYTES
 
     def _running(self) -> list[str]:
         return [name for name, result in self._results.items() if result.status is Status.OK]

@@ -12,15 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from poolbench.model.pooling import Kind
 from poolbench.model.workload import Workload
-from poolbench.verify import fill, reference
+from poolbench.verify import filling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SCALE = "scale"
-"""The expected mean magnitude of each window, which bounds how far an average may be off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +56,7 @@ class InputStore:
         self.close()
 
     def filling(self, workload: Workload, name: str) -> dict[str, SharedArray]:
-        """Return ``input``, ``expected`` and, for averages of random values, ``scale``.
-
-        ``name`` is "exact" (small integers) or "random". All have batch and channels outermost.
-        """
+        """Return the parts of ``verify.filling.make`` by name. ``name`` is "exact" (small integers) or "random"."""
         key = (workload.id, name)
         if key not in self._held:
             self._held[key] = self._make(workload, name)
@@ -77,13 +70,8 @@ class InputStore:
             self._release(next(iter(self._held)))
 
     def _make(self, workload: Workload, name: str) -> dict[str, tuple[int, int, SharedArray]]:
-        make = fill.exact_values if name == "exact" else fill.random_values
-        values = make(workload, self._seed)
-        expected = reference.pool(workload.spec, values, narrow=True)
-        parts = {"input": self._share(values), "expected": self._share(expected)}
-        if workload.spec.kind is Kind.AVG and name == "random":
-            parts[SCALE] = self._share(reference.mean_magnitude(workload.spec, values))
-        return parts
+        made = filling.make(workload, self._seed, exact=name == "exact")
+        return {part: self._share(array) for part, array in made.items()}
 
     def _share(self, array: NDArray[Any]) -> tuple[int, int, SharedArray]:
         import numpy as np

@@ -1,4 +1,4 @@
-"""The streaming limit: the time to read what a workload must touch once and to write its output once.
+"""The streaming limit: the time to read what a workload must touch once and to write its results once.
 
 No pooling can be faster, as long as it reads its input from where the probe reads it: every time can be told as a
 multiple of it, and that multiple holds across machines where a time does not.
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.backends.base import SUPPORTED, Source, Support, refused
+from poolbench.backends.base import SUPPORTED, Source, Support
 from poolbench.errors import MeasurementError
 from poolbench.measure.streaming import bandwidth, candidates, fastest, output_beside, stream
-from poolbench.measure.touched import LINE_BYTES, Runs, touched_per_axis, touched_runs
-from poolbench.model.workload import Pass, Workload
+from poolbench.measure.touched import LINE_BYTES, Runs, gradient_runs, touched_per_axis, touched_runs
+from poolbench.model.pooling import Ints
+from poolbench.model.workload import Workload
 
-__all__ = ["Runs", "StreamingLimit", "StreamingPass", "bandwidth", "touched_runs"]
+__all__ = ["Runs", "StreamingLimit", "StreamingPass", "StreamingStep", "bandwidth", "touched_runs"]
 
 
 class StreamingLimit:
@@ -29,9 +30,7 @@ class StreamingLimit:
     framework = ""
 
     def supports(self, workload: Workload) -> Support:
-        """Every forward pass has a limit; what training must move depends on what the framework keeps."""
-        if workload.pass_ is Pass.TRAINING:
-            return refused("The streaming limit is defined for the forward pass alone.")
+        """Everything has a limit."""
         return SUPPORTED
 
     def environment(self, threads: int) -> Mapping[str, str]:
@@ -46,9 +45,15 @@ class StreamingLimit:
         """Return the widest instruction set and the variants that this processor can execute."""
         return {"isa": stream().isa(), "variants": " ".join(stream().variants())}
 
-    def prepare(self, workload: Workload, source: Source) -> StreamingPass:
-        """Allocate the output, and choose the variant and the number of threads by short trials."""
-        return StreamingPass(workload, source.array, touched_runs(workload), source.threads)
+    def prepare(self, workload: Workload, source: Source) -> StreamingPass | StreamingStep:
+        """Allocate what is written, and choose the variant and the number of threads by short trials."""
+        legs: list[StreamingPass] = []
+        if workload.pass_.runs_forward:
+            legs.append(StreamingPass(workload, source.array, touched_runs(workload), source.threads))
+        if workload.pass_.runs_backward:
+            assert source.gradient is not None
+            legs.append(BackwardStreamingPass(workload, source.gradient, gradient_runs(workload), source.threads))
+        return legs[0] if len(legs) == 1 else StreamingStep(*legs)
 
 
 class StreamingPass:
@@ -66,10 +71,10 @@ class StreamingPass:
     def __init__(self, workload: Workload, array: NDArray[Any], runs: Runs, threads: int = 1) -> None:
         self.layout = workload.order
         self._workload = workload
-        if array.shape != workload.input_shape:
-            raise ValueError(f"{workload.id} takes an input of shape {workload.input_shape}, not {array.shape}.")
+        if array.shape != self._shape(workload):
+            raise ValueError(f"{workload.id} reads an array of shape {self._shape(workload)}, not {array.shape}.")
         self._input = np.require(array, requirements=["C", "A"]).reshape(-1).view(np.uint8)
-        self._output = output_beside(self._input, workload.output_bytes)
+        self._output = output_beside(self._input, self._result_bytes(workload))
         self._plan = stream().Plan(
             self._input, runs.offsets, runs.lengths, runs.unit_count, runs.unit_stride, self._output
         )
@@ -78,6 +83,18 @@ class StreamingPass:
         self.variant = stream().variants()[chosen.variant]
         self.threads = chosen.threads
         self.run = self._plan.run  # bound once: a method in between would cost as much as reading a small input
+
+    def _shape(self, workload: Workload) -> Ints:
+        """Return the shape of what is read."""
+        return workload.input_shape
+
+    def _result_bytes(self, workload: Workload) -> int:
+        """Return the bytes of what is written."""
+        return workload.output_bytes
+
+    def _touched_lines(self, workload: Workload, place: int) -> NDArray[np.bool_]:
+        """Return which cache lines are touched, as ``touched_lines`` does."""
+        return touched_lines(workload, place)
 
     @property
     def touched_bytes(self) -> int:
@@ -114,7 +131,7 @@ class StreamingPass:
                 f"the first at {wrong[0]}."
             )
         lines = _lines_of(self._input, LINE_BYTES)
-        touched = touched_lines(self._workload, self._input.ctypes.data % LINE_BYTES)
+        touched = self._touched_lines(self._workload, self._input.ctypes.data % LINE_BYTES)
         wanted = _wrapping_sum(lines, touched)
         if checksum != wanted:
             return (
@@ -127,6 +144,60 @@ class StreamingPass:
         """Let go of the buffers."""
         self.run = _closed
         del self._plan, self._input, self._output
+
+
+class BackwardStreamingPass(StreamingPass):
+    """The limit of a backward: it reads the output's gradient, and writes as much as the input's."""
+
+    def _shape(self, workload: Workload) -> Ints:
+        return workload.output_shape
+
+    def _result_bytes(self, workload: Workload) -> int:
+        return workload.input_bytes
+
+    def _touched_lines(self, workload: Workload, place: int) -> NDArray[np.bool_]:
+        return np.ones(-(-(place + workload.output_bytes) // LINE_BYTES), np.bool_)
+
+
+class StreamingStep:
+    """The limit of a training step: that of its forward, then that of its backward, which cannot begin before."""
+
+    layout: str
+    run: Callable[[], object]
+    variant: str
+    threads: int
+
+    def __init__(self, forward: StreamingPass, backward: StreamingPass) -> None:
+        self._legs = (forward, backward)
+        self.layout = forward.layout
+        self.variant = f"{forward.variant}, {backward.variant}"
+        self.threads = max(forward.threads, backward.threads)
+        go, come_back = forward.run, backward.run
+        self.run = lambda: (go(), come_back())
+
+    @property
+    def touched_bytes(self) -> int:
+        """Bytes that the two passes read."""
+        return sum(leg.touched_bytes for leg in self._legs)
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes that the two passes write."""
+        return sum(leg.written_bytes for leg in self._legs)
+
+    def output(self) -> NDArray[Any]:
+        """There is none: raises MeasurementError."""
+        return self._legs[0].output()
+
+    def verify(self) -> str | None:
+        """Return None if both passes read and write what they should, otherwise a sentence that says what differs."""
+        return self._legs[0].verify() or self._legs[1].verify()
+
+    def close(self) -> None:
+        """Let go of the buffers."""
+        self.run = _closed
+        for leg in self._legs:
+            leg.close()
 
 
 def touched_lines(workload: Workload, place: int) -> NDArray[np.bool_]:

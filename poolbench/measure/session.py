@@ -194,7 +194,7 @@ class Session:
             if name not in self._contracts and not subject.is_limit:
                 self._contracts[name] = {}
                 try:
-                    reply = worker.ask("contract", deadline_s=self.method.limits.request_s)
+                    reply = worker.ask("contract", deadline_s=self.method.limits.request_s, training=self._trains())
                     self._contracts[name] = reply["answers"]
                 except WorkerFailure as failure:
                     if not failure.alive:
@@ -202,6 +202,9 @@ class Session:
                         worker.close()
                         self._workers[name] = self.launcher.open_worker(subject)
         return self._workers[name]
+
+    def _trains(self) -> bool:
+        return any(workload.pass_.is_training for workload in self.workloads)
 
     def _note_outcome(self, row: ResultRow, result: GroupResult) -> None:
         """Remember what failed: it is not tried again on this workload, and after some strikes on none."""

@@ -1,4 +1,13 @@
-"""Which bytes of a workload's input any window reads."""
+"""Which bytes a workload must move: what its pass reads once, as ranges, beside what ``Workload`` counts.
+
+| pass | reads | writes |
+|---|---|---|
+| forward, training-forward | the touched lines of the input | the output |
+| training-backward | the output's gradient | the input's gradient |
+| training | both | both |
+
+What a backend keeps between forward and backward is its own affair, and not counted.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +62,12 @@ def touched_runs(workload: Workload) -> Runs:
         )
     unit_stride = math.prod(shape[partial[0] :]) * workload.dtype.itemsize
     return _runs(offsets, lengths, math.prod(shape[: partial[0]]), unit_stride)
+
+
+def gradient_runs(workload: Workload) -> Runs:
+    """Return what the backward must read of the output's gradient, laid out contiguously: all of it."""
+    size = workload.output_bytes
+    return _runs(np.zeros(1, np.int64), np.array([size], np.int64), 1, size)
 
 
 def touched_per_axis(workload: Workload) -> list[NDArray[np.bool_]]:

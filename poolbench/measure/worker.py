@@ -6,20 +6,16 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from poolbench.backends.base import Backend, Prepared, Source
+from poolbench.backends.base import Backend, Differentiated, Prepared, Source
 from poolbench.measure.clock import Calls, calibrate, run_slot
-from poolbench.measure.inputs import SCALE, map_array
+from poolbench.measure.inputs import map_array
 from poolbench.measure.memory import touched_peak_bytes
 from poolbench.measure.protocol import Channel, ChannelClosedError, Message
 from poolbench.model.ids import parse_id
 from poolbench.model.method import Cache, LayoutPolicy
 from poolbench.model.result import Status
 from poolbench.model.workload import Workload
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MAX_COLD_BUFFERS = 2048
 """Enough to leave the caches with inputs of 100 KB; for smaller ones more would only cost time to prepare."""
@@ -138,10 +134,11 @@ class Worker:
         self.close()
         return {}
 
-    def _contract(self, _: Message) -> Message:
+    def _contract(self, message: Message) -> Message:
         from poolbench.verify.contract import probe
 
-        return {"answers": {clause.value: answer for clause, answer in probe(self._backend).answers.items()}}
+        answers = probe(self._backend, training=message["training"]).answers
+        return {"answers": {clause.value: answer for clause, answer in answers.items()}}
 
     def _supports(self, message: Message) -> Message:
         self._require_support(parse_id(message["workload"]))
@@ -153,11 +150,18 @@ class Worker:
             raise Refusal(Status.UNSUPPORTED, support.reason)
 
     def _prepare(self, workload: Workload, filling: Message, message: Message, *, pad: int) -> Prepared:
-        from poolbench.verify.fill import arrange
+        from poolbench.verify.fill import arrange, place
 
         begin = time.perf_counter_ns()
         array = arrange(map_array(filling["input"]), workload, pad_bytes=pad)
-        source = Source(array=array, layout=LayoutPolicy(message["layout"]), threads=message["threads"])
+        gradient = None
+        if workload.pass_.is_training:
+            # Half a page from where the input begins within its page: equal distances would look like dependences.
+            beside = (pad + 2048) % 4096
+            gradient = place(map_array(filling["gradient"]), workload.order, workload.gradient_view, pad_bytes=beside)
+        source = Source(
+            array=array, gradient=gradient, layout=LayoutPolicy(message["layout"]), threads=message["threads"]
+        )
         prepared = self._backend.prepare(workload, source)
         self._prepare_ns = time.perf_counter_ns() - begin
         return prepared
@@ -169,7 +173,7 @@ class Worker:
 
     def _check(self, workload: Workload, name: str, filling: Message) -> dict[str, float | None]:
         """Compare with the reference; raise a MISMATCH where the result is out of bounds."""
-        from poolbench.verify.check import check
+        from poolbench.verify.filling import check_input_gradient, check_output
 
         prepared = self._prepared[0]
         own_check = getattr(prepared, "verify", None)
@@ -179,19 +183,30 @@ class Worker:
                 self.close()
                 raise Refusal(Status.MISMATCH, complaint)
             return {}
-        scale: NDArray[Any] | None = map_array(filling[SCALE]) if SCALE in filling else None
-        expected = map_array(filling["expected"])
-        result = check(prepared.output(), expected, workload, exact=name == "exact", scale=scale)
-        if not result.ok:
-            self.close()
-            raise Refusal(Status.MISMATCH, f"On the {name} filling: {result.detail}")
-        return {f"{name}_ulp": result.ulp, f"{name}_bound_ulp": result.bound}
+        mapped = {part: map_array(array) for part, array in filling.items()}
+        exact = name == "exact"
+        results = {name: check_output(prepared.output(), mapped, workload, exact=exact)}
+        if workload.pass_.is_training:
+            if not isinstance(prepared, Differentiated):
+                self.close()
+                raise Refusal(
+                    Status.FAILED, "The backend takes the training pass, but what it prepared has no gradient()."
+                )
+            results[f"{name}_gradient"] = check_input_gradient(prepared.gradient(), mapped, workload, exact=exact)
+        for result in results.values():
+            if not result.ok:
+                self.close()
+                raise Refusal(Status.MISMATCH, f"On the {name} filling: {result.detail}")
+        found: dict[str, float | None] = {}
+        for part, result in results.items():
+            found |= {f"{part}_ulp": result.ulp, f"{part}_bound_ulp": result.bound}
+        return found
 
     def _copies(self, workload: Workload, message: Message) -> int:
         """Return on how many buffers the calls take turns: one when hot, enough to leave the caches when cold."""
         if Cache(message["cache"]) is Cache.HOT:
             return 1
-        per_call = workload.input_bytes + workload.output_bytes
+        per_call = workload.read_bytes + workload.written_bytes
         needed = -(-int(message["cold_bytes"]) // per_call)
         return max(2, min(needed, MAX_COLD_BUFFERS))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from poolbench.model.pooling import Kind
-from poolbench.model.workload import Pass, Workload
+from poolbench.model.pooling import Kind, PoolSpec
+from poolbench.model.workload import Workload
 
 
 class Clause(StrEnum):
@@ -20,6 +20,12 @@ class Clause(StrEnum):
     ALL_NEGATIVE_INFINITY = "all_negative_infinity"
     TIES = "ties"
     INDEX = "index"
+    GRADIENT_TIES = "gradient_ties"
+    GRADIENT_TIES_3D = "gradient_ties_3d"
+    GRADIENT_TIES_GLOBAL = "gradient_ties_global"
+    GRADIENT_NEGATIVE_INFINITY = "gradient_of_negative_infinity"
+    GRADIENT_OF_NAN = "gradient_of_nan"
+    NAN_GRADIENT = "nan_gradient"
 
 
 NOT_OFFERED = "not offered"
@@ -49,9 +55,16 @@ def exercised_clauses(workload: Workload) -> frozenset[Clause]:
             clauses.add(Clause.DIVISOR_PADDED)
         if overhangs:
             clauses.add(Clause.DIVISOR_CEIL)
-    if spec.kind is Kind.MAX and workload.pass_ is Pass.TRAINING:
-        clauses.add(Clause.TIES)
+    if spec.kind is Kind.MAX and workload.pass_.is_training:
+        clauses.add(_ties_clause(spec))
     return frozenset(clauses)
+
+
+def _ties_clause(spec: PoolSpec) -> Clause:
+    """Return which question about equal maxima it is: frameworks have other operators for global and 3D pooling."""
+    if spec.is_global:
+        return Clause.GRADIENT_TIES_GLOBAL
+    return Clause.GRADIENT_TIES_3D if spec.rank == 3 else Clause.GRADIENT_TIES
 
 
 def _overhangs(workload: Workload) -> bool:

@@ -1,11 +1,13 @@
 """The id grammar: one line of text that names a workload, prints everywhere and parses back.
 
     id    = (max|avg)(1|2|3)d "-" n# c# "-" [d#][h#]w# "-" WIN ["-ceil"] ["-xpad" | "-div"#] "-" DTYPE "-" ORDER
-            ["." VIEW] [".train" [".g" VIEW]]
+            ["." VIEW] [PASS [".g" VIEW]]
     WIN   = k T [s T] [p P] [d T]        s defaults to k, p to 0, d to 1
           | a T                          adaptive, T the output; a1 is global
     T     = # | #x# | #x#x#              P like T, and each side may be lo_hi
     VIEW  = c# | t | r
+    PASS  = .train | .trainfwd | .trainbwd
+            a training step as a whole, its forward alone (which takes no ".g"), its backward alone
 
 Reading accepts defaults that are left out or spelt out, DTYPE (f32) and ORDER (channels before space) included;
 writing gives the one canonical spelling.
@@ -24,6 +26,7 @@ EXAMPLE_ID = "max2d-n1c64-h112w112-k3s2p1-f32-nchw"
 _T = r"\d+(?:x\d+)*"
 _P = r"\d+(?:_\d+)?(?:x\d+(?:_\d+)?)*"
 _VIEW = r"(?:c\d+|t|r)"
+_PASS = rf"(?P<train>\.train(?:fwd|bwd)?)(?:\.g(?P<gview>{_VIEW}))?"
 _ID = re.compile(
     r"(?P<kind>max|avg)(?P<rank>[123])d"
     r"-n(?P<n>\d+)c(?P<c>\d+)"
@@ -32,8 +35,17 @@ _ID = re.compile(
     r"(?P<ceil>-ceil)?(?:(?P<xpad>-xpad)|-div(?P<divisor>\d+))?"
     r"(?:-(?P<dtype>f64|f32|f16|bf16|i8|u8|i16|i32|i64))?"
     r"(?:-(?P<order>[ncdhw]{3,5}))?"
-    rf"(?:\.(?P<view>{_VIEW}))?(?P<train>\.train(?:\.g(?P<gview>{_VIEW}))?)?"
+    rf"(?:\.(?P<view>{_VIEW}))?(?:{_PASS})?"
 )
+_NAME_AND_PASS = re.compile(rf"(?P<base>.+?){_PASS}")
+
+_PASS_TEXTS = {
+    Pass.FORWARD: "",
+    Pass.TRAINING: ".train",
+    Pass.TRAINING_FORWARD: ".trainfwd",
+    Pass.TRAINING_BACKWARD: ".trainbwd",
+}
+_PASSES = {text: pass_ for pass_, text in _PASS_TEXTS.items()}
 
 
 def format_id(workload: Workload) -> str:
@@ -51,11 +63,21 @@ def format_id(workload: Workload) -> str:
     text = "-".join(parts)
     if not workload.view.is_contiguous:
         text += f".{workload.view}"
-    if workload.pass_ is Pass.TRAINING:
-        text += ".train"
-        if not workload.gradient_view.is_contiguous:
-            text += f".g{workload.gradient_view}"
-    return text
+    return text + format_pass(workload.pass_, workload.gradient_view)
+
+
+def format_pass(pass_: Pass, gradient_view: View = CONTIGUOUS) -> str:
+    """Return how an id ends that says ``pass_`` and the view of the output's gradient; "" for the plain forward."""
+    return _PASS_TEXTS[pass_] + ("" if gradient_view.is_contiguous else f".g{gradient_view}")
+
+
+def split_pass(text: str) -> tuple[str, Pass, View] | None:
+    """Return what stands before the ending of ``format_pass`` in ``text``, and what it says; None where there is none.
+
+    It reads the endings of names as well as those of ids: ``resnet50_stem.train.gc128``.
+    """
+    match = _NAME_AND_PASS.fullmatch(text)
+    return match and (match["base"], _PASSES[match["train"]], _view(match["gview"]))
 
 
 def parse_id(text: str, *, origin: Origin | None = None, tags: tuple[str, ...] = (), weight: int = 1) -> Workload:
@@ -81,7 +103,7 @@ def parse_id(text: str, *, origin: Origin | None = None, tags: tuple[str, ...] =
             dtype=DType(part["dtype"] or "f32"),
             order=part["order"] or "",
             view=_view(part["view"]),
-            pass_=Pass.TRAINING if part["train"] else Pass.FORWARD,
+            pass_=_PASSES[part["train"] or ""],
             gradient_view=_view(part["gview"]),
             origin=origin or Origin(),
             tags=tags,
@@ -169,6 +191,6 @@ def _fault(text: str) -> str:
             return f"{expected}; found '{text[position:] or 'nothing'}'."
         position = match.end()
     return (
-        f"after '{text[:position]}' only -ceil, -xpad or -div#, a dtype, an axis order, a view and .train may follow, "
-        f"in this order; found '{text[position:]}'."
+        f"after '{text[:position]}' only -ceil, -xpad or -div#, a dtype, an axis order, a view and a pass (.train, "
+        f".trainfwd, .trainbwd) may follow, in this order; found '{text[position:]}'."
     )

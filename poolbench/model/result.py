@@ -35,13 +35,18 @@ class Verification:
     """What the check before the timing found.
 
     ``max_ulp`` is the largest distance from the reference in units in the last place, on the exact-integer filling
-    and on the random one; ``bound_ulp`` what was allowed there; None where nothing was compared.
+    and on the random one; ``bound_ulp`` what was allowed there; None where nothing was compared. ``…_gradient…`` says
+    the same of the input's gradient.
     """
 
     exact_ulp: float | None = None
     exact_bound_ulp: float | None = None
     random_ulp: float | None = None
     random_bound_ulp: float | None = None
+    exact_gradient_ulp: float | None = None
+    exact_gradient_bound_ulp: float | None = None
+    random_gradient_ulp: float | None = None
+    random_gradient_bound_ulp: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,10 +45,31 @@ class DType(StrEnum):
 
 
 class Pass(StrEnum):
-    """What is measured: inference alone, or what training needs."""
+    """What is measured: inference, or training, as a whole or one of its two parts.
+
+    TRAINING_FORWARD pools and keeps what the gradient will need; TRAINING_BACKWARD makes the input's gradient from the
+    output's, over and over from one such forward; TRAINING is the one and then the other.
+    """
 
     FORWARD = "forward"
     TRAINING = "training"
+    TRAINING_FORWARD = "training-forward"
+    TRAINING_BACKWARD = "training-backward"
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a gradient belongs to it."""
+        return self is not Pass.FORWARD
+
+    @property
+    def runs_forward(self) -> bool:
+        """Whether the input is pooled in the timed call."""
+        return self is not Pass.TRAINING_BACKWARD
+
+    @property
+    def runs_backward(self) -> bool:
+        """Whether a gradient is taken in the timed call."""
+        return self in (Pass.TRAINING, Pass.TRAINING_BACKWARD)
 
 
 class ViewKind(StrEnum):
@@ -134,8 +155,12 @@ class Workload:
                 raise InvalidSpecError(
                     f"A channel slice needs a buffer of more than {self.channels} channels; {view.channels} was given."
                 )
-        if self.pass_ is Pass.FORWARD and not self.gradient_view.is_contiguous:
-            raise InvalidSpecError("A gradient's view is given, but only the training pass has a gradient.")
+        if not self.pass_.runs_backward and not self.gradient_view.is_contiguous:
+            raise InvalidSpecError(
+                "A gradient's view is given, but only a training pass that runs backward reads a gradient."
+            )
+        if self.pass_.is_training and not self.dtype.is_float:
+            raise InvalidSpecError(f"Only floating types have a gradient: {self.dtype.value} has no training pass.")
 
     @property
     def id(self) -> str:
@@ -188,6 +213,16 @@ class Workload:
     def output_bytes(self) -> int:
         """Bytes of the output."""
         return math.prod(self.output_shape) * self.dtype.itemsize
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that the pass reads once at least: the input forward, the output's gradient backward."""
+        return self.pass_.runs_forward * self.input_bytes + self.pass_.runs_backward * self.output_bytes
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes that the pass writes once at least: the output forward, the input's gradient backward."""
+        return self.pass_.runs_forward * self.output_bytes + self.pass_.runs_backward * self.input_bytes
 
     def with_batch(self, batch: int) -> Workload:
         """Return the same workload with another batch."""

@@ -92,8 +92,8 @@ def legend(summary: RunSummary, shown: Collection[str] = COLUMNS) -> str:
     half = f", ± half its {level} interval over launches" if "±" in shown else ""
     sentences = {
         "time": f"time: of one call{half}.",
-        "GB/s": "GB/s: input and output, each once, over the time.",
-        "× limit": "× limit: times what streaming the touched input and the output once takes.",
+        "GB/s": "GB/s: input and output (in training gradients too), each once, over the time.",
+        "× limit": "× limit: times what streaming once what must be read and written takes.",
         "× fastest": f"× fastest: times the fastest, ± half its {level} interval, from interleaved blocks; "
         f"{TIE} cannot be told from the fastest.",
         "layout": "layout: in which the subject computes, outermost axis first.",

@@ -9,14 +9,16 @@ May not: import anything else of poolbench, or load NumPy or the compiled module
     >>> strided.max_pool2d(ramp, 2)[0, 0].tolist()
     [[6.0, 8.0], [14.0, 16.0]]
 
-``functional`` says what all twelve functions have in common.
+``functional`` says what all twelve functions have in common; ``training`` has them with their gradients.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from poolbench.strided import training as training
     from poolbench.strided.functional import (
         adaptive_avg_pool1d,
         adaptive_avg_pool2d,
@@ -51,7 +53,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the compiled module and NumPy when a function is first asked for."""
+    """Load the compiled module and NumPy when a function, or ``training``, is first asked for."""
+    if name == "training":
+        return importlib.import_module("poolbench.strided.training")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from poolbench.strided import functional
@@ -62,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "training"})

@@ -56,7 +56,73 @@ def adaptive_avg_pool(
     engine: str | None = ...,
     /,
 ) -> Any: ...
+def train_max_pool(
+    rank: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    return_indices: bool,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> tuple[Any, object, int, tuple[int, ...]]: ...
+def train_avg_pool(
+    rank: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> tuple[Any, object, int, tuple[int, ...]]: ...
+def train_adaptive_max_pool(
+    rank: int,
+    input: Any,
+    output_size: Any,
+    return_indices: bool,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> tuple[Any, object, int, tuple[int, ...]]: ...
+def train_adaptive_avg_pool(
+    rank: int,
+    input: Any,
+    output_size: Any,
+    out: Any,
+    threads: int | None,
+    layout: str,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> tuple[Any, object, int, tuple[int, ...]]: ...
+def pull_back(
+    kept: object,
+    grad_output: Any,
+    out: Any,
+    threads: int | None,
+    isa: str | None = ...,
+    engine: str | None = ...,
+    /,
+) -> Any: ...
 def variants() -> list[str]: ...
+def training_variants() -> list[str]: ...
 def isa() -> str: ...
 def clear_outputs() -> None: ...
 def kept_output_bytes() -> int: ...

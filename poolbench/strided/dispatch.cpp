@@ -1,6 +1,4 @@
 // Which kernel does a problem, and on how many threads.
-#include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -8,18 +6,14 @@
 #include <vector>
 
 #include "kernel.h"
-#include "thread_pool.h"
+#include "units.h"
 
 namespace poolbench::pool {
 namespace {
 
 constexpr const char* kIsaNames[] = {"baseline", "avx2", "avx512", "neon"};
 
-// Below so many bytes read and written per thread, waking another one costs more than it saves.
-constexpr std::int64_t kBytesPerThread = 384 << 10;
 constexpr std::int64_t kTinyReads = 96;
-// Parts are handed out as threads come for them, so that one that loses its core delays the others little.
-constexpr std::int64_t kPartsPerThread = 4;
 
 struct Registry {
   std::vector<Kernel> kernels;             // in the order of preference
@@ -105,23 +99,6 @@ Isa read_default_isa() {
                               ". Leave the variable unset for the widest one.");
 }
 
-struct Work {
-  const Plan* plan;
-  const Kernel* kernel;
-  std::int64_t units;
-  std::int64_t parts;
-  std::atomic<std::int64_t> next{0};
-};
-
-std::uint64_t take_parts(void* context, int) {
-  Work& work = *static_cast<Work*>(context);
-  for (;;) {
-    const std::int64_t part = work.next.fetch_add(1, std::memory_order_relaxed);
-    if (part >= work.parts) return 0;
-    work.kernel->run(*work.plan, work.units * part / work.parts, work.units * (part + 1) / work.parts);
-  }
-}
-
 std::int64_t bytes_moved(const Problem& p) {
   std::int64_t in = p.batch.count * p.channels.count * size_of(p.type), out = in;
   for (const Axis& axis : p.axes) {
@@ -160,16 +137,7 @@ int run(const Problem& problem, const Settings& settings) {
     const Kernel& kernel = all.kernels[static_cast<std::size_t>(position)];
     if (settings.engine != nullptr && std::strcmp(settings.engine, kernel.variant.engine) != 0) continue;
     if (!kernel.fits(plan)) continue;
-    const std::int64_t units = kernel.units(plan);
-    if (units == 0) return position;  // an empty batch
-    std::int64_t threads = settings.threads;
-    if (threads > 1) threads = std::min({threads, units, bytes_moved(problem) / kBytesPerThread});
-    if (threads <= 1) {
-      kernel.run(plan, 0, units);
-    } else {
-      Work work{&plan, &kernel, units, std::min(units, threads * kPartsPerThread)};
-      run_in_parallel(take_parts, &work, static_cast<int>(threads));
-    }
+    run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(problem));
     return position;
   }
   return -1;

@@ -104,6 +104,14 @@ inline void check_apart(const Array& a, std::int64_t a_size, const char* a_name,
                               text_of(b.shape, b.dims) + ": give one that lies elsewhere.");
 }
 
+inline void check_apart_from_itself(const Array& array, const char* name, std::int64_t size) {
+  std::int64_t first, length;
+  if (extent(array, size, &first, &length) && is_free_of_overlap(array, size)) return;
+  throw std::invalid_argument(std::string(name) + " of shape " + text_of(array.shape, array.dims) + " has strides " +
+                              text_of(array.steps, array.dims) +
+                              ", by which its elements overlap: give one whose elements lie apart.");
+}
+
 // An output that the caller has given.
 inline void check_given(const Borrowed& given, const char* name, const Resolved& resolved, Type type,
                         const char* type_name, const Borrowed& input) {
@@ -117,12 +125,7 @@ inline void check_given(const Borrowed& given, const char* name, const Resolved&
                                 "; the output for an input of shape " + text_of(input.array.shape, input.array.dims) +
                                 " has " + text_of(resolved.shape, resolved.dims) + ".");
   }
-  std::int64_t first, length;
-  if (!extent(array, size_of(type), &first, &length) || !is_free_of_overlap(array, size_of(type))) {
-    throw std::invalid_argument(std::string(name) + " of shape " + text_of(array.shape, array.dims) +
-                                " has strides " + text_of(array.steps, array.dims) +
-                                ", by which its elements overlap: give one whose elements lie apart.");
-  }
+  check_apart_from_itself(array, name, size_of(type));
   check_apart(array, size_of(type), name, input.array, size_of(input.type), "the input");
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -18,6 +19,7 @@
 
 #include "arguments.h"
 #include "arrays.h"
+#include "backward.h"
 #include "output_arrays.h"
 #include "outputs.h"
 #include "resolve.h"
@@ -50,12 +52,15 @@ int read_threads(PyObject* value) {
 
 // --- The call -------------------------------------------------------------------------------------------------------
 
+class Kept;
+
 struct Call {
   Request request;
   PyObject* input;
   PyObject* out;
   PyObject* threads;
   bool return_indices = false;
+  Kept* kept = nullptr;  // where to keep what the gradient will need, if it will be asked for
   // For the tests: which kernel must do it. The answer then tells which one did.
   bool names_variant = false;
   PyObject* isa = nullptr;
@@ -100,6 +105,8 @@ int run_unlocked(const Problem& problem, const Settings& settings, std::int64_t 
   return run(problem, settings);
 }
 
+#include "backward_module.h"
+
 // Returns what the Python function returns.
 PyObject* pool(const Call& call) {
   static const Isa checked = default_isa();  // throws, as often as it is asked, where POOLBENCH_ISA is wrong
@@ -108,6 +115,8 @@ PyObject* pool(const Call& call) {
   const Borrowed input(call.input, "input", false);
   check_type(input, call.request.op);
   Resolved resolved = resolve(call.request, input.array, input.type);
+  if (call.kept != nullptr) call.kept->take(resolved, input);
+  const bool keeps = call.kept != nullptr && call.request.op == Op::kMax;
 
   std::optional<Borrowed> given_out, given_indices;
   Reference out, indices;
@@ -152,9 +161,10 @@ PyObject* pool(const Call& call) {
   int variant_run = -1;
   if (resolved.elements > 0) {
     const std::int64_t size = size_of(input.type);
-    variant_run = run_unlocked(resolved.problem, settings,
-                               (resolved.input_elements + resolved.elements) * size +
-                                   (call.return_indices ? resolved.elements * 8 : 0));
+    const std::int64_t bytes = (resolved.input_elements + resolved.elements) * size +
+                               (call.return_indices ? resolved.elements * 8 : 0);
+    variant_run = keeps ? call.kept->pool(resolved.problem, settings, bytes)
+                        : run_unlocked(resolved.problem, settings, bytes);
     if (variant_run < 0) {
       if (call.names_variant) Py_RETURN_NONE;
       throw std::runtime_error("No kernel took this pooling: this is a mistake in poolbench.");
@@ -163,7 +173,7 @@ PyObject* pool(const Call& call) {
   PyObject* result = call.return_indices ? PyTuple_Pack(2, out.get(), indices.get()) : out.release();
   if (result == nullptr) throw PythonError{};
   if (!call.names_variant) return result;
-  const std::string name = variant_run < 0 ? "" : name_of(variant(variant_run));
+  const std::string name = variant_run < 0 ? "" : name_of(keeps ? training_variant(variant_run) : variant(variant_run));
   return Py_BuildValue("(Ns)", result, name.c_str());
 }
 
@@ -232,10 +242,11 @@ Call read_call(PyObject* const* args, Py_ssize_t count) {
   return call;
 }
 
-template <Function kFunction>
-PyObject* call_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+// What a body returns, or nullptr with Python's error set.
+template <class Body>
+PyObject* answer(Body body) {
   try {
-    return pool(read_call<kFunction>(args, count));
+    return body();
   } catch (const PythonError&) {
   } catch (const WrongType& error) {
     PyErr_SetString(PyExc_TypeError, error.what());
@@ -250,9 +261,57 @@ PyObject* call_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 template <Function kFunction>
-constexpr PyMethodDef method(const char* name, const char* doc) {
-  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_function<kFunction>)), METH_FASTCALL,
-          doc};
+PyObject* call_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return answer([=] { return pool(read_call<kFunction>(args, count)); });
+}
+
+constexpr const char* kKeptCapsule = "poolbench.kept";
+
+void release_kept(PyObject* capsule) { delete static_cast<Kept*>(PyCapsule_GetPointer(capsule, kKeptCapsule)); }
+
+// The same, and what its gradient needs: (result, kept, saved bytes, shape of the input).
+template <Function kFunction>
+PyObject* train_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return answer([=]() -> PyObject* {
+    Call call = read_call<kFunction>(args, count);
+    auto kept = std::make_unique<Kept>();
+    call.kept = kept.get();
+    Reference result(pool(call));
+    if (result.get() == Py_None) return result.release();
+    Reference shape(kept->input_shape());
+    const auto bytes = static_cast<Py_ssize_t>(kept->bytes());
+    Reference capsule(PyCapsule_New(kept.get(), kKeptCapsule, release_kept));
+    if (!capsule || !shape) throw PythonError{};
+    (void)kept.release();  // the capsule has it now
+    return Py_BuildValue("(NNnN)", result.release(), capsule.release(), bytes, shape.release());
+  });
+}
+
+PyObject* pull_back(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return answer([=] {
+    if (count != 4 && count != 6) throw WrongType("pull_back takes 4 or 6 arguments.");
+    auto* kept = static_cast<Kept*>(PyCapsule_GetPointer(args[0], kKeptCapsule));
+    if (kept == nullptr) throw PythonError{};
+    Call call;
+    call.threads = args[3];
+    call.names_variant = count == 6;
+    if (call.names_variant) {
+      call.isa = args[4];
+      call.engine = args[5];
+    }
+    return kept->pull_back(args[1], args[2], read_settings(call), call.names_variant);
+  });
+}
+
+using FastFunction = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
+
+PyMethodDef method(FastFunction function, const char* name, const char* doc) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)), METH_FASTCALL, doc};
+}
+
+template <Function kFunction>
+PyMethodDef method(const char* name, const char* doc) {
+  return method(call_function<kFunction>, name, doc);
 }
 
 // Plain functions of CPython's: they take many arguments, by position, in a tenth of a microsecond.
@@ -268,6 +327,13 @@ PyMethodDef methods[] = {
                                    "layout[, isa, engine])"),
     method<Function::kAdaptiveAvg>("adaptive_avg_pool",
                                    "adaptive_avg_pool(rank, input, output_size, out, threads, layout[, isa, engine])"),
+    method(train_function<Function::kMax>, "train_max_pool", "max_pool, and what its gradient needs."),
+    method(train_function<Function::kAvg>, "train_avg_pool", "avg_pool, and what its gradient needs."),
+    method(train_function<Function::kAdaptiveMax>, "train_adaptive_max_pool",
+           "adaptive_max_pool, and what its gradient needs."),
+    method(train_function<Function::kAdaptiveAvg>, "train_adaptive_avg_pool",
+           "adaptive_avg_pool, and what its gradient needs."),
+    method(pull_back, "pull_back", "pull_back(kept, grad_output, out, threads[, isa, engine])"),
     {nullptr, nullptr, 0, nullptr}};
 
 bool load_numpy() { return _import_array() >= 0; }
@@ -286,6 +352,14 @@ NB_MODULE(_pool, module) {
         return names;
       },
       "Return the names of the kernels that this processor can execute, in the order of preference.");
+  module.def(
+      "training_variants",
+      [] {
+        std::vector<std::string> names;
+        for (int i = 0; i < training_variant_count(); ++i) names.push_back(name_of(training_variant(i)));
+        return names;
+      },
+      "Return the same of the kernels for training.");
   module.def(
       "isa", [] { return std::string(isa_name(default_isa())); },
       "Return the instruction set that is used: the widest here, or what POOLBENCH_ISA names.");

@@ -12,6 +12,11 @@ Maxima select an element and integers are exact: both must be equal. An average 
   ``2 n exp(-lambda**2 / 2)`` (N. J. Higham, T. Mary, A New Approach to Probabilistic Rounding Error Analysis, SIAM J.
   Sci. Comput. 41(5), 2019, theorem 2.4); lambda is 8 here. The bound never exceeds an eighth of the scale: in a type so
   narrow that its own summation errs by more, an answer must be accumulated in a wider one.
+
+A gradient is a sum over the windows that an element lies in, so the same holds with n the most windows that overlap,
+and the scale the sum of the magnitudes that meet in the element. A maximum hands its gradient on unchanged: small
+integers must come out equal. An average divides each term, so its terms err as an exact average does, and their sum
+rounds even where they are small integers.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from poolbench.model.pooling import AXIS_NAMES, Kind
 from poolbench.model.workload import DType, Workload
 from poolbench.verify.blocks import Block, blocks
 from poolbench.verify.fill import largest_window, numpy_dtype
+from poolbench.verify.gradient_fill import most_windows
 
 EXACT_AVERAGE_ULP = 2.0
 """What an average may be off by where its sum is exact."""
@@ -71,23 +77,58 @@ def check(
         scale = None
     elif scale is None:
         raise ValueError("A random average is compared in units of its window's mean magnitude: give scale.")
-    shape, dtype = workload.reference_output_shape, numpy_dtype(workload.dtype)
-    if actual.shape != shape:
-        return _wrong(bound, f"The output has shape {actual.shape}; {shape} was expected.")
-    if actual.dtype != dtype:
-        return _wrong(bound, f"The output is of type {actual.dtype}; {dtype} was expected.")
-    return _compare(actual, expected, workload, bound, scale)
+    misfit = _misfit("output", actual, workload.reference_output_shape, workload.dtype)
+    if misfit:
+        return _wrong(bound, misfit)
+    return _compare(actual, expected, workload, bound, scale, "its window's mean magnitude")
+
+
+def check_gradient(
+    actual: NDArray[Any],
+    expected: NDArray[Any],
+    workload: Workload,
+    *,
+    exact: bool,
+    scale: NDArray[Any] | None = None,
+) -> CheckResult:
+    """Compare ``actual``, the input's gradient by a subject, with ``expected``, that of ``gradient.pool_gradient``.
+
+    As ``check`` does, for arrays of shape (batch, channels, *spatial). ``scale`` is the ``gradient_magnitude`` of the
+    same input and gradient; random values need it.
+    """
+    exact_bound, random_bound = gradient_bounds(workload)
+    bound = exact_bound if exact else random_bound
+    if bound == 0 or exact:
+        scale = None
+    elif scale is None:
+        raise ValueError("A random gradient is compared in units of the magnitudes that it sums: give scale.")
+    misfit = _misfit("gradient", actual, workload.reference_input_shape, workload.dtype)
+    if misfit:
+        return _wrong(bound, misfit)
+    return _compare(actual, expected, workload, bound, scale, "the magnitudes that it sums", "of the gradient ")
 
 
 def bounds(workload: Workload) -> tuple[float, float]:
     """Return what the output may be off by: on the exact filling, and on random values. See the module's docstring."""
     if workload.spec.kind is Kind.MAX or not workload.dtype.is_float:
         return 0.0, 0.0
-    n = largest_window(workload)
-    summation = min(float(n - 1), _LAMBDA * math.sqrt(n))
-    if workload.dtype is DType.F64:
-        summation *= 2  # the reference sums in float64 too, and errs as much
-    return EXACT_AVERAGE_ULP, min(summation, 2.0 ** (_PRECISION[workload.dtype] - 4)) + EXACT_AVERAGE_ULP
+    return EXACT_AVERAGE_ULP, _summation(largest_window(workload), workload.dtype) + EXACT_AVERAGE_ULP
+
+
+def gradient_bounds(workload: Workload) -> tuple[float, float]:
+    """Return what the input's gradient may be off by: on the exact filling, and on random values."""
+    summation = _summation(most_windows(workload), workload.dtype)
+    if workload.spec.kind is Kind.MAX:
+        return 0.0, summation
+    return summation + EXACT_AVERAGE_ULP, summation + EXACT_AVERAGE_ULP
+
+
+def _summation(n: int, dtype: DType) -> float:
+    """Return what a sum of ``n`` random terms may be off by."""
+    errors = min(float(n - 1), _LAMBDA * math.sqrt(n))
+    if dtype is DType.F64:
+        errors *= 2  # the reference sums in float64 too, and errs as much
+    return min(errors, 2.0 ** (_PRECISION[dtype] - 4))
 
 
 def ulp_distance(actual: NDArray[Any], expected: NDArray[Any], dtype: DType) -> float:
@@ -102,8 +143,15 @@ def ulp_distance(actual: NDArray[Any], expected: NDArray[Any], dtype: DType) -> 
 
 
 def _compare(
-    actual: NDArray[Any], expected: NDArray[Any], workload: Workload, bound: float, scale: NDArray[Any] | None
+    actual: NDArray[Any],
+    expected: NDArray[Any],
+    workload: Workload,
+    bound: float,
+    scale: NDArray[Any] | None,
+    scale_name: str,
+    whose: str = "",
 ) -> CheckResult:
+    """Compare element by element. ``whose`` says of what the elements are, where that is not the output."""
     worst, worst_at, count = -1.0, (0,) * actual.ndim, 0
     for block in blocks(actual.shape, _BLOCK_ELEMENTS):
         wanted = expected[block]
@@ -117,11 +165,11 @@ def _compare(
         return CheckResult(ok=True, ulp=worst, bound=bound)
     axes = ", ".join(("n", "c", *AXIS_NAMES[workload.spec.rank]))
     unit = "ulp" if workload.dtype.is_float else "units"
-    where = " of its window's mean magnitude" if scale is not None else ""
+    where = f" of {scale_name}" if scale is not None else ""
     detail = (
-        f"{count} of {actual.size} elements differ from the reference by more than {bound:.4g} {unit}{where}; the "
-        f"worst is at ({axes}) = {worst_at}: expected {_number(expected[worst_at])}, got {_number(actual[worst_at])} "
-        f"({worst:.4g} {unit} off)."
+        f"{count} of {actual.size} elements {whose}differ from the reference by more than {bound:.4g} {unit}{where}; "
+        f"the worst is at ({axes}) = {worst_at}: expected {_number(expected[worst_at])}, got "
+        f"{_number(actual[worst_at])} ({worst:.4g} {unit} off)."
     )
     return CheckResult(ok=False, ulp=worst, bound=bound, detail=detail)
 
@@ -159,6 +207,15 @@ def _global_index(block: Block, inner: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _number(value: Any) -> str:
     return str(int(value)) if np.issubdtype(type(value), np.integer) else repr(float(value))
+
+
+def _misfit(what: str, actual: NDArray[Any], shape: tuple[int, ...], dtype: DType) -> str:
+    """Return a sentence where ``actual`` is not an array of that shape and type, "" where it is."""
+    if actual.shape != shape:
+        return f"The {what} has shape {actual.shape}; {shape} was expected."
+    if actual.dtype != numpy_dtype(dtype):
+        return f"The {what} is of type {actual.dtype}; {numpy_dtype(dtype)} was expected."
+    return ""
 
 
 def _wrong(bound: float, detail: str) -> CheckResult:

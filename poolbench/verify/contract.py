@@ -7,110 +7,65 @@ both compute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.backends.base import Backend, Indexed, Source
+from poolbench.backends.base import Backend, Indexed
 from poolbench.model.contract import NOT_OFFERED, Clause, Contract
 from poolbench.model.pooling import Kind, PoolSpec
-from poolbench.model.workload import Workload, channels_last_order, default_order
-from poolbench.verify.fill import arrange
+from poolbench.verify.asking import Array, RefusedError, named, prepare_plane
+from poolbench.verify.contract_gradient import GRADIENT_QUESTIONS
 
 AS_ASKED = "as asked"
 """The answer of a backend that honours an option both ways, or refuses the way that it cannot."""
 
-_Array = NDArray[Any]
 
-
-def probe(backend: Backend) -> Contract:
-    """Return the answers of ``backend``, which must be loaded, to every clause.
+def probe(backend: Backend, *, training: bool = False) -> Contract:
+    """Return the answers of ``backend``, which must be loaded, to every clause; those on gradients with ``training``.
 
     Float32 in two dimensions, channels first or, where that is refused, channels last. A clause whose probe the backend
     refuses is answered ``NOT_OFFERED``; one whose probe raises is answered with the error.
     """
-    return Contract(answers={clause: _answer(question, backend) for clause, question in _QUESTIONS.items()})
-
-
-class _RefusedError(Exception):
-    """The backend does not support the probe."""
+    questions = {**_QUESTIONS, **GRADIENT_QUESTIONS} if training else _QUESTIONS
+    return Contract(answers={clause: _answer(question, backend) for clause, question in questions.items()})
 
 
 def _answer(question: Callable[[Backend], str], backend: Backend) -> str:
     try:
         return question(backend)
-    except _RefusedError:
+    except RefusedError:
         return NOT_OFFERED
     except Exception as error:  # whatever a backend raises is an answer: it must not end the probing of the others
         return f"fails: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
 
 
-def _pooled(backend: Backend, spec: PoolSpec, x: _Array) -> _Array:
+def _pooled(backend: Backend, spec: PoolSpec, x: Array) -> Array:
     """Return what ``backend`` makes of ``x``, of shape (batch, channels, height, width)."""
-    prepared = _prepared(backend, spec, x)
+    prepared = prepare_plane(backend, spec, x)
     try:
         return np.array(prepared.output(), np.float64)
     finally:
         prepared.close()
 
 
-def _indices(backend: Backend, spec: PoolSpec, x: _Array) -> _Array:
+def _indices(backend: Backend, spec: PoolSpec, x: Array) -> Array:
     """Return the backend's own indices of the maxima of ``x``."""
-    prepared = _prepared(backend, spec, x)
+    prepared = prepare_plane(backend, spec, x)
     try:
         if not isinstance(prepared, Indexed):
-            raise _RefusedError
+            raise RefusedError
         return np.array(prepared.indices())
     finally:
         prepared.close()
-
-
-def _prepared(backend: Backend, spec: PoolSpec, x: _Array) -> Any:
-    for order in (default_order(2), channels_last_order(2)):
-        workload = Workload(spec=spec, batch=x.shape[0], channels=x.shape[1], spatial=x.shape[2:], order=order)
-        if backend.supports(workload).ok:
-            return backend.prepare(workload, Source(array=arrange(x.astype(np.float32), workload)))
-    raise _RefusedError
-
-
-def _named(found: _Array, outcomes: Mapping[str, Any]) -> str:
-    """Return the name of the outcome that ``found`` (one batch and channel) is, or a description of it."""
-    plane = found.reshape(found.shape[2:]) if found.shape[:2] == (1, 1) else found
-    for name, outcome in outcomes.items():
-        expected = np.asarray(outcome, np.float64)
-        if plane.shape == expected.shape and np.allclose(plane, expected, rtol=1e-6, atol=0, equal_nan=True):
-            return name
-    mixed = _mixture(plane, outcomes)
-    if mixed:
-        return mixed
-    sizes = "×".join(map(str, plane.shape))
-    return f"unexpected: {sizes} output {np.array2string(plane, precision=6, threshold=20, separator=', ')}".replace(
-        "\n", ""
-    )
-
-
-def _mixture(found: _Array, outcomes: Mapping[str, Any]) -> str:
-    """Describe a result whose elements each follow one of the outcomes, but not all of them the same; "" otherwise."""
-    shares: list[str] = []
-    explained = np.zeros(found.shape, np.bool_)
-    for name, outcome in outcomes.items():
-        expected = np.asarray(outcome, np.float64)
-        if expected.shape not in ((), found.shape):
-            continue
-        follows = np.isclose(found, expected, rtol=1e-6, atol=0, equal_nan=True) & ~explained
-        if follows.any():
-            explained |= follows
-            shares.append(f"{name} in {int(follows.sum())} of {found.size} windows")
-    return ", ".join(shares) if explained.all() else ""
 
 
 def _ceil_rule(backend: Backend) -> str:
     """Ask for a window that overhangs the input, then for one that would start in the right-hand padding."""
     ramp = np.arange(1.0, 26.0).reshape(1, 1, 5, 5)
     spec = PoolSpec.windowed(Kind.MAX, (2, 2), ceil_mode=True)
-    plain = _named(
+    plain = named(
         _pooled(backend, spec, ramp),
         {"kept": [[7, 9, 10], [17, 19, 20], [22, 24, 25]], "ceil mode is ignored": [[7, 9], [17, 19]]},
     )
@@ -119,11 +74,11 @@ def _ceil_rule(backend: Backend) -> str:
     ramp = np.arange(1.0, 17.0).reshape(1, 1, 4, 4)
     spec = PoolSpec.windowed(Kind.MAX, (2, 2), stride=(3, 3), padding=1, ceil_mode=True)
 
-    def kept(nothing: float) -> _Array:
+    def kept(nothing: float) -> Array:
         return np.pad(np.array([[1.0, 4.0], [13.0, 16.0]]), ((0, 1), (0, 1)), constant_values=nothing)
 
     try:
-        return _named(
+        return named(
             _pooled(backend, spec, ramp),
             {
                 "last window dropped when it starts in the right padding": [[1, 4], [13, 16]],
@@ -132,7 +87,7 @@ def _ceil_rule(backend: Backend) -> str:
                 "last window kept when it starts in the right padding, as 0": kept(0.0),
             },
         )
-    except _RefusedError:
+    except RefusedError:
         return "last window kept when it overhangs; ceil mode with padding not offered"
 
 
@@ -145,14 +100,14 @@ def _divisor_padded(backend: Backend) -> str:
     for honoured, include in asked.items():
         spec = PoolSpec.windowed(Kind.AVG, (3, 3), stride=(1, 1), padding=1, include_padding=include)
         try:
-            found = _named(_pooled(backend, spec, np.ones((1, 1, 3, 3))), outcomes)
-        except _RefusedError:
+            found = named(_pooled(backend, spec, np.ones((1, 1, 3, 3))), outcomes)
+        except RefusedError:
             continue
         if found not in asked:
             return found
         offered.append(AS_ASKED if found == honoured else found)
     if not offered:
-        raise _RefusedError
+        raise RefusedError
     return next((answer for answer in offered if answer != AS_ASKED), AS_ASKED)
 
 
@@ -170,11 +125,11 @@ def _divisor_ceil(backend: Backend) -> str:
         if real is not None:
             outcomes["neither overhang nor padding counted"] = np.outer(real, real)
         try:
-            answers.append(_named(_pooled(backend, spec, np.ones((1, 1, length, length))), outcomes))
-        except _RefusedError:
+            answers.append(named(_pooled(backend, spec, np.ones((1, 1, length, length))), outcomes))
+        except RefusedError:
             continue
     if not answers:
-        raise _RefusedError
+        raise RefusedError
     if len(set(answers)) == 1:
         return answers[0]
     return f"{answers[0]}; with padding: {answers[1]}"
@@ -184,13 +139,13 @@ def _padding_value(backend: Backend) -> str:
     """Pool what is below any finite padding: a corner then shows what the padding is worth."""
     spec = PoolSpec.windowed(Kind.MAX, (2, 2), stride=(1, 1), padding=1)
     found = _pooled(backend, spec, np.full((1, 1, 3, 3), -5.0))
-    if _named(found, {"ignored": np.full((4, 4), -5.0)}) != "ignored":
-        return _named(found, {"0": np.pad(np.full((2, 2), -5.0), 1)})
+    if named(found, {"ignored": np.full((4, 4), -5.0)}) != "ignored":
+        return named(found, {"0": np.pad(np.full((2, 2), -5.0), 1)})
     found = _pooled(backend, spec, np.full((1, 1, 3, 3), -np.inf))
     # A maximum that starts from the lowest finite value shows it in the middle too.
     middle = np.where(found[:, :, 1:3, 1:3].max() == _LOWEST, _LOWEST, -np.inf)
     values = {"-inf": -np.inf, "lowest finite": _LOWEST}
-    return _named(
+    return named(
         found,
         {name: np.pad(np.full((2, 2), middle), 1, constant_values=value) for name, value in values.items()},
     )
@@ -198,7 +153,7 @@ def _padding_value(backend: Backend) -> str:
 
 def _all_negative_infinity(backend: Backend) -> str:
     found = _pooled(backend, PoolSpec.windowed(Kind.MAX, (2, 2)), np.full((1, 1, 4, 4), -np.inf))
-    return _named(found, {"-inf": np.full((2, 2), -np.inf), "lowest finite": np.full((2, 2), _LOWEST)})
+    return named(found, {"-inf": np.full((2, 2), -np.inf), "lowest finite": np.full((2, 2), _LOWEST)})
 
 
 def _nan(backend: Backend) -> str:
@@ -239,7 +194,7 @@ def _nan_pattern(hit: NDArray[np.float64]) -> str:
 def _ties(backend: Backend) -> str:
     """Ask where the maximum of nine equal elements is."""
     found = _indices(backend, PoolSpec.windowed(Kind.MAX, (3, 3)), np.ones((1, 1, 3, 3)))
-    return _named(found, {"first": [[0]], "last": [[8]]})
+    return named(found, {"first": [[0]], "last": [[8]]})
 
 
 def _index(backend: Backend) -> str:

@@ -16,7 +16,7 @@ ALIGNMENT = 64
 
 _CHUNK_ELEMENTS = 1 << 20  # part of what a seed means: another size gives other values
 
-_SIGNIFICANT_BITS = {DType.F64: 53, DType.F32: 24, DType.F16: 11, DType.BF16: 8}
+SIGNIFICANT_BITS = {DType.F64: 53, DType.F32: 24, DType.F16: 11, DType.BF16: 8}
 
 
 def exact_values(workload: Workload, seed: int) -> NDArray[Any]:
@@ -27,17 +27,17 @@ def exact_values(workload: Workload, seed: int) -> NDArray[Any]:
     2**11 for float16, 2**8 for bfloat16). Where a window has more elements than that, the values are zeros and, rarely,
     ones: sums beyond the exact integers are then possible, but more than eight standard deviations away.
     """
-    rng = _generator(seed, "exact")
+    rng = generator(seed, "exact")
     low, high = _exact_range(workload)
     out = _empty(workload)
     if high == 0:
-        limit = 1 << _SIGNIFICANT_BITS[workload.dtype]
+        limit = 1 << SIGNIFICANT_BITS[workload.dtype]
         share = limit / 4 / largest_window(workload)
-        for chunk in _chunks(out):
+        for chunk in in_chunks(out):
             chunk[...] = rng.random(chunk.size, np.float32) < share
         return out
     draw = np.int16 if np.iinfo(np.int16).min <= low and high <= np.iinfo(np.int16).max else np.int64
-    for chunk in _chunks(out):
+    for chunk in in_chunks(out):
         chunk[...] = rng.integers(low, high, chunk.size, draw, endpoint=True)
     return out
 
@@ -48,17 +48,17 @@ def random_values(workload: Workload, seed: int) -> NDArray[Any]:
     Floats are normal with mean 0 and deviation 1. Integers cover their whole range for maxima; for averages their
     range is divided by the window's elements, so that sums stay in it.
     """
-    rng = _generator(seed, "random")
+    rng = generator(seed, "random")
     out = _empty(workload)
     if workload.dtype.is_float:
         precise = np.float64 if workload.dtype is DType.F64 else np.float32
-        for chunk in _chunks(out):
+        for chunk in in_chunks(out):
             chunk[...] = rng.standard_normal(chunk.size, precise)
         return out
     info = np.iinfo(out.dtype)
     share = 1 if workload.spec.kind is Kind.MAX else largest_window(workload)
     low, high = -(-info.min // share), info.max // share
-    for chunk in _chunks(out):
+    for chunk in in_chunks(out):
         chunk[...] = rng.integers(low, high, chunk.size, out.dtype, endpoint=True)
     return out
 
@@ -132,7 +132,7 @@ def _exact_range(workload: Workload) -> tuple[int, int]:
     """Return the least and the greatest exact filling; (0, 0) where a window has too many elements for any."""
     dtype = workload.dtype
     if dtype.is_float:
-        whole = 1 << _SIGNIFICANT_BITS[dtype]
+        whole = 1 << SIGNIFICANT_BITS[dtype]
         low, high = -whole, whole
     else:
         info = np.iinfo(dtype.numpy_name)
@@ -142,7 +142,8 @@ def _exact_range(workload: Workload) -> tuple[int, int]:
     return 0, min(high // largest_window(workload), 100)
 
 
-def _generator(seed: int, purpose: str) -> np.random.Generator:
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    """Return the numbers that belong to ``seed``, another sequence for each purpose."""
     return np.random.Generator(np.random.SFC64([seed, *purpose.encode()]))
 
 
@@ -150,7 +151,8 @@ def _empty(workload: Workload) -> NDArray[Any]:
     return np.empty(workload.reference_input_shape, numpy_dtype(workload.dtype))
 
 
-def _chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
+def in_chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return flat views that cover a contiguous ``array`` in order, small enough to draw one after the other."""
     flat = array.reshape(-1)
     return [flat[start : start + _CHUNK_ELEMENTS] for start in range(0, flat.size, _CHUNK_ELEMENTS)]
 

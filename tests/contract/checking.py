@@ -13,16 +13,17 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolbench.backends import registry
-from poolbench.backends.base import Backend, Indexed, Prepared, Source
+from poolbench.backends.base import Backend, Differentiated, Indexed, Prepared, Source
 from poolbench.model.ids import parse_id
 from poolbench.model.method import LayoutPolicy
-from poolbench.model.workload import Workload, default_order
-from poolbench.verify import check, fill, reference
+from poolbench.model.workload import Pass, Workload, default_order
+from poolbench.verify import fill, filling
 from tests.contract.grid import few, workloads
 
 SEED = 11
@@ -36,6 +37,8 @@ COMPILED = {
         "avg2d-n2c5-h9w12-k3s2p1_2-ceil-xpad-f32-nhwc",
         "avg2d-n2c5-h9w12-a4x5-bf16-nchw",
         "max1d-n2c5-w19-k3s1p2-i8-ncw",
+        "max2d-n2c5-h9w12-k3s2p1-f32-nchw.train",
+        "avg2d-n2c5-h9w12-k3s2p1-f32-nchw.trainbwd",
     )
 }
 """Backends that take seconds for each workload: a handful."""
@@ -55,26 +58,57 @@ def problems(backend: Backend, workload: Workload) -> list[str]:
     found: list[str] = []
     for layout in LayoutPolicy:
         exact = layout is LayoutPolicy.BEST
-        values = (fill.exact_values if exact else fill.random_values)(workload, SEED)
-        expected = reference.pool(workload.spec, values)
-        scale = None if exact else reference.mean_magnitude(workload.spec, values)
-        array = fill.arrange(values, workload)
-        array.flags.writeable = False  # as the worker maps it
-        prepared = backend.prepare(workload, Source(array=array, layout=layout))
+        filled = filling.make(workload, SEED, exact=exact)
+        values, expected = filled["input"], filled["expected"]
+        prepared = backend.prepare(workload, source_of(workload, filled, layout))
         where = f"{workload.id}, layout {layout}"
-        result = check.check(prepared.output(), expected, workload, exact=exact, scale=scale)
-        if not result.ok:
-            found.append(f"{where}: {result.detail}")
+        results = [filling.check_output(prepared.output(), filled, workload, exact=exact)]
+        if workload.pass_.is_training:
+            assert isinstance(prepared, Differentiated), where
+            results.append(filling.check_input_gradient(prepared.gradient(), filled, workload, exact=exact))
+            prepared.run()  # as it is timed: again and again
+            results.append(filling.check_input_gradient(prepared.gradient(), filled, workload, exact=exact))
+        found += [f"{where}: {result.detail}" for result in results if not result.ok]
         if layout is LayoutPolicy.GIVEN:
-            shape = tuple(getattr(prepared.run(), "shape", ()))
-            if shape != workload.output_shape:
-                found.append(f"{where}: the output has shape {shape}, not {workload.output_shape}.")
+            for result, wanted in zip(timed(prepared, workload.pass_), expected_shapes(workload), strict=True):
+                shape = tuple(getattr(result, "shape", ()))
+                if shape != wanted:
+                    found.append(f"{where}: a result has shape {shape}, not {wanted}.")
         if sorted(prepared.layout) != sorted(default_order(workload.spec.rank)):
             found.append(f"{where}: '{prepared.layout}' is not an axis order.")
         if isinstance(prepared, Indexed) and not np.array_equal(located(backend, prepared, values), expected):
             found.append(f"{where}: the indices do not point at the maxima.")
         prepared.close()
     return found
+
+
+def source_of(workload: Workload, filled: filling.Filling, layout: LayoutPolicy) -> Source:
+    """Return the source that a worker would make of ``filled``."""
+    array = fill.arrange(filled["input"], workload)
+    array.flags.writeable = False  # as the worker maps it
+    gradient = None
+    if workload.pass_.is_training:
+        gradient = fill.place(filled["gradient"], workload.order, workload.gradient_view)
+        gradient.flags.writeable = False
+    return Source(array=array, gradient=gradient, layout=layout)
+
+
+def timed(prepared: Prepared, pass_: Pass) -> list[object]:
+    """Return the results of the timed call: the output, the input's gradient, or both."""
+    result: Any = prepared.run()
+    match pass_:
+        case Pass.TRAINING:
+            return list(result)
+        case Pass.TRAINING_FORWARD:
+            return [result[0]]
+        case _:
+            return [result]
+
+
+def expected_shapes(workload: Workload) -> list[tuple[int, ...]]:
+    """Return the shapes of what ``timed`` returns, in the caller's order."""
+    pass_ = workload.pass_
+    return [workload.output_shape] * pass_.runs_forward + [workload.input_shape] * pass_.runs_backward
 
 
 def located(backend: Backend, prepared: Prepared, values: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -50,6 +50,7 @@ MIXED = {
     3: ("k1x3x3s1x2x2p0x1x1", "k2x3x2s2x1x3p1x0x0_1-ceil", "k4x5x6", "a1", "a2x5x3", "a3x2x4", "a1x5x1"),
 }
 DTYPE_WINDOWS = ("k2", "k3s2p1", "k3s2p1-ceil", "k3s1p2", "k3s2p0_1", "a1")
+TRAINED_WINDOWS = ("k2", "k3s2p1", "k3s1p2", "a1")
 FEW_WINDOWS = ("k2", "k3s2p1", "k5s3p1_2-ceil", "k3s1p2", "k3s2p0_1", "k2s1p1d2")
 FEW_ADAPTIVE = ("a1", "a3x4", "a4x5")
 ORDER_WINDOWS = ("k3s2p1", "a1")
@@ -73,6 +74,10 @@ def few() -> list[Workload]:
         texts += [_text("max", rank, "k3s1p2", DType.I8), _text("avg", rank, "k3s2p1-div5")]
     texts += [_text(kind, 2, "k3s2p1", dtype) for kind in ("max", "avg") for dtype in DType if dtype is not DType.F32]
     texts += [_text("max", 2, "k3s2p1", DType.F32, "nhwc") + view for view in ("", ".c9", ".r")]
+    for kind in ("max", "avg"):
+        texts += [_text(kind, 2, "k3s2p1") + part for part in (".train", ".trainfwd", ".trainbwd", ".train.gc9")]
+        texts += [_text(kind, 2, "k3s2p1", DType.F32, "nhwc") + ".trainbwd.gt", _text(kind, 3, "k2") + ".train.gr"]
+        texts += [_text(kind, 2, "k3s1p2", DType.BF16) + ".train", _text(kind, 1, "a1") + ".train"]
     return [parse_id(text) for text in texts]
 
 
@@ -87,7 +92,7 @@ def _texts() -> list[str]:
             for order in (default_order(rank), channels_last_order(rank)):
                 texts += [_text(kind, rank, "k3s2p1", DType.F32, order) + f".{view}" for view in ("c9", "t", "r")]
             texts += [_text(kind, rank, "k3s2p1", DType.BF16) + f".{view}" for view in ("c9", "r")]
-            texts.append(_text(kind, rank, "k3s2p1") + ".train")
+            texts += _training_texts(kind, rank)
         for rule in ("xpad", "div5"):
             texts += [_text("avg", rank, f"{window}-{rule}") for window in DIVISOR_WINDOWS]
             texts += [_text("avg", rank, f"k3s2p1_2-ceil-{rule}", dtype) for dtype in DType if dtype is not DType.F32]
@@ -96,6 +101,27 @@ def _texts() -> list[str]:
     texts += [f"{kind}2d-n1c3-h9w12-k3s2p1-f32-chwn.r" for kind in ("max", "avg")]
     # A plane of 8-bit integers that PyTorch's channels-last kernels refuse.
     texts += ["max2d-n1c3-h16w16-k2-u8-nhwc", "max2d-n1c3-h16w16-k2-i16-nchw", "max3d-n1c3-d8h8w8-k2-i8-ndhwc"]
+    return texts
+
+
+def _training_texts(kind: str, rank: int) -> list[str]:
+    """Return training steps on every window, float type and order, their parts, and gradients of every view."""
+    step = ".train"
+    texts = [_text(kind, rank, window) + step for window in (*WINDOWS, *MIXED[rank])]
+    texts += [
+        _text(kind, rank, window, dtype) + step
+        for dtype in DType
+        if dtype.is_float
+        for window in (*TRAINED_WINDOWS, MIXED[rank][-2])
+    ]
+    texts += [_text(kind, rank, "k3s2p1", DType.F32, order) + step for order in _orders(rank)]
+    texts += [_text(kind, rank, window) + part for window in ("k3s2p1", "a1") for part in (".trainfwd", ".trainbwd")]
+    for order in (default_order(rank), channels_last_order(rank)):
+        step_in_order = _text(kind, rank, "k3s2p1", DType.F32, order)
+        texts += [f"{step_in_order}{ending}" for ending in (".train.gc9", ".train.gt", ".train.gr", ".trainbwd.gc9")]
+        texts += [f"{step_in_order}.{view}.train" for view in ("c9", "r")]
+    if kind == "avg":
+        texts += [_text(kind, rank, f"k3s2p1_2-ceil-{rule}") + step for rule in ("xpad", "div5")]
     return texts
 
 

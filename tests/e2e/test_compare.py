@@ -53,6 +53,33 @@ def test_json_is_one_document_with_every_cell(poolbench):
     assert {cell["subject"] for cell in document["cells"]} >= {"numpy", "numpy#2"}
 
 
+def test_training_is_measured_whole_and_in_parts_and_told_by_name(poolbench, tmp_path):
+    passes = "training,training-forward,training-backward"
+    done = poolbench(
+        "compare", "numpy", "fake", "-w", f"{SMALL},{SMALL}-i8", "--pass", passes, "--gradient", "sliced",
+        "--budget", "8", check=True,
+    )  # fmt: skip
+    assert "only floating types have a gradient" in done.stderr and "-i8-" in done.stderr
+    stored = read_run(only_run(tmp_path))
+    whole = f"{SMALL}-f32-nchw"
+    assert stored.header.workloads == (f"{whole}.train.gc16", f"{whole}.trainfwd", f"{whole}.trainbwd.gc16")
+    assert {(row.subject, row.status) for row in stored.rows} == {(s, Status.OK) for s in ("numpy", "fake", "limit")}
+    for row in stored.rows:
+        if row.subject == "limit":
+            assert row.verification.random_gradient_ulp is None
+        else:
+            assert row.verification.random_gradient_ulp == row.verification.random_gradient_bound_ulp == 0
+            assert row.contract["gradient_ties"] == "first"
+    assert f"{whole}.trainbwd.gc16" in done.stdout
+
+
+def test_a_wrong_gradient_is_a_mismatch_and_has_no_time(poolbench, tmp_path):
+    poolbench("compare", "fake:wrong_gradient", "fake", "-w", SMALL, "--pass", "training", "--budget", "4", check=True)
+    rows = [row for row in read_run(only_run(tmp_path)).rows if row.subject == "fake:wrong_gradient"]
+    assert {row.status for row in rows} == {Status.MISMATCH}
+    assert all("elements of the gradient differ" in row.note and not row.samples for row in rows)
+
+
 def test_planted_subjects_get_their_status_and_the_others_go_on(poolbench, tmp_path):
     planted = {
         "fake:crash": Status.CRASHED,

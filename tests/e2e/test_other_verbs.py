@@ -17,6 +17,18 @@ def test_verify_fails_with_the_mismatch(poolbench):
     assert "MISMATCH fake:wrong on max2d-n1c2-h8w8-k2-f32-nchw" in done.stdout
 
 
+def test_verify_checks_gradients_and_asks_where_ties_send_theirs(poolbench):
+    arguments = ("numpy", "fake", "-w", "smoke", "--pass", "training,training-backward")
+    document = json.loads(poolbench("verify", *arguments, "--json", check=True).stdout)
+    assert {case["status"] for case in document["cases"]} == {"OK"}
+    assert len(document["cases"]) == 16
+    assert all(case["exact_gradient_ulp"] <= case["exact_gradient_bound_ulp"] for case in document["cases"])
+    assert document["contracts"]["numpy"]["gradient_ties"] == "first"
+    text = poolbench("verify", *arguments, check=True).stdout
+    assert "gradient ties" in text
+    assert "gradient ties" not in poolbench("verify", "numpy", "-w", "smoke", check=True).stdout
+
+
 def test_verify_gives_json(poolbench):
     document = json.loads(poolbench("verify", "numpy", "-w", "smoke", "--json", check=True).stdout)
     assert {case["status"] for case in document["cases"]} == {"OK"}
@@ -27,6 +39,10 @@ def test_lists_are_text_and_json(poolbench):
     assert len(json.loads(poolbench("list", "workloads", "--json", check=True).stdout)) == 106
     backends = {info["name"] for info in json.loads(poolbench("list", "backends", "--json", check=True).stdout)}
     assert {"strided", "strided:out", "numpy:shifted", "torch", "tensorflow", "onnxruntime"} <= backends
+    trained = json.loads(
+        poolbench("list", "workloads", "-w", "core", "--pass", "training", "--json", check=True).stdout
+    )
+    assert {workload["pass"] for workload in trained} == {"training"}
     text = poolbench("list", "workloads", "-w", "core", check=True).stdout
     assert "resnet50_stem" in text
     assert "fake" not in poolbench("list", "backends", check=True).stdout

@@ -31,7 +31,7 @@ def test_apply_says_what_does_not_fit():
         poolbench.apply(PoolSpec.windowed("max", (2, 2)), RAMP.astype(np.complex64))
     with pytest.raises(UnknownNameError, match="nunpy"):
         poolbench.apply("max2d-n1c1-h4w4-k2", RAMP, "nunpy")
-    with pytest.raises(UsageError, match="cannot compute"):
+    with pytest.raises(UsageError, match=r"forward alone.*leave its ending"):
         poolbench.apply("max2d-n1c1-h4w4-k2.train", RAMP)
 
 

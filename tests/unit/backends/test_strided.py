@@ -20,9 +20,12 @@ from poolbench.backends.base import Indexed, Prepared, Source
 from poolbench.errors import UsageError
 from poolbench.model.ids import parse_id
 from poolbench.model.method import LayoutPolicy
+from poolbench.model.pooling import Kind
+from poolbench.verify import filling
 from poolbench.verify.check import check
 from poolbench.verify.fill import arrange, exact_values, random_values
 from poolbench.verify.reference import mean_magnitude, pool
+from tests.contract.checking import problems, source_of
 
 BOUND = (subjects.Baseline, subjects.Avx2, subjects.Avx512, subjects.Neon)
 both = pytest.mark.parametrize("backend", [subjects.Strided(), subjects.Out()], ids=lambda backend: backend.name)
@@ -173,7 +176,6 @@ def test_indices_are_places_in_the_plane(backend: Any, order: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("max2d-n1c1-h4w4-k2-f32-nchw.train", "The training pass is not implemented by this backend."),
         ("avg2d-n1c1-h4w4-k2-i8-nchw", "The strided kernel averages floating types only, not i8."),
     ],
 )
@@ -241,3 +243,26 @@ def test_a_process_on_another_instruction_set_is_refused() -> None:
 def test_each_subject_is_registered() -> None:
     for subject in (subjects.Strided, subjects.Out, *BOUND):
         assert type(registry.create(subject.name)) is subject
+
+
+@pytest.mark.parametrize("name", ["strided", "strided:out"])
+@pytest.mark.parametrize("ending", [".train", ".trainfwd", ".trainbwd", ".train.gc9", ".trainbwd.gt", ".train.gr"])
+@pytest.mark.parametrize("order", ["nchw", "nhwc", "chwn"])
+@pytest.mark.parametrize("window", ["k3s2p1", "a4x5"])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_training_gives_the_output_and_the_gradient(
+    kind: Kind, window: str, order: str, ending: str, name: str
+) -> None:
+    pytest.importorskip("poolbench.strided.training")
+    workload = parse_id(f"{kind}2d-n2c5-h9w12-{window}-f32-{order}{ending}")
+    assert problems(registry.create(name), workload) == []
+
+
+def test_the_reused_output_and_gradient_are_the_same_arrays_each_time() -> None:
+    pytest.importorskip("poolbench.strided.training")
+    workload = parse_id("max2d-n2c5-h9w12-k3s2p1-f32-nchw.train")
+    source = source_of(workload, filling.make(workload, 0, exact=True), LayoutPolicy.BEST)
+    for name, is_same in (("strided", False), ("strided:out", True)):
+        prepared: Any = registry.create(name).prepare(workload, source)
+        first, second = prepared.run(), prepared.run()
+        assert [one is other for one, other in zip(first, second, strict=True)] == [is_same, is_same]

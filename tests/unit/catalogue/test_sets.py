@@ -4,7 +4,8 @@ from poolbench.catalogue import derived_tags, entries, members, set_names
 from poolbench.catalogue.sets import HEAVY_BYTES
 from poolbench.catalogue.tags import derivable_tags
 from poolbench.errors import UnknownNameError
-from poolbench.model.ids import looks_like_id, parse_id
+from poolbench.model.ids import looks_like_id, parse_id, split_pass
+from poolbench.model.workload import Pass
 
 
 def test_every_entry_has_an_id_a_name_a_model_and_a_source() -> None:
@@ -31,8 +32,8 @@ def test_a_name_is_never_a_set_a_tag_or_an_id() -> None:
 
 
 def test_sets_have_their_sizes() -> None:
-    assert set_names() == ("smoke", "core", "ci", "full", "heavy")
-    assert [len(members(name)) for name in set_names()] == [4, 12, 24, 96, 10]
+    assert set_names() == ("smoke", "core", "training-core", "ci", "full", "heavy")
+    assert [len(members(name)) for name in set_names()] == [4, 12, 14, 24, 96, 10]
 
 
 def test_full_and_heavy_part_the_entries_by_size_alone() -> None:
@@ -55,6 +56,25 @@ def test_core_spans_ranks_and_kinds_within_small_inputs() -> None:
     assert all(workload.spec.has_symmetric_padding for workload in core)
     # TensorFlow divides by what lies inside alone, so an average that counts its padding is left to the other sets.
     assert not any(w.spec.is_padded and w.spec.include_padding and "avg" in w.tags for w in core)
+
+
+def test_training_core_holds_core_and_the_share_of_sliced_gradients_that_traces_show() -> None:
+    trained = members("training-core")
+    assert {workload.pass_ for workload in trained} == {Pass.TRAINING}
+    layers = {split[0] for workload in trained if (split := split_pass(workload.name))}
+    assert {workload.name for workload in members("core")} <= layers
+    sliced = [workload for workload in trained if not workload.gradient_view.is_contiguous]
+    assert 0.14 <= len(sliced) / len(trained) <= 0.40
+    assert all(workload.origin.source and "training" in workload.tags for workload in trained)
+
+
+def test_a_slice_is_that_of_the_trace() -> None:
+    """The trace gives strides; the batch's stride is channels × plane of the buffer."""
+    for name, batch_stride, plane in (("inceptionv3_6a_pool", 221952, 17 * 17), ("inceptionv3_7a_pool", 81920, 8 * 8)):
+        (workload,) = (w for w in members("training-core") if w.name.startswith(name))
+        assert workload.output_spatial[0] * workload.output_spatial[1] == plane
+        assert workload.gradient_view.channels == batch_stride // plane
+        assert f"stride=({batch_stride}," in workload.origin.note
 
 
 def test_ci_holds_core_and_the_rarer_rules() -> None:

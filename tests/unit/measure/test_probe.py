@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from poolbench.backends.base import Prepared, Source
 from poolbench.errors import MeasurementError
 from poolbench.measure import streaming
-from poolbench.measure.probe import StreamingLimit, StreamingPass
-from poolbench.measure.touched import LINE_BYTES, touched_runs
+from poolbench.measure.probe import BackwardStreamingPass, StreamingLimit, StreamingPass, StreamingStep
+from poolbench.measure.touched import LINE_BYTES, gradient_runs, touched_runs
 from poolbench.model.ids import parse_id
 from poolbench.model.pooling import AXIS_NAMES, PoolSpec
 from poolbench.model.workload import DType, Workload
@@ -118,8 +118,18 @@ def test_what_a_stride_skips_in_whole_lines_does_not_count():
     assert prepared.written_bytes == 28 * 28 * 256 * 4
 
 
-def prepare(workload: Workload, threads: int = 1) -> StreamingPass:
-    return StreamingLimit().prepare(workload, Source(array=values(workload), threads=threads))
+def prepare(workload: Workload, threads: int = 1) -> StreamingPass | StreamingStep:
+    return StreamingLimit().prepare(
+        workload, Source(array=values(workload), gradient=gradient_values(workload), threads=threads)
+    )
+
+
+def gradient_values(workload: Workload) -> np.ndarray | None:
+    if not workload.pass_.is_training:
+        return None
+    dtype = ml_dtypes.bfloat16 if workload.dtype is DType.BF16 else np.dtype(workload.dtype.numpy_name)
+    raw = np.random.default_rng(2).integers(0, 256, workload.output_bytes, np.uint8)
+    return raw.view(dtype).reshape(workload.output_shape)
 
 
 def values(workload: Workload) -> np.ndarray:
@@ -205,8 +215,7 @@ def test_an_output_that_is_not_written_is_caught():
     assert complaint is not None and "unwritten" in complaint
 
 
-def test_there_is_no_output_no_training_and_nothing_after_closing():
-    limit = StreamingLimit()
+def test_there_is_no_output_and_nothing_after_closing():
     prepared = prepare(parse_id("max2d-n1c3-h8w16-k2-f32-nchw"))
     assert isinstance(prepared, Prepared)
     with pytest.raises(MeasurementError, match="verify"):
@@ -214,9 +223,33 @@ def test_there_is_no_output_no_training_and_nothing_after_closing():
     prepared.close()
     with pytest.raises(RuntimeError, match="closed"):
         prepared.run()
-    assert limit.supports(parse_id("max2d-n1c3-h8w16-k2-f32-nchw")).ok
-    refusal = limit.supports(parse_id("max2d-n1c3-h8w16-k2-f32-nchw.train"))
-    assert not refusal.ok and refusal.reason.endswith(".")
+
+
+@pytest.mark.parametrize("ending", [".train", ".trainfwd", ".trainbwd", ".train.gc7"])
+def test_a_training_pass_reads_and_writes_what_belongs_to_it(ending):
+    """A stride that skips lines: the backward writes the whole gradient of the input all the same."""
+    workload = parse_id(f"max2d-n2c3-h16w64-k1s4-f32-nchw{ending}")
+    prepared = prepare(workload)
+    assert isinstance(prepared, Prepared)
+    assert prepared.verify() is None
+    assert prepared.written_bytes == workload.written_bytes
+    touched = prepare(parse_id("max2d-n2c3-h16w64-k1s4-f32-nchw")).touched_bytes
+    assert touched < workload.input_bytes
+    forward, backward = workload.pass_.runs_forward, workload.pass_.runs_backward
+    assert prepared.touched_bytes == forward * touched + backward * workload.output_bytes
+    prepared.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        prepared.run()
+
+
+def test_a_gradient_that_is_not_read_whole_is_caught():
+    workload = parse_id("max2d-n2c4-h16w64-k2-f32-nchw.trainbwd")
+    good = gradient_runs(workload)
+    gradient = gradient_values(workload)
+    assert BackwardStreamingPass(workload, gradient, good).verify() is None
+    short = dataclasses.replace(good, lengths=good.lengths - LINE_BYTES)
+    complaint = BackwardStreamingPass(workload, gradient, short).verify()
+    assert complaint is not None and "read other bytes" in complaint
 
 
 def test_an_input_of_another_shape_is_refused():

@@ -9,7 +9,11 @@ from poolbench.model.ids import parse_id
     [
         ("max2d-n1c1-h8w8-k2", set()),
         ("max2d-n1c1-h8w8-k3s1p1", set()),  # padding never wins a maximum of finite values
-        ("max2d-n1c1-h8w8-k2.train", {Clause.TIES}),
+        ("max2d-n1c1-h8w8-k2.train", {Clause.GRADIENT_TIES}),
+        ("max2d-n1c1-h8w8-k2.trainbwd", {Clause.GRADIENT_TIES}),
+        ("max2d-n1c1-h8w8-a1.train", {Clause.GRADIENT_TIES_GLOBAL}),
+        ("max3d-n1c1-d8h8w8-k2.train", {Clause.GRADIENT_TIES_3D}),
+        ("avg2d-n1c1-h8w8-k2.train", set()),
         ("max2d-n1c1-h7w7-k3s2-ceil", set()),  # ceil mode without an overhang
         ("max2d-n1c1-h8w8-k3s2-ceil", {Clause.CEIL_RULE}),
         ("avg2d-n1c1-h8w8-k2", set()),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 
 from poolbench.errors import InvalidIdError
-from poolbench.model.ids import EXAMPLE_ID, looks_like_id, parse_id
+from poolbench.model.ids import EXAMPLE_ID, format_pass, looks_like_id, parse_id, split_pass
 from poolbench.model.pooling import Kind, PoolSpec
 from poolbench.model.workload import DType, Origin, Pass, View, ViewKind, Workload
 from tests.unit.model.strategies import workloads
@@ -17,6 +17,18 @@ def test_every_workload_parses_back_from_its_id(workload: Workload) -> None:
 @given(workloads(), workloads())
 def test_ids_are_equal_only_for_equal_workloads(one: Workload, other: Workload) -> None:
     assert (one.id == other.id) == (one == other)
+
+
+@given(workloads())
+def test_the_ending_of_an_id_splits_off(workload: Workload) -> None:
+    split = split_pass(workload.id)
+    if workload.pass_ is Pass.FORWARD:
+        assert split is None
+        return
+    assert split is not None
+    assert split[1:] == (workload.pass_, workload.gradient_view)
+    assert split[0] + format_pass(*split[1:]) == workload.id
+    assert split_pass("resnet50_stem" + format_pass(*split[1:])) == ("resnet50_stem", *split[1:])
 
 
 @given(workloads())
@@ -53,6 +65,8 @@ def test_an_id_says_what_is_computed() -> None:
         "avg2d-n1c8-h9w9-k3s1-div7-f64-nchw",
         "avg1d-n8c512-w301-a1-f32-ncw",
         "max1d-n2c3-w8-k2-u8-nwc.r",
+        "max1d-n2c3-w8-k2-f32-nwc.r.trainfwd",
+        "max1d-n2c3-w8-k2-f32-nwc.r.trainbwd.gc5",
     ],
 )
 def test_examples_are_canonical(example: str) -> None:
@@ -96,6 +110,7 @@ def test_what_only_describes_is_not_in_the_id() -> None:
         ("max2d-n1c1-h4w4-k2-f31", "after 'max2d-n1c1-h4w4-k2' only -ceil"),
         ("avg2d-n1c1-h4w4-k2-xpad-ceil", "in this order; found '-xpad-ceil'"),
         ("max2d-n1c1-h4w4-k2-f32-nchw.gt", "found '-f32-nchw.gt'"),
+        ("max2d-n1c1-h4w4-k2-f32-nchw.trained", "a pass (.train, .trainfwd, .trainbwd)"),
         (" max2d-n1c1-h4w4-k2", "must begin with"),
     ],
 )
@@ -126,6 +141,9 @@ def test_a_malformed_id_is_explained_where_the_grammar_is_left(text: str, expect
         ("max2d-n1c1-h4w4-k2-f32-nchh", "The axis order 'nchh' does not fit"),
         ("max2d-n1c8-h4w4-k2-f32-nchw.c8", "needs a buffer of more than 8 channels; 8 was given"),
         ("max1d-n1c1-w2-k2s1p0_3", "would read padding alone"),
+        ("max2d-n1c8-h4w4-k2-f32-nchw.trainfwd.gt", "only a training pass that runs backward reads a gradient"),
+        ("max2d-n1c8-h4w4-k2-f32-nchw.train.gc8", "needs a buffer of more than 8 channels; 8 was given"),
+        ("max2d-n1c8-h4w4-k2-u8-nchw.train", "Only floating types have a gradient"),
     ],
 )
 def test_an_id_that_cannot_be_computed_says_why(text: str, expected: str) -> None:

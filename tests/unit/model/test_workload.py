@@ -27,6 +27,24 @@ def test_bytes_are_of_elements() -> None:
     assert parse_id("max1d-n1c2-w10-k2-f32-ncw.c3").input_bytes == 80, "a view's gaps do not count"
 
 
+@pytest.mark.parametrize(
+    ("ending", "read", "written"),
+    # 2×3×8×10 float32 in, 2×3×4×5 out: 1920 and 480 bytes.
+    [("", 1920, 480), (".trainfwd", 1920, 480), (".trainbwd", 480, 1920), (".train", 2400, 2400)],
+)
+def test_a_pass_moves_each_array_that_it_touches_once(ending: str, read: int, written: int) -> None:
+    workload = parse_id(f"max2d-n2c3-h8w10-k2-f32-nchw{ending}")
+    assert (workload.read_bytes, workload.written_bytes) == (read, written)
+
+
+def test_integers_have_no_training_pass() -> None:
+    spec = PoolSpec.windowed(Kind.MAX, (2, 2))
+    for pass_ in Pass:
+        if pass_ is not Pass.FORWARD:
+            with pytest.raises(InvalidSpecError, match="Only floating types have a gradient: i8"):
+                Workload(spec=spec, batch=1, channels=1, spatial=(4, 4), dtype=DType.I8, pass_=pass_)
+
+
 @given(workloads())
 def test_another_batch_changes_the_batch_alone(workload: Workload) -> None:
     more = workload.with_batch(workload.batch + 1)
@@ -63,7 +81,7 @@ def test_views_print_as_in_ids() -> None:
 def test_a_gradient_needs_the_training_pass() -> None:
     spec = PoolSpec.windowed(Kind.MAX, (2, 2))
     transposed = View(kind=ViewKind.TRANSPOSED)
-    with pytest.raises(InvalidSpecError, match="only the training pass has a gradient"):
+    with pytest.raises(InvalidSpecError, match="only a training pass that runs backward reads a gradient"):
         Workload(spec=spec, batch=1, channels=1, spatial=(4, 4), gradient_view=transposed)
     trained = Workload(spec=spec, batch=1, channels=1, spatial=(4, 4), pass_=Pass.TRAINING, gradient_view=transposed)
     assert trained.id.endswith(".train.gt")

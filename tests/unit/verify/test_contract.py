@@ -319,7 +319,8 @@ def test_every_clause_is_answered_even_by_one_that_refuses_everything() -> None:
         def supports(self, workload: Workload) -> Support:
             return refused("Nothing is offered.")
 
-    assert probe(Refusing()).answers == dict.fromkeys(Clause, NOT_OFFERED)
+    assert probe(Refusing(), training=True).answers == dict.fromkeys(Clause, NOT_OFFERED)
+    assert not {clause for clause in probe(Refusing()).answers if "gradient" in clause}, "asked for training alone"
 
 
 def test_what_was_prepared_is_closed() -> None:

@@ -1,0 +1,518 @@
+"""Gradients against the definition in NumPy's float64, element by element, and against PyTorch's."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from poolbench import strided
+from poolbench.strided import _pool, functional, training
+
+FUNCTIONS = [
+    f"{prefix}{kind}_pool{rank}d" for prefix in ("", "adaptive_") for kind in ("max", "avg") for rank in (1, 2, 3)
+]
+DTYPES: dict[str, Any] = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
+ISAS = sorted({name.split("/")[0] for name in _pool.training_variants()})
+VARIANTS = sorted({tuple(name.split("/")) for name in _pool.training_variants()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A pooling of an (N, C, *spatial) array; `output` makes it adaptive."""
+
+    kind: str
+    spatial: tuple[int, ...]
+    batch: int = 2
+    channels: int = 3
+    window: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[tuple[int, int], ...] = ()
+    dilation: tuple[int, ...] = ()
+    ceil_mode: bool = False
+    include_padding: bool = True
+    divisor: int | None = None
+    output: tuple[int, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        return len(self.spatial)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.batch, self.channels, *self.spatial)
+
+    def windows(self, axis: int) -> list[dict[int, int]]:
+        """Return, for each output along an axis, {number within the window: position} of what lies in the input."""
+        length = self.spatial[axis]
+        if self.output:
+            count = self.output[axis]
+            spans = [(o * length // count, -(-(o + 1) * length // count)) for o in range(count)]
+            return [{at - first: at for at in range(first, end)} for first, end in spans]
+        k, s, d, (lo, hi) = self.window[axis], self.stride[axis], self.dilation[axis], self.padding[axis]
+        room = length + lo + hi - (k - 1) * d - 1
+        count = (-(-room // s) if self.ceil_mode else room // s) + 1
+        if self.ceil_mode and (count - 1) * s >= length + lo:
+            count -= 1
+        places = [{t: o * s - lo + t * d for t in range(k)} for o in range(count)]
+        return [{t: at for t, at in each.items() if 0 <= at < length} for each in places]
+
+    def counted(self, axis: int, o: int) -> int:
+        if self.output or not self.include_padding:
+            return len(self.windows(axis)[o])
+        end = self.spatial[axis] + self.padding[axis][1]
+        first = o * self.stride[axis] - self.padding[axis][0]
+        return sum(first + t * self.dilation[axis] < end for t in range(self.window[axis]))
+
+    def arguments(self) -> list[Any]:
+        if self.output:
+            return [self.output] + ([False] if self.kind == "max" else [])
+        arguments: list[Any] = [self.window, self.stride, self.padding, self.dilation, self.ceil_mode]
+        return arguments + ([False] if self.kind == "max" else [self.include_padding, self.divisor])
+
+    def train(self, x: Any, *, out: Any = None, threads: int = 1, isa: str | None = None) -> tuple[Any, Any]:
+        """Pool by the compiled function; return the output and what was kept."""
+        function = getattr(_pool, f"train_{'adaptive_' if self.output else ''}{self.kind}_pool")
+        (y, _), kept, _, _ = function(self.rank, x, *self.arguments(), out, threads, "NCHW", isa, None)
+        return y, kept
+
+    def public(self, x: Any, **options: Any) -> tuple[Any, training.Pullback]:
+        prefix = "adaptive_" if self.output else ""
+        function = getattr(training, f"{prefix}{self.kind}_pool{self.rank}d")
+        if self.output:
+            return function(x, self.output, **options)
+        options |= {"padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil_mode}
+        if self.kind == "avg":
+            options |= {"count_include_pad": self.include_padding, "divisor_override": self.divisor}
+        return function(x, self.window, self.stride, **options)
+
+
+def expected(case: Case, x: NDArray[Any], grad: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the output, the gradient and the sum of the absolute values that make each element of the gradient."""
+    x, grad = x.astype(np.float64), grad.astype(np.float64)
+    axes = [case.windows(i) for i in range(case.rank)]
+    output = np.empty((case.batch, case.channels, *map(len, axes)))
+    result, magnitude = np.zeros(x.shape), np.zeros(x.shape)
+    for n, c in itertools.product(range(case.batch), range(case.channels)):
+        for o in np.ndindex(*output.shape[2:]):
+            places = list(itertools.product(*(axes[i][o[i]].values() for i in range(case.rank))))
+            g = grad[(n, c, *o)]
+            if case.kind == "avg":
+                divisor = case.divisor or math.prod(case.counted(i, o[i]) for i in range(case.rank))
+                output[(n, c, *o)] = sum(x[(n, c, *at)] for at in places) / divisor
+                g, winners = g / divisor, places
+            else:
+                best = places[0]
+                for at in places[1:]:
+                    value = x[(n, c, *at)]
+                    if value > x[(n, c, *best)] or np.isnan(value):
+                        best = at
+                output[(n, c, *o)] = x[(n, c, *best)]
+                winners = [best]
+            for at in winners:
+                result[(n, c, *at)] += g
+                magnitude[(n, c, *at)] += abs(g)
+    return output, result, magnitude
+
+
+def filled(shape: Sequence[int], seed: int, dtype: Any, special: bool = False) -> NDArray[Any]:
+    """Return small integers, with which sums are exact and ties are frequent; `special` ones among NaN and -inf."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-3, 4, shape).astype(np.float32)
+    if special:
+        values[rng.random(shape) < 0.05] = np.nan
+        values[rng.random(shape) < 0.6] = -np.inf
+        values[rng.random(shape) < 0.05] = -0.0
+    return values.astype(dtype)
+
+
+VIEWS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {}
+
+
+def view(function: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    VIEWS[function.__name__] = function
+    return function
+
+
+@view
+def contiguous(x: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(x)
+
+
+@view
+def channels_last(x: NDArray[Any]) -> NDArray[Any]:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+@view
+def channel_slice(x: NDArray[Any]) -> NDArray[Any]:
+    wide = np.full((x.shape[0], x.shape[1] + 3, *x.shape[2:]), 77, x.dtype)
+    wide[:, 2:-1] = x
+    return wide[:, 2:-1]
+
+
+@view
+def channel_slice_of_channels_last(x: NDArray[Any]) -> NDArray[Any]:
+    wide = np.full((x.shape[0], *x.shape[2:], x.shape[1] + 3), 77, x.dtype)
+    wide[..., 1:-2] = np.moveaxis(x, 1, -1)
+    return np.moveaxis(wide[..., 1:-2], -1, 1)
+
+
+@view
+def reversed_axes(x: NDArray[Any]) -> NDArray[Any]:
+    return x[..., ::-1].copy()[..., ::-1]
+
+
+@view
+def transposed(x: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(x.T).T
+
+
+@view
+def every_second(x: NDArray[Any]) -> NDArray[Any]:
+    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), 77, x.dtype)
+    wide[..., ::2] = x
+    return wide[..., ::2]
+
+
+@st.composite
+def cases(draw: st.DrawFn, kind: str | None = None) -> Case:
+    kind = kind or draw(st.sampled_from(("max", "avg")))
+    rank = draw(st.sampled_from((1, 2, 2, 2, 3)))
+    longest = {1: 90, 2: 40 if draw(st.booleans()) else 12, 3: 8}[rank]
+    spatial = tuple(draw(st.integers(1, longest)) for _ in range(rank))
+    shape: dict[str, Any] = {
+        "kind": kind,
+        "spatial": spatial,
+        "batch": draw(st.integers(1, 2)),
+        "channels": draw(st.sampled_from((1, 2, 3, 5, 17, 33))) if math.prod(spatial) < 200 else 1,
+    }
+    if draw(st.integers(0, 3)) == 0:
+        sizes = tuple(draw(st.sampled_from((1, 2, 3, length, max(1, length // 2)))) for length in spatial)
+        return Case(**shape, output=sizes)
+    whole = draw(st.integers(0, 7)) == 0
+    window, stride, padding, dilation = [], [], [], []
+    for length in spatial:
+        k = length if whole else draw(st.integers(1, min(length, draw(st.sampled_from((2, 3, 3, 3, 9, 20))))))
+        d = draw(st.sampled_from((1, 1, 1, 1, 2))) if (k - 1) * 2 + 1 <= length else 1
+        half = ((k - 1) * d + 1) // 2
+        # No window may have nothing of the input to read, which a dilated one in the padding might.
+        p = 0 if whole else draw(st.integers(0, half if d == 1 else 0))
+        window.append(k)
+        stride.append(draw(st.sampled_from((1, 1, 2, 2, 3, k, k + 1))))
+        padding.append((p, draw(st.sampled_from((p, 0)))))
+        dilation.append(d)
+    options: dict[str, Any] = {"ceil_mode": draw(st.booleans())}
+    if kind == "avg":
+        options["include_padding"] = draw(st.booleans())
+        options["divisor"] = draw(st.sampled_from((None, None, 7, -3)))
+    return Case(
+        **shape,
+        window=tuple(window),
+        stride=tuple(stride),
+        padding=tuple(padding),
+        dilation=tuple(dilation),
+        **options,
+    )
+
+
+def assert_close(case: Case, got: NDArray[Any], want: NDArray[Any], magnitude: NDArray[Any]) -> None:
+    """Maxima send small integers, whose sums are exact; averages may lose a few units of the last place."""
+    assert got.shape == want.shape
+    if case.kind == "max":
+        np.testing.assert_array_equal(got.astype(np.float64), want)
+        return
+    eps = float(ml_dtypes.finfo(got.dtype).eps)
+    inner = max(eps / 2**13 if eps > 1e-4 else eps, 2**-53) * 2  # half types are summed in float32
+    taps = max(math.prod(case.window), 4)
+    assert np.all(np.abs(got.astype(np.float64) - want) <= (eps + inner * taps) * magnitude + 1e-7 * (eps > 1e-4))
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=cases(), dtype=st.sampled_from(sorted(DTYPES)), views=st.tuples(*[st.sampled_from(sorted(VIEWS))] * 3),
+       seed=st.integers(0, 99), isa=st.sampled_from(ISAS), special=st.booleans())  # fmt: skip
+def test_gradients_are_those_of_the_definition(
+    case: Case, dtype: str, views: tuple[str, str, str], seed: int, isa: str, special: bool
+) -> None:
+    x = VIEWS[views[0]](filled(case.shape, seed, DTYPES[dtype], special=special and case.kind == "max"))
+    y, kept = case.train(x, isa=isa)
+    grad = VIEWS[views[1]](filled(y.shape, seed + 1, DTYPES[dtype]))
+    output, want, magnitude = expected(case, x, grad)
+    if case.kind == "max":
+        np.testing.assert_array_equal(y.astype(np.float64), output)
+    got, _ = _pool.pull_back(kept, grad, None, 1, isa, None)
+    assert got.dtype == x.dtype
+    assert_close(case, got, want, magnitude)
+    given_out = VIEWS[views[2]](np.full(case.shape, 55, x.dtype))
+    again, _ = _pool.pull_back(kept, grad, given_out, 2, isa, None)
+    assert again is given_out
+    np.testing.assert_array_equal(given_out, got)
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=cases(), dtype=st.sampled_from(sorted(DTYPES)), views=st.tuples(*[st.sampled_from(sorted(VIEWS))] * 2),
+       seed=st.integers(0, 99))  # fmt: skip
+def test_every_kernel_agrees_with_the_scalar_one(case: Case, dtype: str, views: tuple[str, str], seed: int) -> None:
+    x = VIEWS[views[0]](filled(case.shape, seed, DTYPES[dtype], special=case.kind == "max"))
+    name = f"train_{'adaptive_' if case.output else ''}{case.kind}_pool"
+    arguments = (case.rank, x, *case.arguments(), None, 1, "NCHW")
+    if case.kind == "max":
+        (y, _), scalar, saved, _ = getattr(_pool, name)(*arguments, "baseline", "scalar_keep")
+    else:
+        (y, _), scalar, saved, _ = getattr(_pool, name)(*arguments, None, None)
+    grad = VIEWS[views[1]](np.random.default_rng(seed).standard_normal(y.shape).astype(DTYPES[dtype]))
+    want, _ = _pool.pull_back(scalar, grad, None, 1, "baseline", "scalar_backward")
+    own = [v for v in VARIANTS if v[2] == case.kind and v[3] == dtype]
+    all_kept = [scalar]
+    for isa, engine, *_ in own:
+        if case.kind == "max":
+            done = getattr(_pool, name)(*arguments, isa, engine)
+            if done is None:
+                continue
+            (values, by), kept, bytes_kept, _ = done
+            assert by.startswith(f"{isa}/{engine}/")
+            np.testing.assert_array_equal(values.astype(np.float64), y.astype(np.float64))
+            assert bytes_kept == saved
+            back, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
+            np.testing.assert_array_equal(back, want, err_msg=f"{isa}/{engine}")
+            all_kept.append(kept)
+    for isa, engine, *_ in own:
+        done = _pool.pull_back(scalar, grad, None, 1, isa, engine)
+        if done is None:
+            continue
+        if case.kind == "max":
+            np.testing.assert_array_equal(done[0], want, err_msg=f"{isa}/{engine}")
+        else:
+            eps = float(ml_dtypes.finfo(want.dtype).eps)
+            scale = np.abs(want.astype(np.float64)).max(initial=0) + np.abs(grad.astype(np.float64)).max()
+            np.testing.assert_allclose(
+                done[0].astype(np.float64), want.astype(np.float64), rtol=2 * eps, atol=30 * eps * scale,
+                err_msg=f"{isa}/{engine}",
+            )  # fmt: skip
+
+
+LARGE = [
+    Case(kind="max", spatial=(260, 300), batch=1, channels=1, window=(3, 3), stride=(2, 2), padding=((1, 1),) * 2,
+         dilation=(1, 1)),
+    Case(kind="max", spatial=(200, 310), batch=1, channels=4, window=(3, 3), stride=(1, 1), padding=((1, 1),) * 2,
+         dilation=(1, 1)),
+    Case(kind="max", spatial=(300, 300), batch=1, channels=2, window=(2, 2), stride=(2, 2), padding=((0, 0),) * 2,
+         dilation=(1, 1)),
+    Case(kind="max", spatial=(96, 130), batch=1, channels=16, window=(13, 13), stride=(1, 1), padding=((6, 6),) * 2,
+         dilation=(1, 1)),
+    Case(kind="max", spatial=(300, 300), batch=1, channels=3, output=(7, 9)),
+    Case(kind="max", spatial=(60, 61), batch=2, channels=40, output=(1, 1)),
+    Case(kind="max", spatial=(8, 56, 57), batch=1, channels=16, window=(3, 3, 3), stride=(1, 2, 2),
+         padding=((1, 1),) * 3, dilation=(1, 1, 1)),
+    Case(kind="max", spatial=(40000,), batch=1, channels=8, window=(128,), stride=(1,), padding=((0, 0),),
+         dilation=(1,)),
+    Case(kind="avg", spatial=(260, 300), batch=1, channels=3, window=(3, 3), stride=(1, 1), padding=((1, 1),) * 2,
+         dilation=(1, 1), include_padding=False),
+    Case(kind="avg", spatial=(260, 300), batch=1, channels=3, window=(2, 2), stride=(2, 2), padding=((0, 0),) * 2,
+         dilation=(1, 1)),
+    Case(kind="avg", spatial=(300, 300), batch=1, channels=3, output=(7, 9)),
+    Case(kind="avg", spatial=(60, 60), batch=2, channels=64, output=(1, 1)),
+    Case(kind="avg", spatial=(100000,), batch=1, channels=4, window=(7,), stride=(3,), padding=((3, 3),),
+         dilation=(1,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LARGE, ids=lambda c: f"{c.kind}-{c.spatial}-{c.window or c.output}")
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_the_number_of_threads_changes_no_bit(case: Case, layout: str, dtype: str) -> None:
+    rng = np.random.default_rng(3)
+    x = VIEWS[layout](rng.standard_normal(case.shape).astype(DTYPES[dtype]))
+    y, pullback = case.public(x, threads=1)
+    grad = VIEWS[layout](rng.standard_normal(y.shape).astype(DTYPES[dtype]))
+    once = pullback(grad, threads=1)
+    for threads in (2, 3, 7):
+        y_again, pullback_again = case.public(x, threads=threads)
+        np.testing.assert_array_equal(y_again, y)
+        for each in (pullback, pullback_again):
+            assert each(grad, threads=threads).tobytes() == once.tobytes()
+    total = grad.astype(np.float64).sum() if case.kind == "max" else None
+    if total is not None:  # what goes in comes out
+        tolerance = 0.02 if dtype == "bf16" else 1e-4
+        assert abs(once.astype(np.float64).sum() - total) <= tolerance * np.abs(grad.astype(np.float64)).sum()
+
+
+def test_parameters_are_those_of_the_functions_without_gradients() -> None:
+    for name in FUNCTIONS:
+        own, plain = (inspect.signature(getattr(module, name)) for module in (training, functional))
+        assert own.parameters == plain.parameters
+        assert own.return_annotation == "tuple[Any, Pullback]"
+        assert len(inspect.getdoc(getattr(training, name)) or "") > 40
+    assert strided.training is training
+    assert "training" in dir(strided)
+
+
+@pytest.mark.parametrize(
+    ("window", "bytes_each"),
+    [((16, 16), 1), ((1, 256), 1), ((257,), 2), ((16, 17), 2), ((256, 256), 2), ((257, 256), 4)],
+)
+def test_an_offset_takes_as_few_bytes_as_the_window_allows(window: tuple[int, ...], bytes_each: int) -> None:
+    shape = (1, 2, *(k + 1 for k in window))
+    x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    function = training.max_pool1d if len(window) == 1 else training.max_pool2d
+    y, pullback = function(x, window, 1)
+    assert pullback.saved_bytes == y.size * bytes_each
+    assert pullback.input_shape == shape
+    got = pullback(np.ones_like(y))
+    want = np.zeros(shape, np.float32)
+    for n, c, *o in np.ndindex(*y.shape):
+        part = x[(n, c, *(slice(a, a + k) for a, k in zip(o, window, strict=True)))]
+        place = np.unravel_index(part.argmax(), part.shape)
+        want[(n, c, *(a + int(b) for a, b in zip(o, place, strict=True)))] += 1
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("output", "bytes_each"), [((3, 1), 1), ((1, 2), 2), ((1, 1), 2)])
+def test_an_adaptive_offset_is_as_wide_as_the_largest_window_asks(output: tuple[int, int], bytes_each: int) -> None:
+    # 40 to 3 takes windows of 14 (15 would be one too many), times 18: 252; 40 × 9 is more than a byte tells apart.
+    x = np.random.default_rng(1).standard_normal((1, 1, 40, 18)).astype(np.float32)
+    y, pullback = training.adaptive_max_pool2d(x, output)
+    assert pullback.saved_bytes == y.size * bytes_each
+
+
+def test_averages_keep_nothing() -> None:
+    _, pullback = training.avg_pool2d(np.ones((1, 1, 4, 4), np.float32), 2)
+    assert pullback.saved_bytes == 0
+
+
+def test_a_saved_byte_is_an_eighth_of_an_index() -> None:
+    x = np.ones((2, 8, 16, 16), np.float32)
+    (_, indices), pullback = training.max_pool2d(x, 3, 2, 1, return_indices=True)
+    assert pullback.saved_bytes * 8 == indices.nbytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases("max"), seed=st.integers(0, 99))
+def test_indices_are_those_of_the_function_without_gradients(case: Case, seed: int) -> None:
+    x = filled(case.shape, seed, np.float32, special=True)
+    (values, indices), _ = case.public(x, return_indices=True)
+    function = getattr(functional, f"{'adaptive_' if case.output else ''}max_pool{case.rank}d")
+    if case.output:
+        want = function(x, case.output, True)
+    else:
+        want = function(x, case.window, case.stride, case.padding, case.dilation, case.ceil_mode, True)
+    np.testing.assert_array_equal(values, want[0])
+    np.testing.assert_array_equal(indices, want[1])
+
+
+def test_an_empty_batch_has_an_empty_gradient() -> None:
+    for function in (training.max_pool2d, training.avg_pool2d):
+        y, pullback = function(np.empty((0, 3, 8, 8), np.float32), 2)
+        assert y.shape == (0, 3, 4, 4)
+        assert pullback(y).shape == (0, 3, 8, 8)
+
+
+def test_layout_and_missing_batch() -> None:
+    x = np.random.default_rng(0).standard_normal((8, 9, 5)).astype(np.float32)
+    y, pullback = training.max_pool2d(x, 3, 2, layout="NHWC")
+    z, other = training.max_pool2d(np.moveaxis(x, -1, 0), 3, 2)
+    np.testing.assert_array_equal(y, np.moveaxis(z, 0, -1))
+    grad = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
+    np.testing.assert_array_equal(pullback(grad), np.moveaxis(other(np.moveaxis(grad, -1, 0)), 0, -1))
+
+
+def test_a_gradient_may_be_one_number_expanded() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    for function in (training.max_pool2d, training.avg_pool2d):
+        y, pullback = function(x, 3, 2, 1)
+        np.testing.assert_array_equal(pullback(np.broadcast_to(np.float32(2), y.shape)), pullback(np.full_like(y, 2)))
+
+
+def test_a_fresh_gradient_has_the_channels_where_the_input_has_them() -> None:
+    x = VIEWS["channels_last"](np.ones((2, 16, 8, 8), np.float32))
+    y, pullback = training.max_pool2d(x, 2)
+    assert pullback(np.ascontiguousarray(y)).strides == x.strides
+    assert pullback(np.ascontiguousarray(y)).flags.owndata is False
+
+
+def test_what_was_kept_outlives_the_input() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 4, 64, 64)).astype(np.float32)
+    y, pullback = training.max_pool2d(x, 3, 2, 1)
+    before = pullback(np.ones_like(y))
+    x[:] = 0
+    del x, y
+    gc.collect()
+    np.testing.assert_array_equal(pullback(np.ones((1, 4, 32, 32), np.float32)), before)
+
+
+def read_only(shape: tuple[int, ...]) -> NDArray[Any]:
+    array = np.zeros(shape, np.float32)
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("grad", "options", "error", "says"),
+    [
+        (np.zeros((1, 2, 3, 3), np.float32), {}, ValueError, r"grad_output has shape \(1, 2, 3, 3\).*\(1, 2, 4, 4\)"),
+        (np.zeros((2, 4, 4), np.float32), {}, ValueError, r"grad_output has shape \(2, 4, 4\).*\(1, 2, 8, 8\)"),
+        (np.zeros((1, 2, 4, 4)), {}, TypeError, "grad_output has elements of type f64.*f32"),
+        (np.zeros((1, 2, 4, 4), np.complex64), {}, TypeError, "grad_output has elements of type complex64"),
+        ([[1.0]], {}, TypeError, "grad_output is of type list"),
+        (None, {}, TypeError, "grad_output is of type NoneType"),
+        (..., {"out": np.zeros((1, 2, 4, 4), np.float32)}, ValueError, r"out has shape \(1, 2, 4, 4\).*\(1, 2, 8, 8\)"),
+        (..., {"out": np.zeros((1, 2, 8, 8))}, TypeError, "out has elements of type f64"),
+        (..., {"out": read_only((1, 2, 8, 8))}, ValueError, "out is a read-only array"),
+        (..., {"out": np.broadcast_to(np.float32(0), (1, 2, 8, 8))}, ValueError, "out is a read-only array"),
+        (..., {"threads": 0}, ValueError, "threads is 0"),
+        (..., {"threads": "two"}, TypeError, "threads must be"),
+    ],
+)
+def test_bad_gradients_are_refused(grad: Any, options: dict[str, Any], error: type[Exception], says: str) -> None:
+    for function in (training.max_pool2d, training.avg_pool2d):
+        y, pullback = function(np.ones((1, 2, 8, 8), np.float32), 2)
+        with pytest.raises(error, match=says):
+            pullback(np.zeros_like(y) if grad is ... else grad, **options)
+
+
+def test_an_out_that_overlaps_is_refused() -> None:
+    y, pullback = training.max_pool2d(np.ones((1, 2, 8, 8), np.float32), 2)
+    row = np.zeros(64 + 32, np.float32)
+    twice = np.lib.stride_tricks.as_strided(row, (1, 2, 8, 8), (0, 128, 32, 4))
+    with pytest.raises(ValueError, match="elements overlap"):
+        pullback(y, out=twice)
+    buffer = np.zeros(200, np.float32)
+    with pytest.raises(ValueError, match="out of shape .* shares memory with grad_output"):
+        pullback(buffer[100:132].reshape(1, 2, 4, 4), out=buffer[:128].reshape(1, 2, 8, 8))
+    assert not buffer.any()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+def test_integers_have_no_gradients(dtype: str) -> None:
+    with pytest.raises(TypeError, match="gradients for float64, float32, float16 and bfloat16"):
+        training.max_pool2d(np.ones((1, 1, 4, 4), dtype), 2)
+
+
+def test_bad_shapes_are_refused_as_without_gradients() -> None:
+    with pytest.raises(ValueError, match="kernel_size"):
+        training.max_pool2d(np.ones((1, 1, 4, 4), np.float32), 5)
+    with pytest.raises(ValueError, match="out has shape"):
+        training.max_pool2d(np.ones((1, 1, 4, 4), np.float32), 2, out=np.ones((1, 1, 3, 3), np.float32))
+
+
+def test_the_saved_memory_is_given_back() -> None:
+    _pool.clear_outputs()
+    x = np.zeros((1, 1, 2048, 2048), np.float32)
+    y, pullback = training.max_pool2d(x, 1)
+    held = _pool.kept_output_bytes()
+    saved = pullback.saved_bytes
+    del pullback
+    assert _pool.kept_output_bytes() == held + saved
+    del y
+    _pool.clear_outputs()
