@@ -76,6 +76,27 @@ class Indexed(Protocol):
         ...
 
 
+@runtime_checkable
+class Saving(Protocol):
+    """What a Prepared of a training workload offers in addition."""
+
+    def saved_bytes(self) -> int:
+        """Return the bytes that the forward pass keeps for the backward one, input and output not counted."""
+        ...
+
+
+@runtime_checkable
+class Recycling(Protocol):
+    """What a Backend offers in addition where memory that a call freed is kept for later calls."""
+
+    def stop_recycling(self) -> None:
+        """Give back what is kept, and keep no more where that can be told.
+
+        Called where memory is measured: after ``load``, before ``prepare``, and again before each measured call.
+        """
+        ...
+
+
 class Backend(Protocol):
     """One implementation of pooling. Instances are made without arguments and must be cheap to make."""
 
