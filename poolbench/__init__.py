@@ -51,13 +51,15 @@ def compare(
     cache: str = "hot",
     layout: str = "best",
     batch: str | None = None,
+    memory: bool = True,
     results: str | Path = "results",
 ) -> pd.DataFrame:
     """Measure ``subjects`` on ``workloads``, interleaved, and return one line per workload and subject.
 
     The arguments are those of ``poolbench compare``. The columns carry their units; ``median_ns``, ``times_limit`` and
     ``ratio_to_fastest`` each have a 95 % interval in ``…_low`` and ``…_high``; ``gigabytes_per_s``, ``status`` and
-    ``note`` stand beside them. The rows are stored under ``results`` as they are measured.
+    ``note`` stand beside them. What a call takes of memory is in ``requested_bytes`` and ``touched_bytes``, beside
+    ``output_bytes`` and ``least_bytes``. The rows are stored under ``results`` as they are measured.
 
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
@@ -74,6 +76,7 @@ def compare(
         cache=cache,
         layout=layout,
         batch=batch,
+        memory=memory,
         results=results,
     )
 

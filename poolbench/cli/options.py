@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from poolbench.model.verdict import Ranking
+
 Subjects = Annotated[
     list[str] | None,
     typer.Argument(help="Backends, such as torch or numpy:windows; 'poolbench list backends' names them."),
@@ -23,6 +25,9 @@ Workloads = Annotated[
 Results = Annotated[Path, typer.Option("--results", help="The folder that results are kept in.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text (docs/json.md).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Sort = Annotated[
+    Ranking, typer.Option("--sort", help="What subjects are ranked by: the time of a call, or the memory it requests.")
+]
 
 RESULTS = Path("results")
 

@@ -42,6 +42,24 @@ class Memory:
     touched: Amount = field(default=Amount())
 
 
+FLAT = (
+    "output_bytes", "saved_bytes", "requested_bytes", "touched_bytes", "least_bytes",
+    "saved_note", "requested_note", "touched_note",
+)  # fmt: skip
+"""The names of ``flat``'s fields, in order: what the columns of tables for machines are called."""
+
+
+def flat(memory: Memory | None) -> dict[str, int | str | None]:
+    """Return an account as one field per figure and note; None, and empty notes, where there is none."""
+    if memory is None:
+        return {name: None if name.endswith("_bytes") else "" for name in FLAT}
+    amounts = {"saved": memory.saved, "requested": memory.requested, "touched": memory.touched}
+    fields: dict[str, int | str | None] = {"output_bytes": memory.output_bytes, "least_bytes": memory.least_bytes}
+    fields |= {f"{part}_bytes": amount.bytes for part, amount in amounts.items()}
+    fields |= {f"{part}_note": amount.note for part, amount in amounts.items()}
+    return {name: fields[name] for name in FLAT}
+
+
 def least_bytes(workload: Workload) -> int:
     """Return the bytes that any implementation must hold at one time for one call, its input not counted.
 
