@@ -84,10 +84,13 @@ def _workload_columns(
 def _memory_columns(accounts: Sequence[Memory | None], counts: np.ndarray[Any, np.dtype[np.intp]]) -> dict[str, Any]:
     """Return the columns FLAT, each account repeated; bytes are integers, missing where they are not known."""
     fields = [flat(memory) for memory in accounts]
-    columns = {name: _repeated([field[name] for field in fields], counts) for name in FLAT}
-    return {
-        name: pd.array(values, dtype="Int64") if name.endswith("_bytes") else values for name, values in columns.items()
-    }
+    places = np.repeat(np.arange(len(accounts)), counts)
+    columns: dict[str, Any] = {}
+    for name in FLAT:
+        values = [field[name] for field in fields]
+        is_bytes = name.endswith("_bytes")
+        columns[name] = pd.array(values, dtype="Int64").take(places) if is_bytes else _repeated(values, counts)
+    return columns
 
 
 def _sample_columns(
