@@ -198,7 +198,7 @@ def _workload_section(workload: WorkloadSummary) -> Section:
 def _cell_line(cell: Cell) -> Line:
     if cell.timing is None:
         what = NO_TIME if cell.status is Status.OK else cell.status.value
-        return Line(subject=cell.subject, time=what, role="failed")
+        return Line(subject=cell.subject, time=what, role="failed", **_memory(cell.memory))
     return Line(
         subject=cell.subject,
         time=time_text(cell.timing.median_ns),
@@ -208,11 +208,13 @@ def _cell_line(cell: Cell) -> Line:
         ratio=_ratio(cell),
         layout=cell.layout,
         role=_role(cell),
-        **({} if cell.memory is None else _memory(cell.memory)),
+        **_memory(cell.memory),
     )
 
 
-def _memory(memory: Memory) -> dict[str, str]:
+def _memory(memory: Memory | None) -> dict[str, str]:
+    if memory is None:
+        return {}
     return {
         "requested": _amount(memory.requested),
         "touched": _amount(memory.touched),
