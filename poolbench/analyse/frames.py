@@ -87,7 +87,7 @@ def _memory_columns(accounts: Sequence[Memory | None], counts: np.ndarray[Any, n
     places = np.repeat(np.arange(len(accounts)), counts)
     columns: dict[str, Any] = {}
     for name in FLAT:
-        values = [field[name] for field in fields]
+        values: list[Any] = [field[name] for field in fields]
         is_bytes = name.endswith("_bytes")
         columns[name] = pd.array(values, dtype="Int64").take(places) if is_bytes else _repeated(values, counts)
     return columns

@@ -78,10 +78,10 @@ class Indexed(Protocol):
 
 @runtime_checkable
 class Saving(Protocol):
-    """What a Prepared of a training workload offers in addition."""
+    """What a Prepared of a training workload offers in addition, so that the bytes saved for backward are measured."""
 
-    def saved_bytes(self) -> int:
-        """Return the bytes that the forward pass keeps for the backward one, input and output not counted."""
+    def forward(self) -> object:
+        """Run the forward pass alone. What it returns holds the output and all that the backward pass will need."""
         ...
 
 

@@ -11,9 +11,13 @@ import ctypes
 import gc
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from poolbench.measure.lifetime import status_bytes
 from poolbench.model.memory import Amount, not_measured
+
+if TYPE_CHECKING:
+    from memray import FileReader
 
 Call = Callable[[], object]
 
@@ -78,6 +82,16 @@ def requested_peak(call: Call) -> Amount:
     Counted are malloc and its kin and mmap, in compiled code as well. Python's own small objects are not: Python takes
     them from arenas, and room is made there before.
     """
+    return _traced(call, lambda reader: reader.metadata.peak_memory)
+
+
+def held_bytes(call: Call) -> Amount:
+    """Return how many bytes of what one ``call`` requested its result still holds; counted as by ``requested_peak``."""
+    return _traced(call, lambda reader: sum(record.size for record in reader.get_leaked_allocation_records()))
+
+
+def _traced(call: Call, read: Callable[[FileReader], int]) -> Amount:
+    """Trace the allocations of one call, its result held until the end, and return what ``read`` makes of them."""
     try:
         import memray
     except ImportError:
@@ -87,7 +101,7 @@ def requested_peak(call: Call) -> Amount:
         with memray.Tracker(destination=destination, native_traces=False):
             result = call()
         del result
-        return Amount(bytes=memray.FileReader(path).metadata.peak_memory)
+        return Amount(bytes=read(memray.FileReader(path)))
 
 
 @contextlib.contextmanager

@@ -73,13 +73,13 @@ class MemoryLaunches:
             # Checked here too: the settings of this worker must not have changed the answer.
             hot.open(worker, workload, str(subject), checks=("random",), threads=threads)
             for part in _parts(workload):
-                reply = worker.ask(part, deadline_s=deadline_s)
+                reply = worker.ask(part, deadline_s=deadline_s, output_bytes=workload.output_bytes)
                 amounts[part] = Amount(bytes=reply["bytes"], note=reply["note"])
         finally:
             worker.close()
 
 
 def _parts(workload: Workload) -> tuple[str, ...]:
-    """Return what is measured, in order: memray, which hooks into every library, comes last."""
-    saved = ("saved",) if workload.pass_ is Pass.TRAINING else ()
+    """Return what is measured, in order: what memray measures, which hooks into every library, comes last."""
+    saved = () if workload.pass_ is Pass.FORWARD else ("saved",)
     return ("touched", *saved, "requested")

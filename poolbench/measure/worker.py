@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from poolbench.backends.base import Backend, Prepared, Recycling, Saving, Source
 from poolbench.measure.clock import Calls, calibrate, run_slot
 from poolbench.measure.inputs import SCALE, map_array
-from poolbench.measure.memory import give_back_at_once, requested_peak, switch_off_huge_pages, touched_peak
+from poolbench.measure.memory import give_back_at_once, held_bytes, requested_peak, switch_off_huge_pages, touched_peak
 from poolbench.measure.protocol import Channel, ChannelClosedError, Message
 from poolbench.model.ids import parse_id
 from poolbench.model.memory import Amount, not_measured
@@ -161,11 +161,15 @@ class Worker:
         self._stop_recycling()
         return asdict(requested_peak(self._prepared[0].run))
 
-    def _saved(self, _: Message) -> Message:
+    def _saved(self, message: Message) -> Message:
         prepared = self._prepared[0]
         if not isinstance(prepared, Saving):
-            return asdict(not_measured(f"the backend '{self._backend.name}' does not tell."))
-        return asdict(Amount(bytes=prepared.saved_bytes()))
+            return asdict(not_measured(f"the backend '{self._backend.name}' has no forward pass by itself."))
+        self._stop_recycling()
+        held = held_bytes(prepared.forward)
+        if held.bytes is None:
+            return asdict(held)
+        return asdict(Amount(bytes=max(held.bytes - message["output_bytes"], 0)))
 
     def _stop_recycling(self) -> None:
         if isinstance(self._backend, Recycling):

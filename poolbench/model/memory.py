@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from poolbench.model.workload import Pass, Workload
 
@@ -32,7 +33,8 @@ class Memory:
 
     ``output_bytes`` is the result's size and ``least_bytes`` what ``least_bytes`` says, both by arithmetic.
     ``requested`` is the peak of what the call holds of the allocators at one time, ``touched`` the peak of pages that
-    it makes resident. ``saved`` is what the forward pass keeps for the backward one: nothing in a forward workload.
+    it makes resident. ``saved`` is what the forward pass keeps for the backward one beside input and output; a forward
+    workload has none.
     """
 
     output_bytes: int
@@ -71,6 +73,10 @@ def least_bytes(workload: Workload) -> int:
     N·C·∏ᵢnᵢ elements: N·C·(∏ᵢoᵢ + ∏ᵢnᵢ)·s. Nothing need be kept in between: an average's gradient follows from the
     output's gradient alone, and a maximum's place is found again in the input, which is the caller's.
     """
-    if workload.pass_ is Pass.TRAINING:
-        return workload.output_bytes + workload.input_bytes
-    return workload.output_bytes
+    match workload.pass_:
+        case Pass.FORWARD:
+            return workload.output_bytes
+        case Pass.TRAINING:
+            return workload.output_bytes + workload.input_bytes
+        case never:
+            assert_never(never)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from poolbench.measure import memory
-from poolbench.measure.memory import requested_peak, touched_peak
+from poolbench.measure.memory import held_bytes, requested_peak, touched_peak
 from poolbench.model.memory import NOT_MEASURED
 from tests.memory.build import build
 from tests.memory.planted import COMPILED, ROUTES
@@ -76,6 +78,31 @@ def test_small_objects_of_python_are_not_counted() -> None:
     many()
     found = requested_peak(many).bytes
     assert found is not None and found < 64_000  # the list itself, and no arena
+
+
+def test_what_a_result_still_holds_is_told_from_what_is_gone() -> None:
+    def keep() -> tuple[object, object]:
+        np.empty(5 * MB, np.uint8)
+        return np.empty(MB, np.uint8), np.empty(30_000, np.uint8)
+
+    keep()
+    held = held_bytes(keep).bytes
+    assert held is not None
+    assert 0 <= held - (MB + 30_000) < 128  # an array's shape is a few bytes of its own
+    assert requested_peak(keep).bytes == 5 * MB
+
+
+@pytest.mark.parametrize(("pool", "saved"), [("max_pool2d", 8), ("avg_pool2d", 0)])
+def test_what_pytorch_saves_for_backward_is_its_indices(pool: str, saved: int) -> None:
+    """An int64 index for each element of the output, beside the output; the input is the caller's."""
+    torch = pytest.importorskip("torch")
+    x = torch.rand(1, 8, 64, 64, requires_grad=True)
+    elements = 8 * 32 * 32
+    call = functools.partial(getattr(torch.nn.functional, pool), x, 2)
+    call()
+    found = held_bytes(call).bytes
+    assert found is not None
+    assert 0 <= found - (4 + saved) * elements < 2048
 
 
 def test_an_error_of_the_call_comes_through_and_leaves_nothing_switched_on() -> None:
