@@ -11,6 +11,7 @@ import ctypes
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,15 @@ Plant = Callable[[int, int], object]
 
 COMPILED = ("malloc", "mmap", "posix_memalign")
 ROUTES = (*COMPILED, "numpy", "torch", "tensorflow")
+ELSEWHERE = "malloc_elsewhere"
+"""malloc in a thread of its own, whose memory the C library keeps apart."""
 
 
 def plant(library: Path, route: str) -> Plant:
     """Return the way ``route`` of taking memory."""
+    if route == ELSEWHERE:
+        here, thread = plant(library, "malloc"), ThreadPoolExecutor(1)
+        return lambda size, touched: thread.submit(here, size, touched).result()
     compiled = ctypes.CDLL(str(library))
     compiled.planted_touch.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     if route in COMPILED:
