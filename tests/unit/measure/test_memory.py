@@ -64,7 +64,7 @@ def test_freed_memory_is_not_found_again(library: Path, route: str) -> None:
     """Sizes that the C library keeps, once a block of that size has been freed."""
     cases = [(20 * MB, 20 * MB), (3 * MB, 3 * MB)] * 2
     for (_, touched), (found, _) in zip(cases, measured(library, route, "small", cases), strict=True):
-        assert abs(found - touched) <= 0.3 * MB, (touched, found)
+        assert abs(found - touched) <= PRECISION["small"], (touched, found)
 
 
 def test_a_call_that_takes_nothing_takes_nothing() -> None:
