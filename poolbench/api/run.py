@@ -33,7 +33,7 @@ from poolbench.store.runs import new_run_name
 
 DEFAULT_SUBJECTS = ("strided", "numpy", "torch", "torch:channels_last", "tensorflow")
 SECONDS_PER_WORKLOAD = 9.0
-MEMORY_SECONDS_PER_WORKLOAD = 3.0
+MEMORY_SECONDS_PER_WORKLOAD = 2.0
 """What the memory launches of the default subjects take, about."""
 
 LEAST_BUDGET_S = 60.0

@@ -37,7 +37,7 @@ def compare(
     ] = True,
     budget: Annotated[
         float | None,
-        typer.Option(min=1, help="Seconds to measure for.", show_default="12 a workload, 9 without memory"),
+        typer.Option(min=1, help="Seconds to measure for.", show_default="11 a workload, 9 without memory"),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")
