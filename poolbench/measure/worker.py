@@ -165,6 +165,7 @@ class Worker:
         prepared = self._prepared[0]
         if not isinstance(prepared, Saving):
             return asdict(not_measured(f"the backend '{self._backend.name}' has no forward pass by itself."))
+        prepared.forward()  # by itself it may be another function than in a whole step, and not warm yet
         self._stop_recycling()
         held = held_bytes(prepared.forward)
         if held.bytes is None:
