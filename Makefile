@@ -87,6 +87,8 @@ warnings: $(INSTALLED) clang-prerequisites
 	for compiler in g++ clang++; do \
 		$(GENERATE) -S $(KERNEL_TESTS) -B build/warnings/$$compiler/tests -DCMAKE_CXX_COMPILER=$$compiler \
 			-DCMAKE_CXX_FLAGS=-Werror && $(BIN)/ninja -C build/warnings/$$compiler/tests && \
+		$(GENERATE) -S tests/memory -B build/warnings/$$compiler/memory -DCMAKE_CXX_COMPILER=$$compiler \
+			-DCMAKE_CXX_FLAGS=-Werror && $(BIN)/ninja -C build/warnings/$$compiler/memory && \
 		$(GENERATE) -S . -B build/warnings/$$compiler/modules -DCMAKE_CXX_COMPILER=$$compiler \
 			-DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCMAKE_CXX_FLAGS=-Werror && \
 		$(BIN)/ninja -C build/warnings/$$compiler/modules || exit 1; \

@@ -53,13 +53,15 @@ def compare(
     batch: str | None = None,
     passes: Sequence[str] = (),
     gradients: Sequence[str] = (),
+    memory: bool = True,
     results: str | Path = "results",
 ) -> pd.DataFrame:
     """Measure ``subjects`` on ``workloads``, interleaved, and return one line per workload and subject.
 
     The arguments are those of ``poolbench compare``. The columns carry their units; ``median_ns``, ``times_limit`` and
     ``ratio_to_fastest`` each have a 95 % interval in ``…_low`` and ``…_high``; ``gigabytes_per_s``, ``status`` and
-    ``note`` stand beside them. The rows are stored under ``results`` as they are measured.
+    ``note`` stand beside them. What a call takes of memory is in ``requested_bytes`` and ``touched_bytes``, beside
+    ``output_bytes`` and ``least_bytes``. The rows are stored under ``results`` as they are measured.
 
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
@@ -80,6 +82,7 @@ def compare(
         batch=batch,
         passes=passes,
         gradients=gradients,
+        memory=memory,
         results=results,
     )
 

@@ -47,7 +47,8 @@ class LaunchCosts:
         for row in fresh:
             self._seen.add(row.key)
             groups = self._groups.setdefault(row.launch, {})
-            groups[row.workload] = groups.get(row.workload, 0.0) + row.seconds
+            # Memory is measured once, so what it took does not come again.
+            groups[row.workload] = groups.get(row.workload, 0.0) + row.seconds - row.memory_seconds
             slots[row.workload] = slots.get(row.workload, 0.0) + sum(s.elapsed_ns for s in row.samples) / 1e9
         self._slots_s.update(slots)
         self.overhead_s = max(elapsed_s - self._begun_s - sum(row.seconds for row in fresh), 0.0)

@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from poolbench.analyse.contracts import Disagreement
 from poolbench.analyse.timing import Timing
+from poolbench.model.memory import Memory
 from poolbench.model.result import RunHeader, Status
-from poolbench.model.verdict import Comparison, Outcome, Policy, Verdict
+from poolbench.model.verdict import Comparison, Outcome, Policy, Ranking, Verdict
 
 LEAST_TIMES_LIMIT = 0.97
 """A subject that takes less than this share of the limit's time shows that the probe or the subject is wrong."""
@@ -38,6 +39,7 @@ class Cell:
     ``timing`` is None where a row is not OK or no slot was clean. ``verdict`` is against the workload's fastest: None
     for the fastest itself and for what is not compared. ``is_tie`` marks what cannot be told from the fastest.
     ``differs`` holds the clauses on which the subject's contract differs from the one that the comparison follows.
+    ``memory`` is what one call takes; None where it was left out or the subject failed.
     """
 
     workload: str
@@ -48,6 +50,7 @@ class Cell:
     verdict: Verdict | None = None
     times_limit: Estimate | None = None
     layout: str = ""
+    memory: Memory | None = None
     is_fastest: bool = False
     is_tie: bool = False
     differs: tuple[Disagreement, ...] = ()
@@ -74,6 +77,7 @@ class Cell:
 class WorkloadSummary:
     """One workload's cells: the compared ones fastest first, then what is not compared, then what failed.
 
+    In a summary that is ranked by memory: those whose request is known, the smallest first, then the others.
     ``name`` is the catalogue's, or the id. ``limit`` is the time of streaming what the workload must touch.
     """
 
@@ -125,6 +129,7 @@ class NoteKind(StrEnum):
     BELOW_LIMIT = "below limit"
     REJECTED = "rejected"
     INVALID = "invalid"
+    MEMORY = "memory"
     MEAN = "mean"
     LAUNCHES = "launches"
 
@@ -157,6 +162,7 @@ class RunSummary:
     importers: int
     rows: int
     measured_s: float
+    ranking: Ranking = Ranking.TIME
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -13,19 +13,20 @@ import pandas as pd
 
 from poolbench.analyse.findings import Cell, Estimate, RunSummary, WorkloadSummary
 from poolbench.model.ids import parse_id
+from poolbench.model.memory import FLAT, Memory, flat
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.sample import SAMPLE_FIELDS, Sample
 
 SAMPLE_COLUMNS = (
     "workload", "name", "kind", "rank", "dtype", "order", "subject", "status", "note", "launch", "importer", "group",
     "block", "position", "loops", "call_ns", "elapsed_ns", "cpu_ns", "foreign_cpu_ns", "page_faults",
-    "context_switches", "rejected", "layout", "peak_bytes", "machine", "run", "revision", "dirty", "started_at",
+    "context_switches", "rejected", "layout", *FLAT, "machine", "run", "revision", "dirty", "started_at",
 )  # fmt: skip
 """The columns of ``rows_frame``, in order."""
 
 _REPEATED = (
-    "workload", "subject", "status", "note", "launch", "importer", "group", "layout", "peak_bytes", "machine", "run",
-    "revision", "dirty", "started_at",
+    "workload", "subject", "status", "note", "launch", "importer", "group", "layout", "machine", "run", "revision",
+    "dirty", "started_at",
 )  # fmt: skip
 _FROM_SAMPLE = attrgetter(*SAMPLE_FIELDS)
 
@@ -41,9 +42,8 @@ def rows_frame(rows: Sequence[ResultRow], header: RunHeader) -> pd.DataFrame:
     columns: dict[str, Any] = {name: _repeated([getattr(row, name) for row in rows], counts) for name in _REPEATED}
     columns.update(_workload_columns(rows, header, counts))
     columns.update(_sample_columns(samples, measured, header))
-    frame = pd.DataFrame(columns, columns=list(SAMPLE_COLUMNS))
-    frame["peak_bytes"] = frame["peak_bytes"].astype("Int64")
-    return frame
+    columns.update(_memory_columns([row.memory for row in rows], counts))
+    return pd.DataFrame(columns, columns=list(SAMPLE_COLUMNS))
 
 
 def summary_frame(summary: RunSummary) -> pd.DataFrame:
@@ -52,7 +52,9 @@ def summary_frame(summary: RunSummary) -> pd.DataFrame:
     The interval of a quantity ``q`` stands in ``q_low`` and ``q_high``, at the policy's confidence.
     """
     lines = [_summary_line(workload, cell) for workload in summary.workloads for cell in workload.cells]
-    return pd.DataFrame(lines, columns=list(_summary_columns()))
+    frame = pd.DataFrame(lines, columns=list(_summary_columns()))
+    accounts = [cell.memory for cell in summary.cells]
+    return frame.assign(**_memory_columns(accounts, np.ones(len(accounts), dtype=np.intp)))
 
 
 def _repeated(values: list[Any], counts: np.ndarray[Any, np.dtype[np.intp]]) -> Any:
@@ -79,6 +81,18 @@ def _workload_columns(
     }
 
 
+def _memory_columns(accounts: Sequence[Memory | None], counts: np.ndarray[Any, np.dtype[np.intp]]) -> dict[str, Any]:
+    """Return the columns FLAT, each account repeated; bytes are integers, missing where they are not known."""
+    fields = [flat(memory) for memory in accounts]
+    places = np.repeat(np.arange(len(accounts)), counts)
+    columns: dict[str, Any] = {}
+    for name in FLAT:
+        values: list[Any] = [field[name] for field in fields]
+        is_bytes = name.endswith("_bytes")
+        columns[name] = pd.array(values, dtype="Int64").take(places) if is_bytes else _repeated(values, counts)
+    return columns
+
+
 def _sample_columns(
     samples: list[Sample], measured: np.ndarray[Any, np.dtype[np.bool_]], header: RunHeader
 ) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def _summary_columns() -> dict[str, None]:
         "workload", "name", "subject", "status", "note", "layout", "median_ns", "median_ns_low", "median_ns_high",
         "gigabytes_per_s", "times_limit", "times_limit_low", "times_limit_high", "ratio_to_fastest",
         "ratio_to_fastest_low", "ratio_to_fastest_high", "is_fastest", "is_tie", "outcome", "reason", "reference",
-        "p_value", "launches", "blocks", "launch_spread", "drift", "rejected_blocks", "rejected_slots",
+        "p_value", "launches", "blocks", "launch_spread", "drift", "rejected_blocks", "rejected_slots", *FLAT,
     ))  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 import numpy as np
 
+from poolbench.model.memory import Memory
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule
 
@@ -84,6 +85,10 @@ class Ledger:
         return next(
             (reduced.row for reduced in self.rows(workload, subject) if reduced.row.status is not Status.OK), None
         )
+
+    def memory(self, workload: str, subject: str) -> Memory | None:
+        """Return what a call takes of memory, as the rows have it; None where none has."""
+        return next((part.row.memory for part in self.rows(workload, subject) if part.row.memory is not None), None)
 
     def pairs(self, workload: str, subject: str, reference: str) -> list[LaunchPair]:
         """Return one LaunchPair per launch in which both were measured, interleaved, and both OK."""

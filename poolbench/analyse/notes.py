@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from poolbench.analyse.findings import LEAST_TIMES_LIMIT, Note, NoteKind, WorkloadSummary
 from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.text import counted, listed, percent
+from poolbench.model.memory import flat
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import LIMIT
 from poolbench.model.verdict import Outcome
@@ -31,6 +32,7 @@ def notes(
             (NoteKind.FAILED, _failed(ledger, workloads)),
             (NoteKind.CONTRACT, _contracts(workloads)),
             (NoteKind.MISSING, _missing(header, ledger, workloads)),
+            (NoteKind.MEMORY, _memory(workloads)),
             (NoteKind.MEAN, _mean(workloads, mean_workloads, left_out)),
             (NoteKind.REJECTED, _rejected(ledger, workloads)),
             (NoteKind.LAUNCHES, _launches(ledger, workloads)),
@@ -90,6 +92,20 @@ def _missing(header: RunHeader, ledger: Ledger, workloads: Sequence[WorkloadSumm
         names = [w.name for w in workloads if not ledger.rows(w.workload, subject)]
         if names:
             yield f"{subject} was not measured on {listed(names, 4)}."
+
+
+def _memory(workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
+    """Yield one sentence per kind of memory and reason, with the subjects and workloads that share it."""
+    groups: dict[tuple[str, str], tuple[dict[str, None], dict[str, None]]] = {}
+    for workload in workloads:
+        for cell in workload.cells:
+            notes = {} if cell.memory is None else flat(cell.memory)
+            for part in ("requested", "touched", "saved"):
+                if note := notes.get(f"{part}_note"):
+                    subjects, names = groups.setdefault((part, str(note)), ({}, {}))
+                    subjects[cell.subject] = names[workload.name] = None
+    for (part, note), (subjects, names) in groups.items():
+        yield f"{part.capitalize()} memory of {listed(list(subjects), 4)} on {listed(list(names), 4)}: {note}"
 
 
 def _mean(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolbench.analyse.contracts import Disagreement, disagreements
 from poolbench.analyse.findings import Cell, RunSummary, WorkloadSummary, estimate
@@ -21,11 +21,20 @@ from poolbench.analyse.paired import all_pairs, compare_pair, fault, holm, judge
 from poolbench.analyse.timing import timing
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.subject import LIMIT
-from poolbench.model.verdict import Comparison, Outcome, Policy, Verdict
+from poolbench.model.verdict import Comparison, Outcome, Policy, Ranking, Verdict
 
 
-def summarise(header: RunHeader, rows: Sequence[ResultRow], *, policy: Policy | None = None) -> RunSummary:
-    """Return what ``rows`` show, in the header's order of workloads. Pure: the same rows give the same summary."""
+def summarise(
+    header: RunHeader,
+    rows: Sequence[ResultRow],
+    *,
+    policy: Policy | None = None,
+    ranking: Ranking = Ranking.TIME,
+) -> RunSummary:
+    """Return what ``rows`` show, in the header's order of workloads. Pure: the same rows give the same summary.
+
+    ``ranking`` decides the order of a workload's cells, and nothing else: the fastest stays marked as such.
+    """
     policy = policy or Policy()
     ledger = Ledger(rows, header.method.rejection)
     order = [workload for workload in header.workloads if ledger.subjects(workload)]
@@ -40,6 +49,8 @@ def summarise(header: RunHeader, rows: Sequence[ResultRow], *, policy: Policy | 
     workloads = tuple(
         _workload(header, ledger, workload, contests[workload], pairs, adjusted, policy) for workload in order
     )
+    if ranking is Ranking.MEMORY:
+        workloads = tuple(replace(found, cells=tuple(sorted(found.cells, key=_memory_rank))) for found in workloads)
     means, mean_workloads, left_out = geometric_means(ledger, workloads, policy)
     return RunSummary(
         header=header,
@@ -54,6 +65,7 @@ def summarise(header: RunHeader, rows: Sequence[ResultRow], *, policy: Policy | 
         importers=len({row.importer for row in rows}),
         rows=len(rows),
         measured_s=sum(row.seconds for row in rows),
+        ranking=ranking,
     )
 
 
@@ -133,6 +145,7 @@ def _cell(
         verdict=verdict,
         times_limit=estimate(to_limit) if knows_limit else None,
         layout=ledger.rows(workload, subject)[-1].row.layout,
+        memory=ledger.memory(workload, subject),
         is_fastest=subject == fastest,
         is_tie=verdict is not None and verdict.outcome in (Outcome.SAME, Outcome.UNDECIDED),
         differs=contest.differs.get(subject, ()),
@@ -170,3 +183,10 @@ def _rank(cell: Cell) -> tuple[int, float]:
     if cell.is_compared and cell.ratio is not None:
         return 1, cell.ratio.value
     return (2, cell.timing.median_ns) if cell.timing is not None else (3, 0.0)
+
+
+def _memory_rank(cell: Cell) -> tuple[float, float]:
+    """Rank by the requested peak, then by the touched one; what is unknown comes last, in the order that it is in."""
+    amounts = () if cell.memory is None else (cell.memory.requested.bytes, cell.memory.touched.bytes)
+    requested, touched = (math.inf if amount is None else amount for amount in amounts or (None, None))
+    return requested, touched

@@ -51,7 +51,7 @@ def _against_itself() -> Comparison | None:
     """Measure one subject twice in the same blocks: whatever differs is this machine's noise."""
     workload = members("smoke")[0]
     subjects = tuple(number_copies([parse_subject(AA_SUBJECT)] * 2))
-    method, policy = Method(), Policy()
+    method, policy = Method(memory=False), Policy()
     names = tuple(str(subject) for subject in subjects)
     rule = BudgetRule(
         workloads=(workload.id,), subjects=names, budget_s=AA_SECONDS, policy=policy, rejection=method.rejection

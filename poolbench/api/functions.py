@@ -29,6 +29,7 @@ def compare(
     batch: str | None,
     passes: Sequence[str],
     gradients: Sequence[str],
+    memory: bool,
     results: str | Path,
 ) -> pd.DataFrame:
     """Measure and return the summary as a frame."""
@@ -46,9 +47,10 @@ def compare(
             threads=threads,
             cache=Cache(cache),
             layout=LayoutPolicy(layout),
+            memory=memory,
             limits=default_limits(fingerprint().hardware),
         ),
-        budget_s=default_budget_s(len(entries)) if budget_s is None else budget_s,
+        budget_s=default_budget_s(len(entries), memory=memory) if budget_s is None else budget_s,
         results_dir=Path(results),
     )
     with new_run(request) as run:

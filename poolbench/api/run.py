@@ -33,6 +33,9 @@ from poolbench.store.runs import new_run_name
 
 DEFAULT_SUBJECTS = ("strided", "numpy", "torch", "torch:channels_last", "tensorflow")
 SECONDS_PER_WORKLOAD = 9.0
+MEMORY_SECONDS_PER_WORKLOAD = 2.0
+"""What the memory launches of the default subjects take, about."""
+
 LEAST_BUDGET_S = 60.0
 
 
@@ -78,9 +81,10 @@ def installed_subjects() -> tuple[Subject, ...]:
     )
 
 
-def default_budget_s(workloads: int) -> float:
+def default_budget_s(workloads: int, *, memory: bool) -> float:
     """Return the seconds that a run takes when none are asked for."""
-    return max(LEAST_BUDGET_S, SECONDS_PER_WORKLOAD * workloads)
+    timing_s = max(LEAST_BUDGET_S, SECONDS_PER_WORKLOAD * workloads)
+    return timing_s + (MEMORY_SECONDS_PER_WORKLOAD * workloads if memory else 0.0)
 
 
 def default_limits(hardware: Hardware, *, request_s: float | None = None) -> Limits:

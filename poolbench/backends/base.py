@@ -90,6 +90,27 @@ class Indexed(Protocol):
         ...
 
 
+@runtime_checkable
+class Saving(Protocol):
+    """What a Prepared of a training workload offers in addition, so that the bytes saved for backward are measured."""
+
+    def forward(self) -> object:
+        """Run the forward pass alone. What it returns holds the output and all that the backward pass will need."""
+        ...
+
+
+@runtime_checkable
+class Recycling(Protocol):
+    """What a Backend offers in addition where memory that a call freed is kept for later calls."""
+
+    def stop_recycling(self) -> None:
+        """Give back what is kept, and keep no more where that can be told.
+
+        Called where memory is measured: after ``load``, before ``prepare``, and again before each measured call.
+        """
+        ...
+
+
 class Backend(Protocol):
     """One implementation of pooling. Instances are made without arguments and must be cheap to make."""
 

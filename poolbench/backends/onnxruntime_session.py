@@ -41,6 +41,8 @@ class OnnxRuntime:
     name = "onnxruntime"
     framework = "onnxruntime"
     companions = ("onnx",)
+    _arena = True
+    """Whether sessions keep freed memory for later runs, as they do by default."""
 
     def supports(self, workload: Workload) -> Support:
         """Say whether one node of ONNX can express ``workload``."""
@@ -90,12 +92,16 @@ class OnnxRuntime:
             "provider": "CPUExecutionProvider",
         }
 
+    def stop_recycling(self) -> None:
+        """Make sessions without the arena, which requests more than a run needs and gives nothing back."""
+        self._arena = False
+
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Make a session; under GIVEN the timed call brings the caller's array into ONNX's layout and back."""
         import numpy as np
 
         natural = default_order(workload.spec.rank)
-        run = _session(workload, source.threads, indices=False).run
+        run = _session(workload, source.threads, indices=False, arena=self._arena).run
         layout, order, given = natural, workload.order, source.array
         if source.layout is LayoutPolicy.GIVEN:
 
@@ -123,12 +129,13 @@ class OnnxRuntime:
         return IndexedCall(layout, compute, fetch, locate)
 
 
-def _session(workload: Workload, threads: int, *, indices: bool) -> Any:
+def _session(workload: Workload, threads: int, *, indices: bool, arena: bool = True) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = arena
     # A pool that spins between calls would take the core of whoever is measured next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

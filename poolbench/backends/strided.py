@@ -81,6 +81,12 @@ class Strided:
             "variants": str(len(strided.variants())),
         }
 
+    def stop_recycling(self) -> None:
+        """Give back the freed outputs that the kernel keeps (docs/decisions/0005-outputs.md)."""
+        from poolbench.strided import _pool as compiled
+
+        compiled.clear_outputs()
+
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Choose the function and its arguments; the input stays where it is."""
         rank, array = workload.spec.rank, source.array

@@ -83,6 +83,17 @@ def load(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def stop_recycling() -> None:
+    """Have each tensor allocated and freed by itself, by a setting that TensorFlow reads with its first tensor.
+
+    With oneDNN, as by default on x86, tensors otherwise lie in regions of 1 MiB and more that are never given back. The
+    setting chooses the allocator alone, not the kernels.
+    """
+    import os
+
+    os.environ["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"] = "1"
+
+
 def facts() -> dict[str, str]:
     """Return the release and the flags that change its answers or its kernels."""
     import os

@@ -35,6 +35,10 @@ class Eager:
         """Return the release and its flags."""
         return common.facts()
 
+    def stop_recycling(self) -> None:
+        """Have each tensor allocated and freed by itself."""
+        common.stop_recycling()
+
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Make the tensor here under BEST; under GIVEN the timed call makes it, and transposes it there and back."""
         import tensorflow as tf

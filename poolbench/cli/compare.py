@@ -14,6 +14,7 @@ from poolbench.cli.options import (
     Passes,
     Quiet,
     Results,
+    Sort,
     Subjects,
     Workloads,
     chosen_workloads,
@@ -23,6 +24,7 @@ from poolbench.cli.progress import budget_bar
 from poolbench.cli.summary_json import summary_document
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
+from poolbench.model.verdict import Ranking
 
 if TYPE_CHECKING:
     from poolbench.api.run import Run
@@ -43,12 +45,17 @@ def compare(
         LayoutPolicy,
         typer.Option(help="best: subjects may convert to their own layout first. given: converting is timed."),
     ] = LayoutPolicy.BEST,
+    memory: Annotated[
+        bool, typer.Option("--memory/--no-memory", help="Whether the memory of a call is measured too.")
+    ] = True,
     budget: Annotated[
-        float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="9 a workload")
+        float | None,
+        typer.Option(min=1, help="Seconds to measure for.", show_default="11 a workload, 9 without memory"),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")
     ] = None,
+    sort: Sort = Ranking.TIME,
     results: Results = RESULTS,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what this run is missing.")] = None,
     json: Json = False,
@@ -58,7 +65,7 @@ def compare(
     if resume is not None:
         if subjects or workloads or passes or gradients:
             raise UsageError("--resume continues a run with its own subjects and workloads: name neither beside it.")
-        _resume(results, resume, json=json, quiet=quiet)
+        _resume(results, resume, sort=sort, json=json, quiet=quiet)
         return
 
     from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
@@ -74,16 +81,16 @@ def compare(
     request = Request(
         subjects=chosen,
         workloads=entries,
-        method=Method(threads=threads, cache=cache, layout=layout, limits=limits),
-        budget_s=default_budget_s(len(entries)) if budget is None else budget,
+        method=Method(threads=threads, cache=cache, layout=layout, memory=memory, limits=limits),
+        budget_s=default_budget_s(len(entries), memory=memory) if budget is None else budget,
         results_dir=results,
     )
     with budget_bar(request.budget_s, quiet=quiet) as bar, new_run(request, observer=bar) as run:
         rows = _measure(run)
-    _report(run.header, rows, run.path, json=json)
+    _report(run.header, rows, run.path, sort=sort, json=json)
 
 
-def _resume(results: Path, name: str, *, json: bool, quiet: bool) -> None:
+def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool) -> None:
     from poolbench.api.run import resumed_run
     from poolbench.store.reading import read_header
     from poolbench.store.runs import find_run
@@ -93,7 +100,7 @@ def _resume(results: Path, name: str, *, json: bool, quiet: bool) -> None:
         for warning in run.warnings:
             typer.echo(f"poolbench: {warning}", err=True)
         rows = _measure(run)
-    _report(run.header, rows, run.path, json=json)
+    _report(run.header, rows, run.path, sort=sort, json=json)
 
 
 def _measure(run: Run) -> tuple[ResultRow, ...]:
@@ -112,13 +119,13 @@ def _measure(run: Run) -> tuple[ResultRow, ...]:
     return tuple(rows)
 
 
-def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, json: bool) -> None:
+def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, sort: Ranking, json: bool) -> None:
     """Print the table, write the summary beside the results, and fail where nothing was measured."""
     from poolbench.analyse.summary import summarise
     from poolbench.report.files import write_summary
     from poolbench.report.terminal import print_summary
 
-    summary = summarise(header, rows)
+    summary = summarise(header, rows, ranking=sort)
     written = write_summary(summary, path)
     if json:
         print_json({"results": str(path), **summary_document(summary)})

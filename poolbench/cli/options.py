@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolbench.model.verdict import Ranking
+
 if TYPE_CHECKING:
     from poolbench.model.workload import Workload
 
@@ -42,6 +44,9 @@ Gradients = Annotated[
 Results = Annotated[Path, typer.Option("--results", help="The folder that results are kept in.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text (docs/json.md).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Sort = Annotated[
+    Ranking, typer.Option("--sort", help="What subjects are ranked by: the time of a call, or the memory it requests.")
+]
 
 RESULTS = Path("results")
 

@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from poolbench.cli.options import RESULTS, Json, Results
+from poolbench.cli.options import RESULTS, Json, Results, Sort
 from poolbench.cli.output import print_json, require_measured
 from poolbench.cli.summary_json import summary_document
+from poolbench.model.verdict import Ranking
 
 
 def show(
     run: Annotated[str, typer.Argument(help="A run's name, its file, or 'latest'; 'poolbench list runs' names them.")],
     results: Results = RESULTS,
+    sort: Sort = Ranking.TIME,
     json: Json = False,
 ) -> None:
     """Print the table of a stored run. Everything is recomputed from its samples."""
@@ -26,7 +28,7 @@ def show(
     stored = read_run(path)
     for warning in stored.warnings:
         typer.echo(f"poolbench: {warning}", err=True)
-    summary = summarise(stored.header, stored.rows)
+    summary = summarise(stored.header, stored.rows, ranking=sort)
     if json:
         print_json({"results": str(path), **summary_document(summary)})
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from poolbench.model.memory import flat
+
 if TYPE_CHECKING:
     from poolbench.analyse.findings import Cell, Estimate, RunSummary
 
@@ -18,6 +20,7 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "machine": header.machine.key,
         "method": asdict(header.method),
         "policy": asdict(summary.policy),
+        "ranking": summary.ranking.value,
         "launches": summary.launches,
         "importers": summary.importers,
         "workloads": [
@@ -52,6 +55,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "status": cell.status.value,
         "note": cell.note,
         "layout": cell.layout,
+        "memory": None if cell.memory is None else flat(cell.memory),
         "median_ns": None if timing is None else timing.median_ns,
         "low_ns": None if timing is None else timing.low_ns,
         "high_ns": None if timing is None else timing.high_ns,

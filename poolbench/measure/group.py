@@ -43,7 +43,6 @@ class GroupResult:
     worker_lost: bool = False
     layout: str = ""
     facts: dict[str, str] = field(default_factory=dict)
-    peak_bytes: int | None = None
     verification: dict[str, float | None] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
@@ -85,7 +84,6 @@ class Group:
         self._results[name] = GroupResult(
             layout=reply["layout"],
             facts=reply["facts"],
-            peak_bytes=reply["peak_bytes"],
             verification=reply["verification"],
         )
         if key not in self.loops:

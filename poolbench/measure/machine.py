@@ -32,6 +32,7 @@ DISTRIBUTIONS = (
     "keras",
     "onnxruntime",
     "onnx",
+    "memray",
 )
 """The distributions whose versions may move a number. Those that are not installed are left out."""
 

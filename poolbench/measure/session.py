@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from poolbench.measure.client import WorkerFailure
 from poolbench.measure.group import Group, GroupResult
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import Launcher, Worker
+from poolbench.measure.memory_launch import MemoryLaunches
 from poolbench.measure.opening import Opening
+from poolbench.measure.strikes import Strikes
+from poolbench.model.memory import Memory
 from poolbench.model.method import Method
 from poolbench.model.plan import LaunchPlan, StoppingRule
 from poolbench.model.result import ResultRow, Status, Verification
 from poolbench.model.subject import Subject
 from poolbench.model.workload import Workload
-
-STRIKES = {Status.TIMEOUT: 2, Status.CRASHED: 3, Status.OUT_OF_MEMORY: 3}
-"""After so many failures of a kind on end, a subject is not tried on further workloads."""
 
 
 class Observer(Protocol):
@@ -74,12 +74,16 @@ class Session:
     observer: Observer = field(default_factory=Silent)
     clock: Callable[[], float] = time.monotonic
     _failed: dict[tuple[str, str], ResultRow] = field(default_factory=dict, init=False)
-    _strikes: dict[str, list[Status]] = field(default_factory=dict, init=False)
+    _strikes: Strikes = field(default_factory=Strikes, init=False)
     _loops: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
     _contracts: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _checked: set[tuple[str, str]] = field(default_factory=set, init=False)
     _self_warming: set[tuple[str, str]] = field(default_factory=set, init=False)
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
+    _memory: MemoryLaunches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._memory = MemoryLaunches(launcher=self.launcher)
 
     def rows(self) -> Generator[tuple[ResultRow, ...], None, None]:
         """Measure until the rule has enough; yield the rows of one workload in one launch at a time.
@@ -122,9 +126,10 @@ class Session:
         begin = self.clock()
         started_at = now_text()
         rows: list[ResultRow] = []
+        opening = Opening(method=self.method, inputs=self.inputs, launch=plan.launch, cold_bytes=self.cold_bytes)
         group = Group(
             workload=workload,
-            opening=Opening(method=self.method, inputs=self.inputs, launch=plan.launch, cold_bytes=self.cold_bytes),
+            opening=opening,
             blocks=blocks,
             loops=self._loops,
             checked=self._checked,
@@ -134,7 +139,7 @@ class Session:
             name = str(subject)
             if (plan.launch, workload.id, name) in finished or (workload.id, name) in self._failed:
                 continue
-            struck_out = self._struck_out(name)
+            struck_out = self._strikes.struck_out(name)
             if struck_out is not None:
                 group.give_up(name, struck_out, "Not tried: it failed in this way on the workloads before.")
                 continue
@@ -143,24 +148,35 @@ class Session:
             except WorkerFailure as failure:
                 group.fail(name, failure)
         results = group.run()
-        share = (self.clock() - begin) / max(len(results), 1)
+        before_memory = self.clock()
+        memory = self._account(workload, results, opening)
+        end, count = self.clock(), max(len(results), 1)
         for subject in self.subjects:
             result = results.get(str(subject))
             if result is None:
                 continue
-            row = self._row(plan, workload, subject, result, started_at, share)
+            row = replace(
+                self._row(plan, workload, subject, result, started_at),
+                memory=memory.get(str(subject)),
+                seconds=(end - begin) / count,
+                memory_seconds=(end - before_memory) / count,
+            )
             rows.append(row)
             self._note_outcome(row, result)
         return tuple(rows)
 
+    def _account(self, workload: Workload, results: Mapping[str, GroupResult], opening: Opening) -> dict[str, Memory]:
+        """Return what a call takes of memory by subject, for those whose output was right. Measured once in a run."""
+        if not self.method.memory:
+            return {}
+        return {
+            str(subject): self._memory.memory(workload, subject, opening)
+            for subject in self.subjects
+            if not subject.is_limit and str(subject) in results and results[str(subject)].status is Status.OK
+        }
+
     def _row(
-        self,
-        plan: LaunchPlan,
-        workload: Workload,
-        subject: Subject,
-        result: GroupResult,
-        started_at: str,
-        seconds: float,
+        self, plan: LaunchPlan, workload: Workload, subject: Subject, result: GroupResult, started_at: str
     ) -> ResultRow:
         name = str(subject)
         return ResultRow(
@@ -181,9 +197,7 @@ class Session:
             layout=result.layout,
             loops=self._loops.get((workload.id, name), 0) if result.status is Status.OK else 0,
             samples=tuple(result.samples) if result.status is Status.OK else (),
-            peak_bytes=result.peak_bytes,
             verification=Verification(**result.verification),
-            seconds=seconds,
         )
 
     def _worker(self, subject: Subject) -> Worker:
@@ -208,25 +222,18 @@ class Session:
 
     def _note_outcome(self, row: ResultRow, result: GroupResult) -> None:
         """Remember what failed: it is not tried again on this workload, and after some strikes on none."""
+        self._strikes.note(row.subject, row.status)
         if row.status is Status.OK:
-            self._strikes[row.subject] = []
             return
         self._failed[row.workload, row.subject] = row
         if result.worker_lost:
             worker = self._workers.pop(row.subject, None)
             if worker is not None:
                 worker.close()
-        if row.status in STRIKES:
-            self._strikes.setdefault(row.subject, []).append(row.status)
-
-    def _struck_out(self, subject: str) -> Status | None:
-        strikes = self._strikes.get(subject, [])
-        if strikes and len(strikes) >= STRIKES[strikes[-1]]:
-            return strikes[-1]
-        return None
 
     def _recall(self, rows: Sequence[ResultRow]) -> None:
-        """Take over from stored rows what must stay the same: loops, contracts, and what is known to fail."""
+        """Take over from stored rows what must stay the same: loops, contracts, memory, and what is known to fail."""
+        self._memory.recall(rows)
         for row in rows:
             if row.status is Status.OK:
                 self._loops[row.workload, row.subject] = row.loops

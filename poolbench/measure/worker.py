@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
-from poolbench.backends.base import Backend, Differentiated, Prepared, Source
+from poolbench.backends.base import Backend, Differentiated, Prepared, Recycling, Saving, Source
 from poolbench.measure.clock import Calls, calibrate, run_slot
 from poolbench.measure.inputs import map_array
-from poolbench.measure.memory import touched_peak_bytes
+from poolbench.measure.memory import give_back_at_once, held_bytes, requested_peak, switch_off_huge_pages, touched_peak
 from poolbench.measure.protocol import Channel, ChannelClosedError, Message
 from poolbench.model.ids import parse_id
+from poolbench.model.memory import Amount, not_measured
 from poolbench.model.method import Cache, LayoutPolicy
 from poolbench.model.result import Status
 from poolbench.model.workload import Workload
@@ -66,6 +69,7 @@ class Worker:
         self._calls = Calls([_nothing])
         self._ballast: list[bytearray] = []
         self._prepare_ns = 0
+        self._small_pages = False
 
     def handle(self, request: Message) -> Message:
         """Carry out one request and return the reply's content."""
@@ -74,6 +78,10 @@ class Worker:
             "calibrate": lambda message: {"loops": calibrate(self._calls, message["slot_ns"])},
             "slot": lambda message: run_slot(self._calls, message["loops"], message["warm"]),
             "close": self._close,
+            "settle": self._settle,
+            "touched": self._touched,
+            "requested": self._requested,
+            "saved": self._saved,
             "contract": self._contract,
             "supports": self._supports,
         }
@@ -100,7 +108,6 @@ class Worker:
             if name != "random":
                 self.close()
         first = self._prepared[0]
-        peak = touched_peak_bytes(first.run) if "exact" in message["checks"] else None
         self._make_calls(workload, fillings["random"], message)
         facts = {
             key: str(getattr(first, key))
@@ -110,7 +117,6 @@ class Worker:
         return {
             "verification": verification,
             "layout": first.layout,
-            "peak_bytes": peak,
             "facts": facts,
             "prepare_ns": self._prepare_ns,
         }
@@ -133,6 +139,38 @@ class Worker:
     def _close(self, _: Message) -> Message:
         self.close()
         return {}
+
+    def _settle(self, _: Message) -> Message:
+        """Make this the worker of a memory launch: small pages, and no memory of one call kept for the next."""
+        self._small_pages = switch_off_huge_pages()
+        give_back_at_once()
+        gc.freeze()  # what the import left is not garbage, and looking through it again and again takes long
+        self._stop_recycling()
+        return {}
+
+    def _touched(self, _: Message) -> Message:
+        self._calls.repeat(1)  # the second call of all: the check was the first
+        self._stop_recycling()
+        return asdict(touched_peak(self._prepared[0].run, small_pages=self._small_pages))
+
+    def _requested(self, _: Message) -> Message:
+        self._stop_recycling()
+        return asdict(requested_peak(self._prepared[0].run))
+
+    def _saved(self, message: Message) -> Message:
+        prepared = self._prepared[0]
+        if not isinstance(prepared, Saving):
+            return asdict(not_measured(f"the backend '{self._backend.name}' has no forward pass by itself."))
+        prepared.forward()  # by itself it may be another function than in a whole step, and not warm yet
+        self._stop_recycling()
+        held = held_bytes(prepared.forward)
+        if held.bytes is None:
+            return asdict(held)
+        return asdict(Amount(bytes=max(held.bytes - message["output_bytes"], 0)))
+
+    def _stop_recycling(self) -> None:
+        if isinstance(self._backend, Recycling):
+            self._backend.stop_recycling()
 
     def _contract(self, message: Message) -> Message:
         from poolbench.verify.contract import probe

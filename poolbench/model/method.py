@@ -40,7 +40,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """Everything that decides how numbers come about. ``slot_ns`` is the target length of a slot."""
+    """Everything that decides how numbers come about. ``slot_ns`` is the target length of a slot.
+
+    ``memory`` says whether the memory of a call is measured too, in launches of its own.
+    """
 
     version: int = METHOD_VERSION
     threads: int = 1
@@ -48,5 +51,6 @@ class Method:
     layout: LayoutPolicy = LayoutPolicy.BEST
     slot_ns: int = 5_000_000
     seed: int = 20_240_229
+    memory: bool = True
     rejection: RejectionRule = field(default=RejectionRule())
     limits: Limits = field(default=Limits())

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from poolbench.model.machine import MachineFingerprint
+from poolbench.model.memory import Memory
 from poolbench.model.method import Method
 from poolbench.model.sample import Sample
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The version of the stored form of RunHeader and ResultRow."""
 
 
@@ -56,7 +57,8 @@ class ResultRow:
     ``group`` names the blocks that this row's samples stood in: only rows of one group were interleaved and may
     be compared. ``facts`` are the backend's (versions, instruction set, native layout); ``contract`` its answers by
     clause. ``importer`` counts the freshly executed interpreters that launches were forked from.
-    ``peak_bytes`` is the resident peak of the worker, None where it was not measured.
+    ``memory`` is measured once in a run, in a launch of its own, and stands in every row from then on; None where it
+    was left out. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
     """
 
     run: str
@@ -76,9 +78,10 @@ class ResultRow:
     layout: str = ""
     loops: int = 0
     samples: tuple[Sample, ...] = ()
-    peak_bytes: int | None = None
+    memory: Memory | None = None
     verification: Verification = field(default=Verification())
     seconds: float = 0.0
+    memory_seconds: float = 0.0
 
     @property
     def key(self) -> tuple[int, str, str]:

@@ -16,6 +16,13 @@ class Outcome(StrEnum):
     INVALID = "invalid"
 
 
+class Ranking(StrEnum):
+    """What the subjects of a table are ranked by: the time of a call, or the memory that it requests."""
+
+    TIME = "time"
+    MEMORY = "memory"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A subject's time over a reference's on one workload, from interleaved rows.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poolbench.analyse.text import counted, percent
 from poolbench.model.subject import LIMIT
 from poolbench.report.answer import answer
-from poolbench.report.tables import COLUMNS, Line, Section, legend, sections
+from poolbench.report.tables import COLUMNS, WORDS, Line, Section, filled, legend, sections
 
 if TYPE_CHECKING:
     from poolbench.analyse.findings import RunSummary
@@ -28,7 +28,7 @@ def render_markdown(summary: RunSummary) -> str:
         "# Which backend is fastest here, by how much, and is that sure?",
         " ".join(answer(summary)),
         *_table(summary),
-        legend(summary),
+        legend(summary, _filled_names(summary)),
         *_notes(summary),
         "## Machine",
         "\n".join(_machine(summary.header)),
@@ -49,6 +49,7 @@ def command(header: RunHeader) -> str:
     words = ["poolbench", "compare", *(subject.split("#")[0] for subject in subjects)]
     words += ["--workloads", ",".join(header.workloads), "--budget", f"{header.budget_s:g}"]
     words += ["--threads", str(method.threads), "--cache", method.cache.value, "--layout", method.layout.value]
+    words += [] if method.memory else ["--no-memory"]
     return shlex.join(words)
 
 
@@ -57,22 +58,26 @@ def _table(summary: RunSummary) -> Iterator[str]:
     found = sections(summary)
     if not found:
         return
-    rows: list[tuple[str, ...]] = [("workload", *COLUMNS)]
+    shown = filled([line for section in found for line in section.lines])
+    rows: list[tuple[str, ...]] = [("workload", *(COLUMNS[column] for column in shown))]
     for section in found:
         for index, line in enumerate(section.lines):
             title = f"**{section.title}** {section.detail}" if _is_mean(section) else section.title
-            rows.append((title if index == 0 else "", *_cells(line)))
+            rows.append((title if index == 0 else "", *_cells(line, shown)))
     head, *body = (f"| {' | '.join(_escaped(text) for text in row)} |" for row in rows)
-    # Names to the left, figures to the right.
-    rule = "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"
-    yield "\n".join((head, rule, *body))
+    rule = " | ".join("---" if COLUMNS[column] in WORDS else "---:" for column in shown)
+    yield "\n".join((head, f"| --- | {rule} |", *body))
     named = [section for section in found if section.detail and not _is_mean(section)]
     yield "\n".join(f"- {section.title}: `{section.detail}`" for section in named)
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    subject, *rest = line.cells
+def _cells(line: Line, shown: Sequence[int]) -> tuple[str, ...]:
+    subject, *rest = (line.cells[column] for column in shown)
     return (f"**{subject}**" if line.role == "fastest" else subject, *rest)
+
+
+def _filled_names(summary: RunSummary) -> list[str]:
+    return [COLUMNS[column] for column in filled([line for section in sections(summary) for line in section.lines])]
 
 
 def _is_mean(section: Section) -> bool:
@@ -132,6 +137,16 @@ def _method(summary: RunSummary) -> Iterator[str]:
         f"{counted(summary.comparisons, 'pair')} of subjects in the table, below {percent(policy.family_error)}: so "
         "choosing the fastest after the fact cannot make a claim. “The same” means that the whole interval lies within "
         f"±{percent(policy.relevant_change)}."
+    )
+    if method.memory:
+        yield _memory_method()
+
+
+def _memory_method() -> str:
+    return (
+        "Memory is that of one warmed-up call in a process of its own, which is not timed: the peak of what the call "
+        "requests of the allocators (memray), and the peak of the pages that it touches (the kernel's high-water mark, "
+        "with huge pages off). What earlier calls freed is given back before, so that nothing is found again."
     )
 
 

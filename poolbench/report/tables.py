@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +16,24 @@ from poolbench.model.subject import LIMIT
 if TYPE_CHECKING:
     from poolbench.analyse.findings import Cell, Estimate, RunSummary, SubjectMean, WorkloadSummary
     from poolbench.analyse.timing import Timing
+    from poolbench.model.memory import Amount, Memory
 
-COLUMNS = ("subject", "time", "±", "GB/s", "× limit", "× fastest", "layout")
+COLUMNS = (
+    "subject", "time", "±", "GB/s", "× limit", "× fastest", "requested", "touched", "saved", "output", "least",
+    "layout",
+)  # fmt: skip
 """The headings of a table's columns, in order."""
+
+WORDS = ("subject", "layout")
+"""The columns of words, which are aligned to the left; the others are figures."""
 
 TIE = "~"
 
 NO_TIME = "no clean slot"
 """In place of a time, where the subject answered right but each of its slots was contaminated."""
+
+UNKNOWN = "not measured"
+"""In place of an amount of memory; a note below the table says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,11 @@ class Line:
     bandwidth: str = ""
     times_limit: str = ""
     ratio: str = ""
+    requested: str = ""
+    touched: str = ""
+    saved: str = ""
+    output: str = ""
+    least: str = ""
     layout: str = ""
     role: str = "slower"
 
@@ -43,7 +58,8 @@ class Line:
     def cells(self) -> tuple[str, ...]:
         """The texts in the order of COLUMNS."""
         return (
-            self.subject, self.time, self.interval, self.bandwidth, self.times_limit, self.ratio, self.layout,
+            self.subject, self.time, self.interval, self.bandwidth, self.times_limit, self.ratio, self.requested,
+            self.touched, self.saved, self.output, self.least, self.layout,
         )  # fmt: skip
 
 
@@ -68,6 +84,11 @@ def sections(summary: RunSummary) -> tuple[Section, ...]:
             )
         )
     return tuple(found)
+
+
+def filled(lines: Sequence[Line]) -> list[int]:
+    """Return the columns that are shown where there is room: the subjects, and those that some line fills."""
+    return [column for column in range(len(COLUMNS)) if column == 0 or any(line.cells[column] for line in lines)]
 
 
 def covered_text(summary: RunSummary) -> str:
@@ -96,6 +117,12 @@ def legend(summary: RunSummary, shown: Collection[str] = COLUMNS) -> str:
         "× limit": "× limit: times what streaming once what must be read and written takes.",
         "× fastest": f"× fastest: times the fastest, ± half its {level} interval, from interleaved blocks; "
         f"{TIE} cannot be told from the fastest.",
+        "requested": "requested: the most that one call holds of the allocators at a time, its output included, its "
+        "input not.",
+        "touched": "touched: the most by which one call makes resident memory grow, in small pages, to about 0.3 MB.",
+        "saved": "saved: what the forward pass keeps for the backward one.",
+        "output": "output: the result.",
+        "least": "least: what no way of computing it can do without.",
         "layout": "layout: in which the subject computes, outermost axis first.",
     }
     return " ".join(sentence for column, sentence in sentences.items() if column in shown)
@@ -114,6 +141,14 @@ def time_text(nanoseconds: float) -> str:
         if float(f"{nanoseconds / scale:.3g}") < 1000:
             return f"{significant(nanoseconds / scale)} {unit}"
     return f"{significant(nanoseconds / 1e9)} s"
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes with three significant digits, in powers of 1000: "784 B", "3.21 MB", "0"."""
+    for unit, scale in (("B", 1.0), ("KB", 1e3), ("MB", 1e6)):
+        if float(f"{size / scale:.3g}") < 1000:
+            return "0" if size == 0 else f"{size if unit == 'B' else significant(size / scale)} {unit}"
+    return f"{significant(size / 1e9)} GB"
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -163,7 +198,7 @@ def _workload_section(workload: WorkloadSummary) -> Section:
 def _cell_line(cell: Cell) -> Line:
     if cell.timing is None:
         what = NO_TIME if cell.status is Status.OK else cell.status.value
-        return Line(subject=cell.subject, time=what, role="failed")
+        return Line(subject=cell.subject, time=what, role="failed", **_memory(cell.memory))
     return Line(
         subject=cell.subject,
         time=time_text(cell.timing.median_ns),
@@ -173,7 +208,26 @@ def _cell_line(cell: Cell) -> Line:
         ratio=_ratio(cell),
         layout=cell.layout,
         role=_role(cell),
+        **_memory(cell.memory),
     )
+
+
+def _memory(memory: Memory | None) -> dict[str, str]:
+    if memory is None:
+        return {}
+    return {
+        "requested": _amount(memory.requested),
+        "touched": _amount(memory.touched),
+        "saved": _amount(memory.saved),
+        "output": size_text(memory.output_bytes),
+        "least": size_text(memory.least_bytes),
+    }
+
+
+def _amount(amount: Amount) -> str:
+    if amount.bytes is None:
+        return UNKNOWN if amount.note else ""
+    return size_text(amount.bytes)
 
 
 def _ratio(cell: Cell) -> str:

@@ -1,6 +1,6 @@
 """The table on a terminal, fitted to its width; plain text where there is none.
 
-Where the width is short, columns go in this order: layout, GB/s, ± (of the time), × limit. Subject, time and ratio
+Where the width is short, columns go in the order of DROPPED_FIRST. Subject, time, and what the subjects are ranked by
 stay; a subject that is still too long is cut with an ellipsis. Nothing but prose and ids is ever wrapped.
 """
 
@@ -15,17 +15,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from poolbench.model.verdict import Ranking
 from poolbench.report.answer import answer
-from poolbench.report.tables import COLUMNS, Line, Section, conditions, legend, sections
+from poolbench.report.tables import COLUMNS, WORDS, Line, Section, conditions, filled, legend, sections
 
 if TYPE_CHECKING:
     from poolbench.analyse.findings import RunSummary
 
-PLAIN_WIDTH = 100
+PLAIN_WIDTH = 120
 """The width of a report that goes into a file or a pipe: the same wherever it is made."""
 
 LEAST_WIDTH = 40
-DROPPED_FIRST = ("layout", "GB/s", "±", "× limit")
+DROPPED_FIRST = {
+    Ranking.TIME: ("layout", "output", "GB/s", "least", "saved", "±", "touched", "× limit", "requested"),
+    Ranking.MEMORY: ("layout", "output", "GB/s", "±", "× limit", "saved", "least", "× fastest", "touched"),
+}
 GAP = "  "
 INDENT = "  "
 NO_BREAK = "\u00a0"
@@ -69,13 +73,13 @@ def layout(summary: RunSummary, *, width: int) -> list[Styled]:
     width = max(width, LEAST_WIDTH)
     found = sections(summary)
     lines = [*(Styled(text, "detail") for text in _wrapped(conditions(summary), width)), Styled("")]
-    lines += _table(found, width) if found else [Styled("No workload was measured.")]
+    lines += _table(found, width, summary.ranking) if found else [Styled("No workload was measured.")]
     lines.append(Styled(""))
     lines += [Styled(text, "answer") for sentence in answer(summary) for text in _wrapped(sentence, width)]
     lines.append(Styled(""))
     for note in summary.notes:
         lines += [Styled(text, "note") for text in _wrapped(note.text, width, bullet="- ")]
-    shown = fit(_all_lines(found), width - len(INDENT))[0]
+    shown = fit(_all_lines(found), width - len(INDENT), summary.ranking)[0]
     explained = legend(summary, [COLUMNS[column] for column in shown])
     lines += [Styled(""), *(Styled(text, "legend") for text in _wrapped(explained, width))]
     return lines
@@ -85,8 +89,8 @@ def _all_lines(found: Sequence[Section]) -> list[Line]:
     return [line for section in found for line in section.lines]
 
 
-def _table(found: Sequence[Section], width: int) -> Iterator[Styled]:
-    shown, widths = fit(_all_lines(found), width - len(INDENT))
+def _table(found: Sequence[Section], width: int, ranking: Ranking) -> Iterator[Styled]:
+    shown, widths = fit(_all_lines(found), width - len(INDENT), ranking)
     yield Styled(INDENT + _row([COLUMNS[column] for column in shown], shown, widths), "heading")
     for section in found:
         yield from _heading(section, width)
@@ -94,14 +98,13 @@ def _table(found: Sequence[Section], width: int) -> Iterator[Styled]:
             yield Styled(INDENT + _row([line.cells[column] for column in shown], shown, widths), line.role)
 
 
-def fit(lines: Sequence[Line], width: int) -> tuple[list[int], list[int]]:
+def fit(lines: Sequence[Line], width: int, ranking: Ranking = Ranking.TIME) -> tuple[list[int], list[int]]:
     """Return which columns are shown in ``width``, and how wide each of them is."""
     natural = [
         max([len(line.cells[column]) for line in lines] + [len(COLUMNS[column])]) for column in range(len(COLUMNS))
     ]
-    # A column that no line fills is not shown at all.
-    shown = [column for column in range(len(COLUMNS)) if column == 0 or any(line.cells[column] for line in lines)]
-    for name in (*DROPPED_FIRST, ""):
+    shown = filled(lines)
+    for name in (*DROPPED_FIRST[ranking], ""):
         total = sum(natural[column] for column in shown) + len(GAP) * (len(shown) - 1)
         if total <= width or not name:
             break
@@ -112,11 +115,11 @@ def fit(lines: Sequence[Line], width: int) -> tuple[list[int], list[int]]:
 
 
 def _row(texts: Sequence[str], shown: Sequence[int], widths: Sequence[int]) -> str:
-    """Align a line: subject and layout to the left, figures to the right."""
+    """Align a line: words to the left, figures to the right."""
     cells = []
     for text, column, size in zip(texts, shown, widths, strict=True):
         cut = text if len(text) <= size else f"{text[: size - 1]}…"
-        cells.append(cut.ljust(size) if COLUMNS[column] in ("subject", "layout") else cut.rjust(size))
+        cells.append(cut.ljust(size) if COLUMNS[column] in WORDS else cut.rjust(size))
     return GAP.join(cells)
 
 

@@ -1,6 +1,6 @@
 """Result files' records: RunHeader and ResultRow as JSON objects, one per line, and back to equal objects.
 
-A record is ``{"record": "run" | "row", "schema": 1, …fields}``. Its fields are those of the dataclass, by its type
+A record is ``{"record": "run" | "row", "schema": 2, …fields}``. Its fields are those of the dataclass, by its type
 hints: nested dataclasses are objects, tuples are lists, enums their values, and samples one list per field. JSON has
 no NaN or infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
 """
@@ -20,7 +20,16 @@ Record: TypeAlias = dict[str, Any]
 RUN = "run"
 ROW = "row"
 
-CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {}
+
+def _from_schema_1(record: Record) -> Record:
+    """Schema 2 has a row's ``memory``, for which ``peak_bytes`` is no substitute: it was blind to reused memory."""
+    if record.get("record") == ROW:
+        return {field: value for field, value in record.items() if field != "peak_bytes"}
+    method = record.get("method")
+    return {**record, "method": {**method, "memory": False}} if isinstance(method, dict) else record
+
+
+CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {1: _from_schema_1}
 """For each schema before the present one, the function that makes its records into those of the next."""
 
 

@@ -13,7 +13,7 @@ struct KeepChannels {
   static constexpr std::int64_t kMostTaps = 512;
 
   static bool fits(const TrainingPlan& p) {
-    return p.inner > 1 && most_taps(p.d) * most_taps(p.h) * most_taps(p.w) <= kMostTaps;
+    return p.inner > 1 && p.d.most_taps() * p.h.most_taps() * p.w.most_taps() <= kMostTaps;
   }
   static std::int64_t blocks(const TrainingPlan& p) { return (p.inner + kBlock - 1) / kBlock; }
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.out * p.h.out * blocks(p); }

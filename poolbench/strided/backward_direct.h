@@ -60,7 +60,7 @@ struct Lanes {
     return p.inner == 1 && small && w.in_step == E::kSize && (w.out == 1 || w.out_step == E::kSize) &&
            (w.out == 1 || w.index_step == p.offset_size);
   }
-  static std::int64_t largest(const Axis& axis) { return most_taps(axis); }
+  static std::int64_t largest(const Axis& axis) { return axis.most_taps(); }
 };
 
 template <class S>

@@ -2,7 +2,8 @@
 // per instruction set, inside a namespace of its own.
 
 #include "vec.h"
-#include "ops.h"
+#include "max.h"
+#include "avg.h"
 #include "backward_values.h"
 #include "backward_keep_rows.h"
 #include "backward_rows.h"

@@ -19,7 +19,7 @@ struct KeepRows {
   static std::int64_t rows_of_window(const Axis& axis) {
     return axis.adaptive() ? largest(axis) : (axis.window - 1) * axis.dilation + 1;
   }
-  static std::int64_t largest(const Axis& axis) { return most_taps(axis); }
+  static std::int64_t largest(const Axis& axis) { return axis.most_taps(); }
 
   // Outputs of a block: what the scratch memory has room for.
   static std::int64_t block(const TrainingPlan& p) {

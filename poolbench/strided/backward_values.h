@@ -1,5 +1,5 @@
 // Elements as the values that gradients are summed as, offsets beside them, and the maximum of two with its place.
-// Included once per instruction set, behind vec.h and ops.h.
+// Included once per instruction set, behind vec.h, max.h and avg.h.
 
 template <class V>
 using PlaceOf = std::conditional_t<sizeof(V) == 4, std::int32_t, std::int64_t>;

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from poolbench.model.ids import parse_id
 from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
+from poolbench.model.memory import Amount, Memory, least_bytes
 from poolbench.model.method import Method
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.sample import Sample
@@ -46,6 +48,7 @@ class RunBuilder:
 
     ``times`` gives the true nanoseconds per call by workload and subject (in the order of the blocks). ``failures``
     maps (workload, subject) to how and why it ended; such a pair gives one row, in the first launch, and no more.
+    ``requests`` gives, by subject, the memory that a call requests; without it there is no account of memory.
     """
 
     times: Mapping[str, Mapping[str, float]]
@@ -54,6 +57,7 @@ class RunBuilder:
     failures: Mapping[tuple[str, str], tuple[Status, str]] = field(default_factory=dict)
     contracts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     layouts: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, Amount] = field(default_factory=dict)
     slot_ns: int = 10_000_000
     _failed: set[tuple[str, str]] = field(default_factory=set, init=False)
 
@@ -98,12 +102,24 @@ class RunBuilder:
                     facts={"version": "1.0"},
                     contract=dict(self.contracts.get(subject, {})),
                     layout=self.layouts.get(subject, "nchw"),
+                    memory=None if failure else self._memory(workload, subject),
                     loops=samples[0].loops if samples else 0,
                     samples=samples,
                     seconds=seconds,
                 )
             )
         return rows
+
+    def _memory(self, workload: str, subject: str) -> Memory | None:
+        if subject not in self.requests:
+            return None
+        parsed = parse_id(workload)
+        return Memory(
+            output_bytes=parsed.output_bytes,
+            least_bytes=least_bytes(parsed),
+            requested=self.requests[subject],
+            touched=Amount(bytes=4096),
+        )
 
     def _samples(
         self, rng: np.random.Generator, workload: str, subject: str, place: int, subjects: int, blocks: int
@@ -143,6 +159,7 @@ def make_rows(
     failures: Mapping[tuple[str, str], tuple[Status, str]] | None = None,
     contracts: Mapping[str, Mapping[str, str]] | None = None,
     layouts: Mapping[str, str] | None = None,
+    requests: Mapping[str, Amount] | None = None,
 ) -> list[ResultRow]:
     """Return the rows of a whole run; the second half of the launches is forked from importer 1."""
     builder = RunBuilder(
@@ -152,6 +169,7 @@ def make_rows(
         failures=failures or {},
         contracts=contracts or {},
         layouts=layouts or {},
+        requests=requests or {},
     )
     rows: list[ResultRow] = []
     for launch in range(launches):

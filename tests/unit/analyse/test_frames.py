@@ -6,6 +6,8 @@ import pytest
 
 from poolbench.analyse.frames import SAMPLE_COLUMNS, rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
+from poolbench.model.ids import parse_id
+from poolbench.model.memory import Amount, not_measured
 from poolbench.model.result import Status
 from tests.unit.builders import AVG2D, MAX2D, MAX3D, Noise, make_header, make_rows
 
@@ -58,8 +60,24 @@ def test_no_rows_give_an_empty_frame_with_all_columns() -> None:
     assert rows_frame([], HEADER).empty
 
 
-def test_a_peak_that_was_not_measured_is_missing() -> None:
-    assert rows_frame(make_rows(TIMES, launches=1), HEADER)["peak_bytes"].isna().all()
+def test_memory_that_was_not_measured_is_missing_and_says_why() -> None:
+    requests = {"torch": Amount(bytes=2**53 + 1), "numpy": not_measured("memray is not installed.")}
+    rows = make_rows(TIMES, launches=2, requests=requests, failures=FAILURES)
+    for frame in (rows_frame(rows, HEADER), summary_frame(summarise(HEADER, rows))):
+        lines = frame.set_index(["workload", "subject"]).sort_index()
+        torch, numpy, failed = (
+            lines.loc[[key]].iloc[0] for key in ((MAX2D, "torch"), (MAX2D, "numpy"), (AVG2D, "torch"))
+        )
+        assert (torch["requested_bytes"], torch["requested_note"]) == (2**53 + 1, "")
+        assert torch["output_bytes"] == torch["least_bytes"] == parse_id(MAX2D).output_bytes
+        assert torch["touched_bytes"] == 4096
+        assert pd.isna(torch["saved_bytes"])
+        assert (numpy["requested_bytes"] is pd.NA, numpy["requested_note"]) == (
+            True,
+            "not measured: memray is not installed.",
+        )
+        assert (failed["requested_bytes"] is pd.NA, failed["output_bytes"] is pd.NA) == (True, True)
+    assert rows_frame(make_rows(TIMES, launches=1), HEADER)["requested_bytes"].isna().all()
 
 
 def test_the_summary_has_a_line_per_workload_and_subject() -> None:

@@ -9,8 +9,9 @@ from poolbench.analyse.contracts import NOT_PROBED, disagreements
 from poolbench.analyse.findings import NoteKind, RunSummary
 from poolbench.analyse.means import common_ground
 from poolbench.analyse.summary import summarise
-from poolbench.model.result import Status
-from poolbench.model.verdict import Outcome
+from poolbench.model.memory import Amount, not_measured
+from poolbench.model.result import ResultRow, Status
+from poolbench.model.verdict import Outcome, Ranking
 from tests.unit.builders import AVG2D, GLOBAL, MAX1D, MAX2D, MAX3D, WORKLOADS, Noise, make_header, make_rows
 
 SUBJECTS = ("numpy", "torch", "tensorflow", "limit")
@@ -40,6 +41,36 @@ def test_the_fastest_the_ratios_and_the_order() -> None:
     assert (first.launches, first.blocks) == (6, 12)
     assert all(verdict.outcome is Outcome.SLOWER for verdict in summary.verdicts)
     assert summary.share_known_within(0.03) == 1
+
+
+def with_touched(rows: list[ResultRow], touched: dict[str, int]) -> list[ResultRow]:
+    def told(row: ResultRow) -> ResultRow:
+        if row.memory is None:
+            return row
+        return replace(row, memory=replace(row.memory, touched=Amount(bytes=touched[row.subject])))
+
+    return list(map(told, rows))
+
+
+def test_ranked_by_memory_the_smallest_request_comes_first_and_the_unknown_last() -> None:
+    requests = {"numpy": Amount(bytes=10), "torch": Amount(bytes=0), "tensorflow": not_measured("Why not.")}
+    rows = with_touched(make_rows(TIMES, requests=requests), {"numpy": 1, "torch": 3, "tensorflow": 2})
+    by_time, by_memory = (summarise(HEADER, rows, ranking=ranking) for ranking in Ranking)
+    assert [cell.subject for cell in by_time.workloads[0].cells] == ["tensorflow", "torch", "numpy"]
+    assert [cell.subject for cell in by_memory.workloads[0].cells] == ["torch", "numpy", "tensorflow"]
+    assert by_memory.workloads[0].fastest == "tensorflow"
+    assert sorted(map(str, by_memory.cells)) == sorted(map(str, by_time.cells))
+    assert (by_memory.means, by_memory.lead, by_memory.notes) == (by_time.means, by_time.lead, by_time.notes)
+    assert texts(by_time, NoteKind.MEMORY) == [
+        f"Requested memory of tensorflow on resnet_pool, {AVG2D}, {MAX1D}, {MAX3D} and 1 more: not measured: Why not."
+    ]
+
+
+def test_equal_requests_are_ranked_by_what_is_touched() -> None:
+    rows = make_rows(TIMES, requests={name: Amount(bytes=10) for name in ("numpy", "torch", "tensorflow")})
+    told = with_touched(rows, {"numpy": 1, "torch": 2, "tensorflow": 3})
+    cells = summarise(HEADER, told, ranking=Ranking.MEMORY).workloads[0].cells
+    assert [cell.subject for cell in cells] == ["numpy", "torch", "tensorflow"]
 
 
 def test_geometric_means_cover_all_and_agree_with_the_ratios_in_the_table() -> None:

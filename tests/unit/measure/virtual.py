@@ -27,11 +27,12 @@ class VirtualClock:
 
 @dataclass
 class Behaviour:
-    """How a subject answers: its time per call, on which (op, workload id) it fails and how, and in how many slots
-    of its life it first has to wait for a core.
+    """How a subject answers: its time per call, on which (op, workload id) it fails and how, in how many slots of its
+    life it first has to wait for a core, and the bytes that it requests.
     """
 
     call_ns: int = 1000
+    requests: int = 4096
     waits_in_first_slots: int = 0
     failures: Mapping[tuple[str, str], WorkerFailure] = field(default_factory=dict)
 
@@ -47,6 +48,7 @@ class VirtualWorker:
     workload: str = ""
     slots: int = 0
     closed: bool = False
+    caches: list[str] = field(default_factory=list)
 
     def ask(self, op: str, *, deadline_s: float, **content: Any) -> dict[str, Any]:
         assert not self.closed, "a closed worker was asked"
@@ -57,11 +59,11 @@ class VirtualWorker:
             raise failure
         self.clock.now_ns += 1_000
         if op == "open":
+            self.caches.append(content["cache"])
             return {
                 "ok": True,
                 "layout": "nchw",
                 "facts": {},
-                "peak_bytes": None,
                 "prepare_ns": 0,
                 "verification": {f"{name}_ulp": 0.0 for name in content["checks"]},
             }
@@ -81,6 +83,8 @@ class VirtualWorker:
                 "page_faults": 0,
                 "context_switches": 0,
             }
+        if op in ("touched", "saved", "requested"):
+            return {"ok": True, "bytes": self.behaviour.requests, "note": ""}
         if op == "contract":
             return {"ok": True, "answers": {"nan": "propagates"}}
         return {"ok": True}
@@ -151,14 +155,17 @@ def virtual_session(
     done: Sequence[ResultRow] = (),
     method: Method | None = None,
 ) -> tuple[Session, VirtualLauncher]:
-    """Return a session over ``behaviours`` (by subject) and the launcher that tells what it did."""
+    """Return a session over ``behaviours`` (by subject) and the launcher that tells what it did.
+
+    Memory is left out, unless ``method`` says otherwise.
+    """
     clock = VirtualClock()
     launcher = VirtualLauncher(behaviours, clock)
     session = Session(
         stamp=RunStamp(run="virtual", machine="nowhere", revision="0", dirty=False),
         workloads=workloads,
         subjects=[parse_subject(name) for name in behaviours],
-        method=method or Method(),
+        method=method or Method(memory=False),
         rule=rule or FixedRule([workload.id for workload in workloads]),
         launcher=launcher,
         inputs=NoInputs(),  # type: ignore[arg-type]

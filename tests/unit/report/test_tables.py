@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from poolbench.analyse.findings import Estimate
 from poolbench.analyse.summary import summarise
+from poolbench.model.memory import Amount
 from poolbench.report.tables import (
     NO_TIME,
     half_width_text,
@@ -79,5 +80,7 @@ def test_the_csv_reads_back(tmp_path: Path) -> None:
 
 def test_a_subject_without_a_clean_slot_is_told_from_one_that_failed() -> None:
     times = {MAX2D: {"a": 2e5, "b": 3e5}}
-    summary = summarise(make_header(("a", "b"), (MAX2D,)), make_rows(times, noise=Noise(contaminated=1.0)))
-    assert {line.time for section in sections(summary) for line in section.lines} == {NO_TIME}
+    rows = make_rows(times, noise=Noise(contaminated=1.0), requests=dict.fromkeys("ab", Amount(bytes=1000)))
+    lines = [line for section in sections(summarise(make_header(("a", "b"), (MAX2D,)), rows)) for line in section.lines]
+    assert {line.time for line in lines} == {NO_TIME}
+    assert {line.requested for line in lines} == {"1.00 KB"}  # which no contamination touches

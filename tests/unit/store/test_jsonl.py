@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolbench.errors import DiskFullError, StoreError
-from poolbench.model.result import ResultRow
+from poolbench.model.result import SCHEMA_VERSION, ResultRow
 from poolbench.store import jsonl
 from poolbench.store.codec import encode_header, encode_row
 from poolbench.store.jsonl import RunFile, read_run
@@ -356,8 +356,8 @@ def test_a_file_without_a_header_is_refused(tmp_path: Path, content: bytes) -> N
 
 def test_a_newer_schema_in_the_header_is_refused(tmp_path: Path) -> None:
     path = planted(tmp_path)
-    path.write_bytes(path.read_bytes().replace(b'"schema":1', b'"schema":2', 1))
-    with pytest.raises(StoreError, match="schema 2"):
+    path.write_bytes(path.read_bytes().replace(b'"schema":%d' % SCHEMA_VERSION, b'"schema":99', 1))
+    with pytest.raises(StoreError, match="schema 99"):
         read_run(path)
 
 

@@ -488,7 +488,7 @@ def test_an_out_that_overlaps_is_refused() -> None:
     with pytest.raises(ValueError, match="elements overlap"):
         pullback(y, out=twice)
     buffer = np.zeros(200, np.float32)
-    with pytest.raises(ValueError, match="out of shape .* shares memory with grad_output"):
+    with pytest.raises(ValueError, match=r"out of shape .* shares memory with grad_output"):
         pullback(buffer[100:132].reshape(1, 2, 4, 4), out=buffer[:128].reshape(1, 2, 8, 8))
     assert not buffer.any()
 
