@@ -69,10 +69,10 @@ def least_bytes(workload: Workload) -> int:
     ``PoolSpec.output_spatial``), so it needs N·C·∏ᵢoᵢ·s. It needs no more: each element is the running maximum or sum
     of its own window, which takes a few registers, whatever the window. Nothing but the output grows with the input.
 
-    Training: its forward part needs what a forward pass needs, its backward part the gradient of the input, which has
-    the input's N·C·∏ᵢnᵢ elements. Forward and backward together hand out both:
-    N·C·(∏ᵢoᵢ + ∏ᵢnᵢ)·s. Nothing need be kept in between: an average's gradient follows from the
-    output's gradient alone, and a maximum's place is found again in the input, which is the caller's.
+    Training: the forward part needs what a forward pass needs, the backward part the gradient of the input, which has
+    the input's N·C·∏ᵢnᵢ elements, and both together N·C·(∏ᵢoᵢ + ∏ᵢnᵢ)·s. Nothing need be kept in between: an average's
+    gradient follows from the output's gradient alone, and a maximum's place is found again in the input, which is the
+    caller's.
     """
     match workload.pass_:
         case Pass.FORWARD | Pass.TRAINING_FORWARD:
