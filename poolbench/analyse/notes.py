@@ -9,7 +9,7 @@ from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.text import counted, listed, percent
 from poolbench.model.memory import flat
 from poolbench.model.result import ResultRow, RunHeader
-from poolbench.model.subject import LIMIT
+from poolbench.model.subject import LIMIT, parse_subject
 from poolbench.model.verdict import Outcome
 
 WORTH_A_NOTE = 0.2
@@ -27,7 +27,7 @@ def notes(
     return tuple(
         Note(kind=kind, text=text)
         for kind, texts in (
-            (NoteKind.BELOW_LIMIT, _below_limit(workloads)),
+            (NoteKind.BELOW_LIMIT, _below_limit(header, workloads)),
             (NoteKind.INVALID, _invalid(workloads)),
             (NoteKind.FAILED, _failed(ledger, workloads)),
             (NoteKind.CONTRACT, _contracts(workloads)),
@@ -41,9 +41,11 @@ def notes(
     )
 
 
-def _below_limit(workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
+def _below_limit(header: RunHeader, workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
     for workload in workloads:
         for cell in workload.cells:
+            if (parse_subject(cell.subject).threads or 0) > header.method.threads:
+                continue  # the limit is that of fewer threads
             if cell.is_below_limit and cell.times_limit is not None:
                 sure = cell.times_limit.high < LEAST_TIMES_LIMIT
                 yield (

@@ -163,8 +163,12 @@ def named_workloads(header: RunHeader) -> tuple[Workload, ...]:
 
 
 def with_limit(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
-    """Return ``subjects`` with the streaming limit behind them."""
-    return (*(subject for subject in subjects if not subject.is_limit), Subject(backend=LIMIT))
+    """Return ``subjects`` with the streaming limit behind them.
+
+    A limit with options of its own, such as ``limit+threads=2``, stays among them and is measured beside it.
+    """
+    limit = Subject(backend=LIMIT)
+    return (*(subject for subject in subjects if subject != limit), limit)
 
 
 def _running(

@@ -154,6 +154,13 @@ def test_a_subject_below_the_limit_is_flagged() -> None:
     assert note.endswith("the probe or the subject is wrong.")
 
 
+def test_a_subject_with_more_threads_than_the_limit_is_not_flagged() -> None:
+    times = {w: {"torch+threads=2" if s == "torch" else s: ns for s, ns in t.items()} for w, t in TIMES.items()}
+    times[MAX3D]["torch+threads=2"] = 0.9e5
+    header = replace(HEADER, subjects=tuple("torch+threads=2" if s == "torch" else s for s in HEADER.subjects))
+    assert not texts(summarise(header, make_rows(times)), NoteKind.BELOW_LIMIT)
+
+
 def test_contamination_is_counted_and_the_worst_is_named() -> None:
     rows = make_rows(TIMES, noise=Noise(contaminated=0.01))
     bad = make_rows(TIMES, noise=Noise(contaminated=0.9))
