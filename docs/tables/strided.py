@@ -1,7 +1,7 @@
 """Print how the strided kernel stands in a stored run, as Markdown: ``python docs/tables/strided.py RUN.jsonl``.
 
 Per workload: its time, the fastest framework of that run, their ratio with its 95 % interval, and the multiple of the
-streaming limit that the kernel takes where it reuses its output. Everything is recomputed from the samples.
+streaming limit that the kernel takes (where it reuses its output, if the run has that). Everything is recomputed from the samples.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.paired import compare_pair
 from poolbench.analyse.timing import timing
+from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Comparison, Policy
 from poolbench.store.reading import read_run
 
@@ -31,7 +32,8 @@ def main(path: Path) -> None:
     limits: list[tuple[str, float]] = []
     for workload in ledger.workloads():
         best = fastest_framework(ledger, workload)
-        limit = compare_pair(ledger, workload, REUSING, LIMIT, Policy())
+        nearest = REUSING if REUSING in ledger.subjects(workload) else OURS  # training has no output to reuse
+        limit = compare_pair(ledger, workload, nearest, LIMIT, Policy())
         own = timing(ledger, workload, OURS)
         if best is None or own is None:
             continue
@@ -45,7 +47,8 @@ def main(path: Path) -> None:
                 f"({best.low:.2f} to {best.high:.2f}){mark} | {limit.ratio:.2f} |",
             )
         )
-    print("| workload | strided | fastest framework | strided / it | out= × limit |\n|---|---:|---|---:|---:|")
+    nearest = REUSING if REUSING in run.header.subjects else OURS
+    print(f"| workload | strided | fastest framework | strided / it | {nearest} × limit |\n|---|---:|---|---:|---:|")
     for _, line in sorted(lines):
         print(line)
     good = sum(best.high <= TOLERANCE for best in ratios)
@@ -53,13 +56,17 @@ def main(path: Path) -> None:
     print(
         f"\n{len(ratios)} workloads: on {good} the interval's upper end is at most {TOLERANCE}, on {slower} its lower "
         f"end is above 1. Geometric mean of the fastest framework's time over strided's: "
-        f"{1 / mean(best.ratio for best in ratios):.2f}. strided:out over the limit: {mean(r for _, r in limits):.2f}."
+        f"{1 / mean(best.ratio for best in ratios):.2f}. {nearest} over the limit: {mean(r for _, r in limits):.2f}."
     )
 
 
 def fastest_framework(ledger: Ledger, workload: str) -> Comparison | None:
     """Return the comparison of the kernel with whatever framework it looks worst against."""
-    others = [name for name in ledger.subjects(workload) if not name.startswith("strided") and name != LIMIT]
+    others = [
+        name
+        for name in ledger.subjects(workload)
+        if not name.startswith("strided") and not parse_subject(name).is_limit
+    ]
     pairs = [
         compare_pair(ledger, workload, OURS, name, Policy())
         for name in others
