@@ -1,7 +1,8 @@
 """Print how the strided kernel stands in a stored run, as Markdown: ``python docs/tables/strided.py RUN.jsonl``.
 
 Per workload: its time, the fastest framework of that run, their ratio with its 95 % interval, and the multiple of the
-streaming limit that the kernel takes (where it reuses its output, if the run has that). Everything is recomputed from the samples.
+streaming limit that the kernel takes (where it reuses its output, if the run has that). Everything is recomputed from
+the samples.
 """
 
 from __future__ import annotations
