@@ -84,6 +84,18 @@ struct GradientRows {
         store_vec<V>(line + 2 * x, zip_low<V>(a, b, LaneIndices<V>{}));
         store_vec<V>(line + 2 * x + kN, zip_high<V>(a, b, LaneIndices<V>{}));
       }
+    } else if (s == 4) {
+      constexpr LaneIndices<V> kAll{};
+      for (std::int64_t x = 0; x < n; x += kN) {
+        const Vec<V> a = load_vec<V>(sums + x), b = load_vec<V>(sums + pitch + x);
+        const Vec<V> c = load_vec<V>(sums + 2 * pitch + x), d = load_vec<V>(sums + 3 * pitch + x);
+        const Vec<V> even = zip_low<V>(a, c, kAll), even_2 = zip_high<V>(a, c, kAll);
+        const Vec<V> odd = zip_low<V>(b, d, kAll), odd_2 = zip_high<V>(b, d, kAll);
+        store_vec<V>(line + 4 * x, zip_low<V>(even, odd, kAll));
+        store_vec<V>(line + 4 * x + kN, zip_high<V>(even, odd, kAll));
+        store_vec<V>(line + 4 * x + 2 * kN, zip_low<V>(even_2, odd_2, kAll));
+        store_vec<V>(line + 4 * x + 3 * kN, zip_high<V>(even_2, odd_2, kAll));
+      }
     } else if (s > 2) {
       for (std::int64_t f = 0; f < s; ++f) {
         for (std::int64_t x = 0; x < n; ++x) line[x * s + f] = sums[f * pitch + x];
