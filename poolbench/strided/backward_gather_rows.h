@@ -123,7 +123,7 @@ struct GatherRows : GradientRows<S> {
       for (std::int64_t f = 0; f < p.w.stride; ++f) {
         add_up(scratch, job.terms + job.ends[f], job.ends[f + 1] - job.ends[f], n, scratch.sums + f * pitch);
       }
-      Base::write(p, in, j0, n, scratch.sums, pitch, scratch.line);
+      Base::write(p.w, in, j0, n, Base::line_up(p.w.stride, n, scratch.sums, pitch, scratch.line));
     }
   }
 

@@ -73,11 +73,9 @@ struct GradientRows {
     for (; x < to; ++x) row[x] = 0;
   }
 
-  // Writes sums[f * pitch + j] for all j of the block, wherever they lie in the row. `line` is scratch.
-  static void write(const TrainingPlan& p, char* row, std::int64_t j0, std::int64_t n, const V* sums, std::int64_t pitch,
-                    V* line) {
-    const Axis& w = p.w;
-    const std::int64_t s = w.stride;
+  // Puts sums[f * pitch + j] in the order of the row: into `line`, unless they are so already. Returns where they are.
+  static const V* line_up(std::int64_t s, std::int64_t n, const V* sums, std::int64_t pitch, V* line) {
+    if (s == 1) return sums;
     if (s == 2) {
       for (std::int64_t x = 0; x < n; x += kN) {
         const Vec<V> a = load_vec<V>(sums + x), b = load_vec<V>(sums + pitch + x);
@@ -101,7 +99,13 @@ struct GradientRows {
         for (std::int64_t x = 0; x < n; ++x) line[x * s + f] = sums[f * pitch + x];
       }
     }
+    return line;
+  }
+
+  // Writes what a block of j has for a row of the input.
+  static void write(const Axis& w, char* row, std::int64_t j0, std::int64_t n, const V* line) {
+    const std::int64_t s = w.stride;
     const std::int64_t begin = std::max<std::int64_t>(j0 * s - w.lo, 0), end = std::min(w.in, (j0 + n) * s - w.lo);
-    write_row<S>(row + begin * w.in_step, w.in_step, end - begin, (s == 1 ? sums : line) + (begin + w.lo - j0 * s));
+    write_row<S>(row + begin * w.in_step, w.in_step, end - begin, line + (begin + w.lo - j0 * s));
   }
 };

@@ -10,6 +10,18 @@ struct SpreadRows : GradientRows<S> {
   using Base::kN;
   static constexpr const char* kName = "spread_rows";
 
+  // What is the same for all planes.
+  struct Prepared {
+    static constexpr std::int64_t kMost = 256;
+    ReaderTable rows;
+    ReaderTable across;
+    double factors[kMost];  // along w
+
+    explicit Prepared(const TrainingPlan& p) : rows(p.h), across(p.w) {
+      for (std::int64_t o = 0; p.counts_w && o < std::min(p.w.out, kMost); ++o) factors[o] = p.factor(p.w, o);
+    }
+  };
+
   static bool fits(const TrainingPlan& p) {
     if (p.inner != 1) return false;
     if (p.w.adaptive()) return Base::slots(p) <= Base::kMostRows && Base::slots(p) * (p.w.out + kN) <= Base::kRing &&
@@ -19,20 +31,20 @@ struct SpreadRows : GradientRows<S> {
   static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const bool uneven = p.w.adaptive();
-    const ReaderTable table(p.h);
+    const Prepared prepared(p);
     const std::int64_t j_first = uneven ? 0 : p.w.lo / p.w.stride;
     const std::int64_t j_end = uneven ? p.w.in : (p.w.lo + p.w.in - 1) / p.w.stride + 1;
     const std::int64_t most = uneven ? p.w.in : Base::block(p), bands = Base::bands(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
       for (std::int64_t j = j_first; j < j_end; j += most) {
-        run_block(p, table, plane, id, band * Base::kBand, std::min(p.h.in, (band + 1) * Base::kBand), j,
+        run_block(p, prepared, plane, id, band * Base::kBand, std::min(p.h.in, (band + 1) * Base::kBand), j,
                   std::min(most, j_end - j));
       }
     }
   }
 
-  static void run_block(const TrainingPlan& p, const ReaderTable& table, std::int64_t plane, std::int64_t id,
+  static void run_block(const TrainingPlan& p, const Prepared& prepared, std::int64_t plane, std::int64_t id,
                         std::int64_t ih0,
                         std::int64_t ih1, std::int64_t j0, std::int64_t n) {
     alignas(64) V values[Base::kRing];
@@ -47,8 +59,9 @@ struct SpreadRows : GradientRows<S> {
     char* in = p.in + p.in_start(plane) + id * p.d.in_step;
     std::int64_t last_first = -1, last_end = -1;
     int last_count = -1;
+    const V* ready = line;
     for (std::int64_t ih = ih0; ih < ih1; ++ih) {
-      const int count = Base::list(p, table, id, ih, found);
+      const int count = Base::list(p, prepared.rows, id, ih, found);
       // Rows that the same outputs read get the same.
       const std::int64_t first_tag = count == 0 ? -1 : found[0].oh, end_tag = count == 0 ? -1 : found[count - 1].oh;
       if (count != last_count || first_tag != last_first || end_tag != last_end) {
@@ -60,14 +73,17 @@ struct SpreadRows : GradientRows<S> {
           Base::clear(row, 0, span.before);
           read_row<S>(out + reader.od * p.d.out_step + reader.oh * p.h.out_step, p.w.out_step, span.count,
                       row + span.before);
-          scale(p, span, p.row_factor(reader.od, reader.oh), row + span.before);
+          scale(p, prepared, span, p.row_factor(reader.od, reader.oh), row + span.before);
           Base::clear(row, span.before + span.count, row_length);
         }
         add_rows(found, count, values, row_length, total);
         if (p.w.adaptive()) {
-          spread_unevenly(p.w, total, sums);
+          spread_unevenly(prepared.across, total, sums);
+        } else if (p.w.stride > 4 && p.w.window == p.w.stride && p.w.dilation == 1) {
+          repeat(p.w, total, n, line);
         } else {
           spread(p.w, total, n, sums, pitch);
+          ready = Base::line_up(p.w.stride, n, sums, pitch, line);
         }
         last_count = count;
         last_first = first_tag;
@@ -77,16 +93,18 @@ struct SpreadRows : GradientRows<S> {
       if (p.w.adaptive()) {
         write_row<S>(row, p.w.in_step, p.w.in, sums);
       } else {
-        Base::write(p, row, j0, n, sums, pitch, line);
+        Base::write(p.w, row, j0, n, ready);
       }
     }
   }
 
  private:
-  static void scale(const TrainingPlan& p, const typename Base::Span& span, double row_factor, V* row) {
+  static void scale(const TrainingPlan& p, const Prepared& prepared, const typename Base::Span& span, double row_factor,
+                    V* row) {
     if (p.counts_w) {
       for (std::int64_t x = 0; x < span.count; ++x) {
-        row[x] *= static_cast<V>(row_factor * p.factor(p.w, span.first + x));
+        const std::int64_t o = span.first + x;
+        row[x] *= static_cast<V>(row_factor * (o < Prepared::kMost ? prepared.factors[o] : p.factor(p.w, o)));
       }
       return;
     }
@@ -124,9 +142,16 @@ struct SpreadRows : GradientRows<S> {
     }
   }
 
-  static void spread_unevenly(const Axis& w, const V* total, V* to) {
-    for (std::int64_t x = 0; x < w.in; ++x) {
-      const Readers all = readers(w, x);
+  // Windows beside each other: each has its part of the row for itself.
+  static void repeat(const Axis& w, const V* total, std::int64_t n, V* line) {
+    for (std::int64_t x = 0; x < n; ++x) {
+      for (std::int64_t i = 0; i < w.stride; ++i) line[x * w.stride + i] = total[x];
+    }
+  }
+
+  static void spread_unevenly(const ReaderTable& across, const V* total, V* to) {
+    for (std::int64_t x = 0; x < across.axis.in; ++x) {
+      const Readers all = across.at(x);
       V sum = 0;
       for (std::int64_t o = all.first; o <= all.last; ++o) sum += total[o];
       to[x] = sum;
