@@ -38,6 +38,7 @@ def test_a_maximum_gets_the_whole_gradient_and_windows_that_share_it_add_up() ->
 def test_the_first_of_equals_in_row_major_order_gets_it() -> None:
     spec = PoolSpec.windowed("max", (2, 2))
     assert sent_back(spec, np.zeros((2, 2)), [[1]]) == [[1, 0], [0, 0]]
+    assert sent_back(spec, np.zeros((4, 4)), np.ones((2, 2))) == [[1, 0, 1, 0], [0] * 4] * 2, "tap by tap as well"
     assert sent_back(spec, [[0, 1], [1, 1]], [[1]]) == [[0, 1], [0, 0]]
     assert sent_back(spec, [[0, 0], [1, 1]], [[1]]) == [[0, 0], [1, 0]]
     assert sent_back(spec, [[0.0, -0.0], [-0.0, 0.0]], [[1]]) == [[1, 0], [0, 0]], "zeros of both signs are equal"
