@@ -93,8 +93,8 @@ def check_gradient(
 ) -> CheckResult:
     """Compare ``actual``, the input's gradient by a subject, with ``expected``, that of ``gradient.pool_gradient``.
 
-    As ``check`` does, for arrays of shape (batch, channels, *spatial). ``scale`` is the ``gradient_magnitude`` of the
-    same input and gradient; random values need it.
+    As ``check`` does, for arrays of shape (batch, channels, *spatial). ``scale`` is the second part of
+    ``gradient.gradient_and_magnitude`` of the same input and gradient; random values need it.
     """
     exact_bound, random_bound = gradient_bounds(workload)
     bound = exact_bound if exact else random_bound

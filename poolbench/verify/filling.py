@@ -36,9 +36,10 @@ def make(workload: Workload, seed: int, *, exact: bool) -> Filling:
     if workload.pass_.is_training:
         given = gradient_fill.training_gradient(workload, seed, exact=exact)
         parts[GRADIENT] = given
-        parts[EXPECTED_GRADIENT] = gradient.pool_gradient(spec, values, given)
-        if not exact:
-            scale = gradient.gradient_magnitude(spec, values, given)
+        if exact:
+            parts[EXPECTED_GRADIENT] = gradient.pool_gradient(spec, values, given)
+        else:
+            parts[EXPECTED_GRADIENT], scale = gradient.gradient_and_magnitude(spec, values, given)
             # Of a scale only the exponent counts, so a narrower type saves memory and loses nothing.
             parts[GRADIENT_SCALE] = scale if workload.dtype is DType.F64 else scale.astype(np.float32)
     return parts

@@ -32,28 +32,40 @@ def pool_gradient(spec: PoolSpec, x: NDArray[Any], gradient: NDArray[Any]) -> ND
     Both may be floats of any width, ``ml_dtypes.bfloat16`` included. Sums are those of float64.
     Raises InvalidSpecError where the window does not fit, ValueError where ``gradient`` has not the output's shape.
     """
+    return _gradients(spec, x, gradient, magnitudes=False)[0]
+
+
+def gradient_and_magnitude(spec: PoolSpec, x: NDArray[Any], gradient: NDArray[Any]) -> tuple[_Floats, _Floats]:
+    """Return ``pool_gradient``, and the sum of the magnitudes that it adds up at each element: its rounding's scale."""
+    found, scale = _gradients(spec, x, gradient, magnitudes=True)
+    return found, scale
+
+
+def _gradients(spec: PoolSpec, x: NDArray[Any], gradient: NDArray[Any], *, magnitudes: bool) -> list[_Floats]:
     spatial = x.shape[2:]
     outputs = spec.output_spatial(spatial)
     if gradient.shape != (*x.shape[:2], *outputs):
         raise ValueError(f"The output has shape {(*x.shape[:2], *outputs)}, its gradient {gradient.shape}.")
     axes = [axis_reads(spec, axis, spatial[axis], outputs[axis]) for axis in range(spec.rank)]
-    result = np.empty(x.shape, np.float64)
+    # Maxima only compare, for which the narrower type is as good.
+    compared = np.float64 if x.dtype.itemsize == 8 else np.float32
+    results = [np.empty(x.shape, np.float64) for _ in range(1 + magnitudes)]
     with np.errstate(invalid="ignore", over="ignore"):
         for block in blocks(x.shape, _BLOCK_ELEMENTS):
-            given = gradient[block].astype(np.float64)
-            if spec.kind is Kind.MAX:
-                result[block] = _sent_to(_maxima(x[block].astype(np.float64), axes), given, spatial)
-                continue
-            part = np.asarray(given / divisors(spec, axes))
-            for axis, reads in enumerate(axes):
-                part = _spread(part, axis + 2, reads)
-            result[block] = part
-    return result
+            places = _maxima(x[block].astype(compared), axes) if spec.kind is Kind.MAX else None
+            part = gradient[block].astype(np.float64)
+            for result in results:
+                result[block] = _sent_to(places, part, spatial) if places is not None else _shared(part, spec, axes)
+                part = np.abs(part)
+    return results
 
 
-def gradient_magnitude(spec: PoolSpec, x: NDArray[Any], gradient: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the sum of the magnitudes that ``pool_gradient`` adds up at each element: the scale of its rounding."""
-    return pool_gradient(spec, x, np.abs(gradient))
+def _shared(part: _Floats, spec: PoolSpec, axes: list[AxisReads]) -> _Floats:
+    """Give each element of each window its share of the window's gradient."""
+    part = np.asarray(part / divisors(spec, axes))
+    for axis, reads in enumerate(axes):
+        part = _spread(part, axis + 2, reads)
+    return part
 
 
 def _spread(part: _Floats, axis: int, reads: AxisReads) -> _Floats:
@@ -74,37 +86,46 @@ def _goes_forward(reads: AxisReads) -> bool:
     return bool(np.all(np.diff(reads.taps.min(axis=1)) > 0)) if len(reads.taps) > 1 else True
 
 
-def _maxima(x: _Floats, axes: list[AxisReads]) -> _Places:
+def _maxima(x: NDArray[Any], axes: list[AxisReads]) -> _Places:
     """Return where each window's maximum is, as an index into the flattened plane."""
-    planes = math.prod(x.shape[2:])
-    places = np.broadcast_to(np.arange(planes).reshape(x.shape[2:]), x.shape)
+    size = math.prod(x.shape[2:])
+    places = np.broadcast_to(np.arange(size, dtype=np.int64).reshape(x.shape[2:]), x.shape)
+    has_nan = bool(np.isnan(x).any())
     for axis in reversed(range(len(axes))):
-        x, places = _choose(x, places, axis + 2, axes[axis])
+        x, places = _choose(x, places, axis + 2, axes[axis], has_nan=has_nan)
     return places
 
 
-def _choose(x: _Floats, places: _Places, axis: int, reads: AxisReads) -> tuple[_Floats, _Places]:
+def _choose(
+    x: NDArray[Any], places: _Places, axis: int, reads: AxisReads, *, has_nan: bool
+) -> tuple[NDArray[Any], _Places]:
     """Return the maximum of what each output position of ``axis`` reads, and its place: the first, or the last NaN."""
     rows, spots = np.moveaxis(x, axis, 0), np.moveaxis(places, axis, 0)
-    values = np.concatenate([rows, np.full((1, *rows.shape[1:]), -np.inf)])  # one row more stands for the padding
+    values = np.concatenate(
+        [rows, np.full((1, *rows.shape[1:]), -np.inf, x.dtype)]
+    )  # one row more stands for the padding
     numbers = np.concatenate([spots, spots[:1]])
     if reads.by_tap:
         first = reads.taps.min(axis=1)  # padding has the greatest number, so this is the first element inside
         best, where = values[first], numbers[first]
         for selector in reads.selectors:
             candidate = values[selector]
-            better = (candidate > best) | np.isnan(candidate)
-            best = np.where(better, candidate, best)
-            where = np.where(better, numbers[selector], where)
+            better = candidate > best
+            if has_nan:
+                better |= np.isnan(candidate)
+            np.copyto(best, candidate, where=better)
+            np.copyto(where, numbers[selector], where=better)
     else:
-        best = np.empty((len(reads.taps), *rows.shape[1:]))
+        best = np.empty((len(reads.taps), *rows.shape[1:]), x.dtype)
         where = np.empty(best.shape, np.int64)
         for o, taps in enumerate(reads.taps):
             inside = taps[taps < reads.length]
             window = values[inside]
-            nan = np.isnan(window)
-            last_nan = len(inside) - 1 - nan[::-1].argmax(axis=0)
-            chosen = np.where(nan.any(axis=0), last_nan, window.argmax(axis=0))[None]
+            chosen = window.argmax(axis=0)[None]
+            if has_nan:
+                nan = np.isnan(window)
+                last_nan = len(inside) - 1 - nan[::-1].argmax(axis=0)
+                chosen = np.where(nan.any(axis=0), last_nan, chosen)
             best[o] = np.take_along_axis(window, chosen, axis=0)[0]
             where[o] = np.take_along_axis(numbers[inside], chosen, axis=0)[0]
     return np.moveaxis(best, 0, axis), np.moveaxis(where, 0, axis)

@@ -43,15 +43,18 @@ def training_input(workload: Workload, seed: int, *, exact: bool) -> NDArray[Any
     # Elements a window apart have different colours, and a value belongs to one colour alone.
     colours = _colours(workload)
     count = int(colours.max()) + 1
-    shuffled = rng.permutation(count)
+    shuffled = np.tile(rng.permutation(count).astype(np.int32), 2)  # twice, so that a shift never runs off its end
     planes = workload.batch * workload.channels
     out = np.empty(workload.reference_input_shape, numpy_dtype(workload.dtype))
     table = _half_values(workload.dtype) if ranks == _HALF_RANKS else None
     for plane, shift in zip(out.reshape(planes, -1), rng.integers(0, count, planes), strict=True):
         for start in range(0, plane.size, _CHUNK):
             part = plane[start : start + _CHUNK]
-            own = shuffled[(colours[start : start + _CHUNK] + shift) % count]
-            rank = (own + count * rng.integers(0, max(ranks // count, 1), part.size, np.int64)) % ranks
+            rank = rng.integers(0, max(ranks // count, 1), part.size, np.int32)
+            rank *= count
+            rank += shuffled[shift:][colours[start : start + _CHUNK]]
+            if count > ranks:
+                rank %= ranks
             part[...] = rank - ranks // 2 if table is None else table[rank]
     return out
 

@@ -16,7 +16,7 @@ from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind, PoolSpec
 from poolbench.model.workload import DType, Workload
 from poolbench.verify import gradient as gradient_module
-from poolbench.verify.gradient import gradient_magnitude, pool_gradient
+from poolbench.verify.gradient import gradient_and_magnitude, pool_gradient
 from poolbench.verify.reference import pool
 from tests.unit.verify.strategies import forward_workloads
 from tests.unit.verify.test_reference import axis_taps
@@ -38,6 +38,7 @@ def test_a_maximum_gets_the_whole_gradient_and_windows_that_share_it_add_up() ->
 def test_the_first_of_equals_in_row_major_order_gets_it() -> None:
     spec = PoolSpec.windowed("max", (2, 2))
     assert sent_back(spec, np.zeros((2, 2)), [[1]]) == [[1, 0], [0, 0]]
+    assert sent_back(spec, np.zeros((4, 4)), np.ones((2, 2))) == [[1, 0, 1, 0], [0] * 4] * 2, "tap by tap as well"
     assert sent_back(spec, [[0, 1], [1, 1]], [[1]]) == [[0, 1], [0, 0]]
     assert sent_back(spec, [[0, 0], [1, 1]], [[1]]) == [[0, 0], [1, 0]]
     assert sent_back(spec, [[0.0, -0.0], [-0.0, 0.0]], [[1]]) == [[1, 0], [0, 0]], "zeros of both signs are equal"
@@ -100,8 +101,8 @@ def test_a_gradient_of_another_shape_is_refused() -> None:
 def test_the_magnitude_is_what_is_added_up() -> None:
     spec = PoolSpec.windowed("avg", (2,), stride=1)
     x, above = np.zeros((1, 1, 3)), np.array([[[4.0, -4]]])
-    assert pool_gradient(spec, x, above)[0, 0].tolist() == [2, 0, -2]
-    assert gradient_magnitude(spec, x, above)[0, 0].tolist() == [2, 4, 2]
+    found, scale = gradient_and_magnitude(spec, x, above)
+    assert (found[0, 0].tolist(), scale[0, 0].tolist()) == ([2, 0, -2], [2, 4, 2])
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
