@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import assert_never
 
-from poolbench.model.workload import Pass, Workload
+from poolbench.model.workload import Workload
 
 NOT_MEASURED = "not measured: "
 """What the note of an amount without a figure begins with; a sentence that says why follows."""
@@ -74,12 +73,4 @@ def least_bytes(workload: Workload) -> int:
     gradient follows from the output's gradient alone, and a maximum's place is found again in the input, which is the
     caller's.
     """
-    match workload.pass_:
-        case Pass.FORWARD | Pass.TRAINING_FORWARD:
-            return workload.output_bytes
-        case Pass.TRAINING_BACKWARD:
-            return workload.input_bytes
-        case Pass.TRAINING:
-            return workload.output_bytes + workload.input_bytes
-        case never:
-            assert_never(never)
+    return workload.written_bytes
