@@ -30,7 +30,7 @@ def test_the_example_of_the_documentation() -> None:
     assert least_bytes(parse_id(FORWARD[0])) == 3_211_264
 
 
-@pytest.mark.parametrize("text", FORWARD)
+@pytest.mark.parametrize("text", [text for text in FORWARD if parse_id(text).dtype.is_float])
 def test_training_needs_the_gradient_of_the_input_too(text: str) -> None:
     workload = parse_id(f"{text}.train")
     gradient = np.prod(workload.input_shape) * workload.dtype.itemsize
