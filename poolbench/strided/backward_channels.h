@@ -116,11 +116,12 @@ struct GradientChannels {
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in * blocks(p); }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    const FactorTable factors(p);
     const std::int64_t parts = blocks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t c = unit % parts * kBlock, row = unit / parts;
       const std::int64_t ih = row % p.h.in, id = row / p.h.in % p.d.in, plane = row / p.h.in / p.d.in;
-      run_row(p, plane, id, ih, c, std::min(kBlock, p.inner - c));
+      run_row(p, factors, plane, id, ih, c, std::min(kBlock, p.inner - c));
     }
   }
 
@@ -139,8 +140,8 @@ struct GradientChannels {
     double factor;
   };
 
-  static void run_row(const TrainingPlan& p, std::int64_t plane, std::int64_t id, std::int64_t ih, std::int64_t c,
-                      std::int64_t n) {
+  static void run_row(const TrainingPlan& p, const FactorTable& factors, std::int64_t plane, std::int64_t id,
+                      std::int64_t ih, std::int64_t c, std::int64_t n) {
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
     char* in = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step;
@@ -160,27 +161,35 @@ struct GradientChannels {
         row.factor = kOp == Op::kAvg ? p.row_factor(od, oh) : 1.0;
       }
     }
-    // Which outputs along w read a position moves on by one from position to position, so no division is needed.
-    const Readers beyond = readers(p.w, p.w.in - 1);
-    std::int64_t first = readers(p.w, 0).first;
     Read reads[kMostReads];
+    const bool plain = !p.w.adaptive() && p.w.dilation == 1;
+    const std::int64_t stride = p.w.stride;
+    // The outputs [first, end) along w read a position: they move on with it, so that nothing is divided.
+    std::int64_t first = 0, end = 0, first_ends = p.w.window - p.w.lo, end_begins = -p.w.lo;
     for (std::int64_t iw = 0; iw < p.w.in; ++iw, in += p.w.in_step) {
-      while (first <= beyond.last && p.w_end(first) <= iw) ++first;
       int count = 0;
-      for (int i = 0; i < rows_count; ++i) {
-        for (std::int64_t ow = first; ow <= beyond.last && position_of(p.w, ow, 0) <= iw; ++ow) {
-          const bool plain = !p.w.adaptive() && p.w.dilation == 1;
-          const std::int64_t tap_w = plain ? iw + p.w.lo - ow * p.w.stride : tap_at(p.w, ow, iw);
-          if (tap_w < 0) continue;
-          Read& read = reads[count++];
-          read.value = rows[i].values + ow * p.w.out_step;
-          if constexpr (kOp == Op::kMax) {
-            read.offset = rows[i].offsets + ow * p.w.index_step;
-            read.wanted = rows[i].base + static_cast<P>(tap_w);
-          } else {
-            read.factor = static_cast<V>(p.counts_w ? rows[i].factor * p.factor(p.w, ow) : rows[i].factor);
+      if (plain) {
+        for (; first_ends <= iw && first < p.w.out; first_ends += stride) ++first;
+        for (; end_begins <= iw && end < p.w.out; end_begins += stride) ++end;
+        for (int i = 0; i < rows_count; ++i) {
+          const char* value = rows[i].values + first * p.w.out_step;
+          const char* offset = rows[i].offsets + first * p.w.index_step;
+          P number = rows[i].base + static_cast<P>(iw + p.w.lo - first * stride);
+          for (std::int64_t ow = first; ow < end; ++ow, value += p.w.out_step) {
+            Read& read = reads[count++];
+            read.value = value;
+            if constexpr (kOp == Op::kMax) {
+              read.offset = offset;
+              read.wanted = number;
+              offset += p.w.index_step;
+              number -= static_cast<P>(stride);
+            } else {
+              read.factor = static_cast<V>(rows[i].factor * factors.at(ow));
+            }
           }
         }
+      } else {
+        count = list(p, factors, rows, rows_count, iw, reads);
       }
       switch (count) {
         case 1: position<1>(reads, count, in, p.offset_size, n); break;
@@ -190,6 +199,28 @@ struct GradientChannels {
         default: position<0>(reads, count, in, p.offset_size, n);
       }
     }
+  }
+
+  // Dilated and adaptive windows.
+  static int list(const TrainingPlan& p, const FactorTable& factors, const Row* rows, int rows_count,
+                  std::int64_t iw, Read* reads) {
+    const Readers w = readers(p.w, iw);
+    int count = 0;
+    for (int i = 0; i < rows_count; ++i) {
+      for (std::int64_t ow = w.first; ow <= w.last; ++ow) {
+        const std::int64_t tap_w = tap_at(p.w, ow, iw);
+        if (tap_w < 0) continue;
+        Read& read = reads[count++];
+        read.value = rows[i].values + ow * p.w.out_step;
+        if constexpr (kOp == Op::kMax) {
+          read.offset = rows[i].offsets + ow * p.w.index_step;
+          read.wanted = rows[i].base + static_cast<P>(tap_w);
+        } else {
+          read.factor = static_cast<V>(rows[i].factor * factors.at(ow));
+        }
+      }
+    }
+    return count;
   }
 
   template <int kReads>

@@ -84,6 +84,20 @@ struct ReaderTable {
   }
 };
 
+// What an average's outputs along w are multiplied by, looked up in the same way.
+struct FactorTable {
+  static constexpr std::int64_t kMost = 256;
+  const TrainingPlan& plan;
+  double known[kMost];
+
+  explicit FactorTable(const TrainingPlan& of) : plan(of) {
+    for (std::int64_t o = 0; of.counts_w && o < std::min(of.w.out, kMost); ++o) known[o] = of.factor(of.w, o);
+  }
+  POOL_INLINE double at(std::int64_t o) const {
+    return !plan.counts_w ? 1.0 : o < kMost ? known[o] : plan.factor(plan.w, o);
+  }
+};
+
 // The most windows that read one element along an axis.
 static inline std::int64_t most_readers(const Axis& axis) {
   if (axis.adaptive()) return std::min(axis.out, (axis.out + axis.in - 1) / axis.in + 1);

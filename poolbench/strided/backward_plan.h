@@ -37,11 +37,6 @@ struct TrainingPlan {
     return scale * (counts_d ? factor(d, od) : 1.0) * (counts_h ? factor(h, oh) : 1.0);
   }
 
-  // The position behind the last one that the window of an output along w reaches.
-  std::int64_t w_end(std::int64_t o) const {
-    return w.adaptive() ? ((o + 1) * w.in + w.out - 1) / w.out : o * w.stride - w.lo + (w.window - 1) * w.dilation + 1;
-  }
-
   std::int64_t planes() const { return outer[0].count * outer[1].count; }
   std::int64_t in_start(std::int64_t plane) const {
     return plane / outer[1].count * outer[0].in_step + plane % outer[1].count * outer[1].in_step;

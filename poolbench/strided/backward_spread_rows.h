@@ -12,14 +12,11 @@ struct SpreadRows : GradientRows<S> {
 
   // What is the same for all planes.
   struct Prepared {
-    static constexpr std::int64_t kMost = 256;
     ReaderTable rows;
     ReaderTable across;
-    double factors[kMost];  // along w
+    FactorTable factors;
 
-    explicit Prepared(const TrainingPlan& p) : rows(p.h), across(p.w) {
-      for (std::int64_t o = 0; p.counts_w && o < std::min(p.w.out, kMost); ++o) factors[o] = p.factor(p.w, o);
-    }
+    explicit Prepared(const TrainingPlan& p) : rows(p.h), across(p.w), factors(p) {}
   };
 
   static bool fits(const TrainingPlan& p) {
@@ -103,8 +100,7 @@ struct SpreadRows : GradientRows<S> {
                     V* row) {
     if (p.counts_w) {
       for (std::int64_t x = 0; x < span.count; ++x) {
-        const std::int64_t o = span.first + x;
-        row[x] *= static_cast<V>(row_factor * (o < Prepared::kMost ? prepared.factors[o] : p.factor(p.w, o)));
+        row[x] *= static_cast<V>(row_factor * prepared.factors.at(span.first + x));
       }
       return;
     }
