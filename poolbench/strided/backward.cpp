@@ -10,16 +10,20 @@
 namespace poolbench::pool {
 namespace {
 
+#if defined(__x86_64__)
 bool is_here(Isa isa) {
   for (int i = 0; i < variant_count(); ++i) {
     if (variant(i).isa == isa) return true;
   }
   return false;
 }
+#endif
 
 std::vector<TrainingKernel> make_kernels() {
   std::vector<TrainingKernel> kernels;
-  const auto add = [&kernels](TrainingList list) { kernels.insert(kernels.end(), list.kernels, list.kernels + list.count); };
+  const auto add = [&kernels](TrainingList list) {
+    kernels.insert(kernels.end(), list.kernels, list.kernels + list.count);
+  };
 #if defined(__x86_64__)
   if (is_here(Isa::kAvx512)) add(avx512_training());
   if (is_here(Isa::kAvx2)) add(avx2_training());

@@ -169,7 +169,8 @@ struct GradientChannels {
       int count = 0;
       for (int i = 0; i < rows_count; ++i) {
         for (std::int64_t ow = first; ow <= beyond.last && position_of(p.w, ow, 0) <= iw; ++ow) {
-          const std::int64_t tap_w = p.w.adaptive() || p.w.dilation > 1 ? tap_at(p.w, ow, iw) : iw + p.w.lo - ow * p.w.stride;
+          const bool plain = !p.w.adaptive() && p.w.dilation == 1;
+          const std::int64_t tap_w = plain ? iw + p.w.lo - ow * p.w.stride : tap_at(p.w, ow, iw);
           if (tap_w < 0) continue;
           Read& read = reads[count++];
           read.value = rows[i].values + ow * p.w.out_step;
@@ -226,7 +227,8 @@ struct GradientChannels {
       for (int i = 0; i < all; ++i) {
         const Vec<V> value = E::load(reads[i].value + x * E::kSize);
         if constexpr (kOp == Op::kMax) {
-          sum = add_where<V>(sum, load_places<V, kSize>(reads[i].offset + x * kSize), fill_vec<P>(reads[i].wanted), value);
+          const Places<V> places = load_places<V, kSize>(reads[i].offset + x * kSize);
+          sum = add_where<V>(sum, places, fill_vec<P>(reads[i].wanted), value);
         } else {
           sum += value * fill_vec<V>(reads[i].factor);
         }

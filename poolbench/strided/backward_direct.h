@@ -150,33 +150,37 @@ struct KeepDirect : Lanes<S> {
   static POOL_INLINE void search(const Axis& w, const Row* rows, int count, std::int64_t start, Vec<P> begin,
                                  Vec<V>& best, Places<V>& place) {
     const std::int64_t taps = kWindow > 0 ? kWindow : w.window;
+    Mask masks[L::kMostAcross][2];  // of what is read from each element of the window on, and behind it
+    if constexpr (!kInside) {
+      for (std::int64_t k = 0; k < taps; k += kStride) {
+        masks[k][0] = L::within(start + k, w.in);
+        if (kStride == 2) masks[k][1] = L::within(start + k + kN, w.in);
+      }
+    }
     best = fill_vec<V>(least_value<V>());
     place = begin + fill_vec<P>(rows[0].base);
     for (int i = 0; i < count; ++i) {
-      const char* const at = rows[i].at;
-      if constexpr (kStride == 1) {
+      const char* const at = rows[i].at + start * E::kSize;
 #pragma GCC unroll 3
-        for (std::int64_t k = 0; k < taps; ++k) {
-          take<V>(best, place, read<kInside>(w, at, start + k), rows[i].base + static_cast<P>(k));
-        }
-      } else {
-#pragma GCC unroll 2
-        for (std::int64_t k = 0; k < taps; k += 2) {
-          const Vec<V> a = read<kInside>(w, at, start + k), b = read<kInside>(w, at, start + k + kN);
-          take<V>(best, place, even_lanes<V>(a, b), rows[i].base + static_cast<P>(k));
-          if (k + 1 < taps) {
-            take<V>(best, place, odd_lanes<V>(a, b), rows[i].base + static_cast<P>(k + 1));
-          }
+      for (std::int64_t k = 0; k < taps; k += kStride) {
+        const Vec<V> a = read<kInside>(at + k * E::kSize, masks[k][0]);
+        const P number = rows[i].base + static_cast<P>(k);
+        if constexpr (kStride == 1) {
+          take<V>(best, place, a, number);
+        } else {
+          const Vec<V> b = read<kInside>(at + (k + kN) * E::kSize, masks[k][1]);
+          take<V>(best, place, even_lanes<V>(a, b), number);
+          if (k + 1 < taps) take<V>(best, place, odd_lanes<V>(a, b), number + 1);
         }
       }
     }
   }
 
-  // The elements from `first` on of a row; those that it lacks are less than any.
+  // Elements of a row; those that it lacks are less than any.
   template <bool kInside>
-  static POOL_INLINE Vec<V> read(const Axis& w, const char* row, std::int64_t first) {
-    if constexpr (kInside) return E::load(row + first * E::kSize);
-    return L::load(row + first * E::kSize, L::within(first, w.in), fill_vec<V>(least_value<V>()));
+  static POOL_INLINE Vec<V> read(const char* at, Mask mask) {
+    if constexpr (kInside) return E::load(at);
+    return L::load(at, mask, fill_vec<V>(least_value<V>()));
   }
 };
 

@@ -1,7 +1,7 @@
-// The gradient of a maximum of stride 1 whose output is as large as its input, all contiguous: then the windows that read
-// an element lie at the same distances from each, over all rows, planes and images as over one long row. An output at
-// such a distance whose offset is the number that belongs to it found its maximum right here: offsets name no padding,
-// so what lies beyond the end of a row is never taken for a neighbour. Included once per instruction set.
+// The gradient of a maximum of stride 1 whose output is as large as its input, all contiguous: then the windows that
+// read an element lie at the same distances from each, over all rows, planes and images as over one long row. An output
+// at such a distance whose offset is the number that belongs to it found its maximum right here: offsets name no
+// padding, so what lies beyond the end of a row is never taken for a neighbour. Included once per instruction set.
 
 template <class S>
 struct GatherFlat {

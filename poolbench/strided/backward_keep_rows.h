@@ -121,6 +121,7 @@ struct KeepRows {
         case 1: combine<1>(w, n, line, pitch, row); break;
         case 2: combine<2>(w, n, line, pitch, row); break;
         case 3: combine<3>(w, n, line, pitch, row); break;
+        case 4: combine<4>(w, n, line, pitch, row); break;
         default: combine<0>(w, n, line, pitch, row);
       }
     }
@@ -138,6 +139,10 @@ struct KeepRows {
     const Vec<V> least = fill_vec<V>(least_value<V>());
     if (s == 2 && w.in_step == E::kSize) {
       pack_pairs(w, in, start, length, pitch, line);
+      return pitch;
+    }
+    if (s == 4 && w.in_step == E::kSize && start >= 0) {
+      pack_fours(w, in, start, length, pitch, line);
       return pitch;
     }
     for (std::int64_t f = 0; f < s; ++f) {
@@ -185,6 +190,30 @@ struct KeepRows {
     const std::int64_t pairs = std::max<std::int64_t>(elements, 0);
     fill_row<V>(even, begin + (pairs + 1) / 2, pitch, fill_vec<V>(least_value<V>()));
     fill_row<V>(odd, begin + pairs / 2, pitch, fill_vec<V>(least_value<V>()));
+  }
+
+  // The same for stride 4, where no row begins in the padding: pairs of pairs.
+  static POOL_INLINE void pack_fours(const Axis& w, const char* in, std::int64_t start, std::int64_t length,
+                                     std::int64_t pitch, V* line) {
+    const std::int64_t elements = std::max<std::int64_t>(std::min(w.in - start, 4 * length), 0);
+    const char* at = in + start * E::kSize;
+    std::int64_t i = 0;
+    for (; 4 * (i + kN) <= elements; i += kN, at += 4 * kN * E::kSize) {
+      const Vec<V> a = E::load(at), b = E::load(at + kN * E::kSize);
+      const Vec<V> c = E::load(at + 2 * kN * E::kSize), d = E::load(at + 3 * kN * E::kSize);
+      const Vec<V> even = even_lanes<V>(a, b), even_2 = even_lanes<V>(c, d);
+      const Vec<V> odd = odd_lanes<V>(a, b), odd_2 = odd_lanes<V>(c, d);
+      store_vec<V>(line + i, even_lanes<V>(even, even_2));
+      store_vec<V>(line + pitch + i, even_lanes<V>(odd, odd_2));
+      store_vec<V>(line + 2 * pitch + i, odd_lanes<V>(even, even_2));
+      store_vec<V>(line + 3 * pitch + i, odd_lanes<V>(odd, odd_2));
+    }
+    for (std::int64_t f = 0; f < 4; ++f) {
+      V* const to = line + f * pitch;
+      std::int64_t x = i;
+      for (; 4 * x + f < elements; ++x) to[x] = E::get(in + (start + 4 * x + f) * E::kSize);
+      fill_row<V>(to, x, pitch, fill_vec<V>(least_value<V>()));
+    }
   }
 
   template <int kWindow>

@@ -257,7 +257,7 @@ def test_gradients_are_those_of_the_definition(
     given_out = VIEWS[views[2]](np.full(case.shape, 55, x.dtype))
     again, _ = _pool.pull_back(kept, grad, given_out, 2, isa, None)
     assert again is given_out
-    np.testing.assert_array_equal(given_out, got)
+    assert_close(case, given_out, want, magnitude)
 
 
 @settings(max_examples=100, deadline=None)
@@ -300,6 +300,49 @@ def test_every_kernel_agrees_with_the_scalar_one(case: Case, dtype: str, views: 
                 done[0].astype(np.float64), want.astype(np.float64), rtol=2 * eps, atol=30 * eps * scale,
                 err_msg=f"{isa}/{engine}",
             )  # fmt: skip
+
+
+WINDOWS: list[dict[str, Any]] = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": 3, "stride": 1, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+    {"kernel_size": 5, "stride": 1, "padding": 2},
+    {"kernel_size": 5, "stride": 3, "padding": 1, "ceil_mode": True},
+    {"kernel_size": 4, "stride": 4},
+    {"kernel_size": 1, "stride": 2},
+    {"kernel_size": 7, "stride": 1, "padding": 3},
+]
+ADAPTIVE = [1, 4, 5, 20]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_are_pytorchs(rank: int, kind: str, layout: str, dtype: str) -> None:
+    torch = pytest.importorskip("torch")
+    shape = (2, 19, *{1: (37,), 2: (20, 23), 3: (7, 9, 20)}[rank])
+    rng = np.random.default_rng(rank)
+    x = VIEWS[layout](rng.standard_normal(shape).astype(dtype))
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        (f"{kind}_pool{rank}d", (), window | extra)
+        for window in WINDOWS
+        for extra in ([{}] if kind == "max" else [{}, {"count_include_pad": False}])
+    ]
+    calls += [(f"adaptive_{kind}_pool{rank}d", (size,), {}) for size in ADAPTIVE]
+    for name, arguments, options in calls:
+        tensor = torch.from_numpy(x).requires_grad_()
+        expected = getattr(torch.nn.functional, name)(tensor, *arguments, **options)
+        y, pullback = getattr(training, name)(x, *arguments, **options)
+        grad = rng.standard_normal(y.shape).astype(dtype)
+        expected.backward(torch.from_numpy(grad))
+        got, want = pullback(VIEWS[layout](grad)), tensor.grad.numpy()
+        if kind == "max":  # the same numbers added in the same order
+            np.testing.assert_array_equal(got, want, err_msg=f"{name} {arguments} {options}")
+        else:
+            tolerance = 4e-6 if dtype == "float32" else 1e-14
+            np.testing.assert_allclose(got, want, tolerance, tolerance, err_msg=f"{name} {arguments} {options}")
 
 
 LARGE = [
@@ -488,7 +531,7 @@ def test_an_out_that_overlaps_is_refused() -> None:
     with pytest.raises(ValueError, match="elements overlap"):
         pullback(y, out=twice)
     buffer = np.zeros(200, np.float32)
-    with pytest.raises(ValueError, match="out of shape .* shares memory with grad_output"):
+    with pytest.raises(ValueError, match=r"out of shape .* shares memory with grad_output"):
         pullback(buffer[100:132].reshape(1, 2, 4, 4), out=buffer[:128].reshape(1, 2, 8, 8))
     assert not buffer.any()
 

@@ -1,0 +1,91 @@
+// Rows of elements between memory and scratch, and which outputs read which. Included once per instruction set, behind
+// backward_offsets.h.
+
+// Reads n elements, `step` bytes apart, into a row that has room for whole vectors.
+template <class S>
+POOL_INLINE void read_row(const char* at, std::int64_t step, std::int64_t n, typename Elements<S>::Value* to) {
+  using E = Elements<S>;
+  if (step == E::kSize) {
+    std::int64_t x = 0;
+    for (; x + E::kCount <= n; x += E::kCount) store_vec<typename E::Value>(to + x, E::load(at + x * E::kSize));
+    if (x < n) store_vec<typename E::Value>(to + x, E::load_part(at + x * E::kSize, static_cast<int>(n - x)));
+  } else {
+    for (std::int64_t x = 0; x < n; ++x) to[x] = E::get(at + x * step);
+  }
+}
+
+template <class S>
+POOL_INLINE void write_row(char* at, std::int64_t step, std::int64_t n, const typename Elements<S>::Value* from) {
+  using E = Elements<S>;
+  if (step == E::kSize) {
+    std::int64_t x = 0;
+    for (; x + E::kCount <= n; x += E::kCount) E::store(at + x * E::kSize, load_vec<typename E::Value>(from + x));
+    if (x < n) E::store_part(at + x * E::kSize, load_vec<typename E::Value>(from + x), static_cast<int>(n - x));
+  } else {
+    for (std::int64_t x = 0; x < n; ++x) E::put(at + x * step, from[x]);
+  }
+}
+
+// Fills [from, to) of a row, at least a vector's worth.
+template <class T>
+POOL_INLINE void fill_row(T* row, std::int64_t from, std::int64_t to, Vec<T> value) {
+  for (; from + kLanes<T> < to; from += kLanes<T>) store_vec<T>(row + from, value);
+  store_vec<T>(row + to - kLanes<T>, value);
+}
+
+template <class V, int kSize>
+POOL_INLINE void read_places(const char* at, std::int64_t n, PlaceOf<V>* to) {
+  std::int64_t x = 0;
+  for (; x + kLanes<V> <= n; x += kLanes<V>) store_vec<PlaceOf<V>>(to + x, load_places<V, kSize>(at + x * kSize));
+  if (x < n) store_vec<PlaceOf<V>>(to + x, load_places_part<V, kSize>(at + x * kSize, static_cast<int>(n - x)));
+}
+
+template <class V>
+POOL_INLINE void read_places(const char* at, std::int64_t step, int size, std::int64_t n, PlaceOf<V>* to) {
+  if (step == size) {
+    switch (size) {
+      case 1: read_places<V, 1>(at, n, to); break;
+      case 2: read_places<V, 2>(at, n, to); break;
+      default: read_places<V, 4>(at, n, to);
+    }
+  } else {
+    for (std::int64_t x = 0; x < n; ++x) to[x] = static_cast<PlaceOf<V>>(load_offset(at + x * step, size));
+  }
+}
+
+// Lanes of a and b in turns: a0 b0 a1 b1 …, the first half of them and the second.
+template <class T, int... kI>
+POOL_INLINE Vec<T> zip_low(Vec<T> a, Vec<T> b, Indices<kI...>) {
+  constexpr int kN = kLanes<T>;
+  return __builtin_shufflevector(a, b, (kI / 2 + kI % 2 * kN)...);
+}
+template <class T, int... kI>
+POOL_INLINE Vec<T> zip_high(Vec<T> a, Vec<T> b, Indices<kI...>) {
+  constexpr int kN = kLanes<T>;
+  return __builtin_shufflevector(a, b, (kN / 2 + kI / 2 + kI % 2 * kN)...);
+}
+
+// The readers of an axis's first positions, looked up, since divisions take longer than a short row.
+struct ReaderTable {
+  static constexpr std::int64_t kMost = 256;
+  const Axis& axis;
+  struct {
+    std::int32_t first, last;
+  } known[kMost];
+
+  explicit ReaderTable(const Axis& of) : axis(of) {
+    for (std::int64_t i = 0; i < std::min(of.in, kMost); ++i) {
+      const Readers all = readers(of, i);
+      known[i] = {static_cast<std::int32_t>(all.first), static_cast<std::int32_t>(all.last)};
+    }
+  }
+  POOL_INLINE Readers at(std::int64_t i) const {
+    return i < kMost ? Readers{known[i].first, known[i].last} : readers(axis, i);
+  }
+};
+
+// The most windows that read one element along an axis.
+static inline std::int64_t most_readers(const Axis& axis) {
+  if (axis.adaptive()) return std::min(axis.out, (axis.out + axis.in - 1) / axis.in + 1);
+  return std::min(axis.out, (axis.window - 1) * axis.dilation / axis.stride + 1);
+}

@@ -1,0 +1,160 @@
+// The gradient of an average over rows of any strides: along d and h first, then along w. Included once per instruction
+// set, behind backward_rows.h.
+
+template <class S>
+struct SpreadRows : GradientRows<S> {
+  using Base = GradientRows<S>;
+  using typename Base::E;
+  using typename Base::Reader;
+  using typename Base::V;
+  using Base::kN;
+  static constexpr const char* kName = "spread_rows";
+
+  // What is the same for all planes.
+  struct Prepared {
+    static constexpr std::int64_t kMost = 256;
+    ReaderTable rows;
+    ReaderTable across;
+    double factors[kMost];  // along w
+
+    explicit Prepared(const TrainingPlan& p) : rows(p.h), across(p.w) {
+      for (std::int64_t o = 0; p.counts_w && o < std::min(p.w.out, kMost); ++o) factors[o] = p.factor(p.w, o);
+    }
+  };
+
+  static bool fits(const TrainingPlan& p) {
+    if (p.inner != 1) return false;
+    if (p.w.adaptive()) return Base::slots(p) <= Base::kMostRows && Base::slots(p) * (p.w.out + kN) <= Base::kRing &&
+                               p.w.in + kN <= Base::kLine;
+    return Base::block(p) >= kN;
+  }
+  static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
+  static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    const bool uneven = p.w.adaptive();
+    const Prepared prepared(p);
+    const std::int64_t j_first = uneven ? 0 : p.w.lo / p.w.stride;
+    const std::int64_t j_end = uneven ? p.w.in : (p.w.lo + p.w.in - 1) / p.w.stride + 1;
+    const std::int64_t most = uneven ? p.w.in : Base::block(p), bands = Base::bands(p);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
+      for (std::int64_t j = j_first; j < j_end; j += most) {
+        run_block(p, prepared, plane, id, band * Base::kBand, std::min(p.h.in, (band + 1) * Base::kBand), j,
+                  std::min(most, j_end - j));
+      }
+    }
+  }
+
+  static void run_block(const TrainingPlan& p, const Prepared& prepared, std::int64_t plane, std::int64_t id,
+                        std::int64_t ih0,
+                        std::int64_t ih1, std::int64_t j0, std::int64_t n) {
+    alignas(64) V values[Base::kRing];
+    alignas(64) V sums[Base::kLine], line[Base::kLine], total[Base::kRing];
+    std::int64_t tags[Base::kMostRows];
+    Reader found[Base::kMostRows];
+    const std::int64_t slots = Base::slots(p);
+    for (std::int64_t i = 0; i < slots; ++i) tags[i] = -1;
+    const auto span = p.w.adaptive() ? typename Base::Span{0, 0, p.w.out, p.w.out} : Base::span_of(p.w, j0, n);
+    const std::int64_t pitch = (n + kN - 1) / kN * kN, row_length = (span.length + kN - 1) / kN * kN;
+    const char* out = p.out + p.out_start(plane) + span.first * p.w.out_step;
+    char* in = p.in + p.in_start(plane) + id * p.d.in_step;
+    std::int64_t last_first = -1, last_end = -1;
+    int last_count = -1;
+    const V* ready = line;
+    for (std::int64_t ih = ih0; ih < ih1; ++ih) {
+      const int count = Base::list(p, prepared.rows, id, ih, found);
+      // Rows that the same outputs read get the same.
+      const std::int64_t first_tag = count == 0 ? -1 : found[0].oh, end_tag = count == 0 ? -1 : found[count - 1].oh;
+      if (count != last_count || first_tag != last_first || end_tag != last_end) {
+        for (int i = 0; i < count; ++i) {
+          const Reader& reader = found[i];
+          if (tags[reader.slot] == reader.od * p.h.out + reader.oh) continue;
+          tags[reader.slot] = reader.od * p.h.out + reader.oh;
+          V* const row = values + reader.slot * row_length;
+          Base::clear(row, 0, span.before);
+          read_row<S>(out + reader.od * p.d.out_step + reader.oh * p.h.out_step, p.w.out_step, span.count,
+                      row + span.before);
+          scale(p, prepared, span, p.row_factor(reader.od, reader.oh), row + span.before);
+          Base::clear(row, span.before + span.count, row_length);
+        }
+        add_rows(found, count, values, row_length, total);
+        if (p.w.adaptive()) {
+          spread_unevenly(prepared.across, total, sums);
+        } else if (p.w.stride > 4 && p.w.window == p.w.stride && p.w.dilation == 1) {
+          repeat(p.w, total, n, line);
+        } else {
+          spread(p.w, total, n, sums, pitch);
+          ready = Base::line_up(p.w.stride, n, sums, pitch, line);
+        }
+        last_count = count;
+        last_first = first_tag;
+        last_end = end_tag;
+      }
+      char* const row = in + ih * p.h.in_step;
+      if (p.w.adaptive()) {
+        write_row<S>(row, p.w.in_step, p.w.in, sums);
+      } else {
+        Base::write(p.w, row, j0, n, ready);
+      }
+    }
+  }
+
+ private:
+  static void scale(const TrainingPlan& p, const Prepared& prepared, const typename Base::Span& span, double row_factor,
+                    V* row) {
+    if (p.counts_w) {
+      for (std::int64_t x = 0; x < span.count; ++x) {
+        const std::int64_t o = span.first + x;
+        row[x] *= static_cast<V>(row_factor * (o < Prepared::kMost ? prepared.factors[o] : p.factor(p.w, o)));
+      }
+      return;
+    }
+    const Vec<V> factor = fill_vec<V>(static_cast<V>(row_factor));
+    std::int64_t x = 0;
+    for (; x + kN <= span.count; x += kN) store_vec<V>(row + x, load_vec<V>(row + x) * factor);
+    for (; x < span.count; ++x) row[x] *= static_cast<V>(row_factor);
+  }
+
+  static void add_rows(const Reader* found, int count, const V* values, std::int64_t row_length, V* total) {
+    for (std::int64_t x = 0; x < row_length; x += kN) {
+      Vec<V> sum{};
+      for (int i = 0; i < count; ++i) sum += load_vec<V>(values + found[i].slot * row_length + x);
+      store_vec<V>(total + x, sum);
+    }
+  }
+
+  static void spread(const Axis& w, const V* total, std::int64_t n, V* sums, std::int64_t pitch) {
+    const std::int64_t reach = Base::reach(w);
+    for (std::int64_t f = 0; f < w.stride; ++f) {
+      V* const to = sums + f * pitch;
+      bool fresh = true;
+      for (std::int64_t k = w.window - 1; k >= 0; --k) {
+        const std::int64_t far = k * w.dilation;
+        if (far % w.stride != f) continue;
+        const V* const from = total + reach - far / w.stride;
+        if (fresh) {
+          for (std::int64_t x = 0; x < n; x += kN) store_vec<V>(to + x, load_vec<V>(from + x));
+        } else {
+          for (std::int64_t x = 0; x < n; x += kN) store_vec<V>(to + x, load_vec<V>(to + x) + load_vec<V>(from + x));
+        }
+        fresh = false;
+      }
+      if (fresh) Base::clear(to, 0, pitch);
+    }
+  }
+
+  // Windows beside each other: each has its part of the row for itself.
+  static void repeat(const Axis& w, const V* total, std::int64_t n, V* line) {
+    for (std::int64_t x = 0; x < n; ++x) {
+      for (std::int64_t i = 0; i < w.stride; ++i) line[x * w.stride + i] = total[x];
+    }
+  }
+
+  static void spread_unevenly(const ReaderTable& across, const V* total, V* to) {
+    for (std::int64_t x = 0; x < across.axis.in; ++x) {
+      const Readers all = across.at(x);
+      V sum = 0;
+      for (std::int64_t o = all.first; o <= all.last; ++o) sum += total[o];
+      to[x] = sum;
+    }
+  }
+};
