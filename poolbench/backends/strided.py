@@ -9,26 +9,25 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import metadata
 from importlib.util import find_spec
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
 from poolbench.backends.geometry import reference_axes
 from poolbench.backends.indexed import IndexedCall
+from poolbench.backends.strided_call import user_call
 from poolbench.backends.training import TrainingCall
 from poolbench.errors import UsageError
-from poolbench.model.pooling import Ints, Kind, PoolSpec, dilated
+from poolbench.model.pooling import Ints, Kind
 from poolbench.model.workload import Workload, channels_last_order, default_order
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from poolbench.backends.strided_call import Pool
+
     Array = NDArray[Any]
     Compute = Callable[[], Array]
-    Pool = Callable[..., Any]
-    """A user's call with everything but ``out`` filled in: ``pool()``, or ``pool(out)``."""
-
     Destinations = Callable[[], tuple[Array, Array]]
     """Gives the array that a call is to return, and the one to pass as ``out``: the same, or a view of it."""
 
@@ -98,7 +97,7 @@ class Strided:
             x, layout, back = array.transpose(to_natural), "NCHW", tuple(range(rank + 2))
         if workload.pass_.is_training:
             return self._prepare_training(workload, source, x, layout)
-        pool = _pool(workload, x, source.threads, layout)
+        pool = user_call(workload, x, source.threads, layout)
         if workload.order in (natural, channels_last_order(rank)):
             compute = self._compute(pool)
         else:
@@ -109,7 +108,7 @@ class Strided:
 
         if workload.spec.kind is not Kind.MAX:
             return Call(workload.order, compute, fetch)
-        located = _pool(workload, x, source.threads, layout, return_indices=True)
+        located = user_call(workload, x, source.threads, layout, return_indices=True)
 
         def locate() -> NDArray[np.int64]:
             indices: NDArray[np.int64] = located()[1].transpose(back)
@@ -127,7 +126,7 @@ class Strided:
         given = source.gradient if is_known else source.gradient.transpose(to_natural)
         outputs = self._destinations(workload.output_shape, x.dtype, to_natural, is_known=is_known)
         gradients = self._destinations(workload.input_shape, x.dtype, to_natural, is_known=is_known)
-        pool, threads = _pool(workload, x, source.threads, layout, functions=training), source.threads
+        pool, threads = user_call(workload, x, source.threads, layout, functions=training), source.threads
 
         if outputs is None or gradients is None:
 
@@ -264,73 +263,3 @@ def _chosen_isa() -> str:
     from poolbench.strided import _pool as compiled
 
     return compiled.isa()
-
-
-def _pool(
-    workload: Workload,
-    x: Array,
-    threads: int,
-    layout: str,
-    *,
-    return_indices: bool = False,
-    functions: ModuleType | None = None,
-) -> Pool:
-    """Return the user's call for ``workload`` on ``x``, whose axes are in the order that ``layout`` says.
-
-    It is that of ``functions``, by default ``poolbench.strided``.
-    """
-    from poolbench import strided
-
-    module = functions or strided
-    spec = workload.spec
-    name = f"{spec.kind}_pool{spec.rank}d"
-    if spec.output is not None:
-        pool, size = getattr(module, f"adaptive_{name}"), _brief(spec.output)
-        if spec.kind is Kind.MAX:
-            return lambda out=None: pool(x, size, return_indices, out=out, threads=threads, layout=layout)
-        return lambda out=None: pool(x, size, out=out, threads=threads, layout=layout)
-    assert spec.window is not None and spec.stride is not None
-    pool = getattr(module, name)
-    window, stride, dilation = _brief(spec.window), _brief(spec.stride), _brief(spec.dilation)
-    padding, ceil_mode = _padding(spec), spec.ceil_mode
-    if spec.kind is Kind.MAX:
-        return lambda out=None: pool(
-            x,
-            window,
-            stride,
-            padding,
-            dilation,
-            ceil_mode,
-            return_indices,
-            out=out,
-            threads=threads,
-            layout=layout,
-        )
-    include_padding, divisor = spec.include_padding, spec.divisor
-    return lambda out=None: pool(
-        x,
-        window,
-        stride,
-        padding,
-        ceil_mode,
-        include_padding,
-        divisor_override=divisor,
-        dilation=dilation,
-        out=out,
-        threads=threads,
-        layout=layout,
-    )
-
-
-def _brief(values: Ints) -> int | Ints:
-    """Return one number where all are the same, as people write it."""
-    return values[0] if len(set(values)) == 1 else values
-
-
-def _padding(spec: PoolSpec) -> Any:
-    """Return the padding as people write it: a number per axis where that is allowed, (lo, hi) elsewhere."""
-    assert spec.window is not None
-    spans = [dilated(k, d) for k, d in zip(spec.window, spec.dilation, strict=True)]
-    if all(lo == hi and 2 * lo <= span for (lo, hi), span in zip(spec.padding, spans, strict=True)):
-        return _brief(tuple(lo for lo, _ in spec.padding))
-    return spec.padding
