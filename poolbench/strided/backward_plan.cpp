@@ -114,6 +114,7 @@ TrainingPlan make_plan(const Training& training) {
   // Rows that are pooled by themselves are rows of one plane.
   if (is_absent(axes[0]) && is_absent(axes[1]) && plan.outer[1].count > 1) {
     const Outer rows = plan.outer[1];
+    axes[1] = Axis{};  // with one position, any stride was right
     axes[1].in = axes[1].out = rows.count;
     axes[1].in_step = rows.in_step;
     axes[1].out_step = rows.out_step;

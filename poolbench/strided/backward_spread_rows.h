@@ -10,44 +10,63 @@ struct SpreadRows : GradientRows<S> {
   using Base::kN;
   static constexpr const char* kName = "spread_rows";
 
+  // Which rows of outputs read a row of the input, and what their elements are multiplied by.
+  struct Job {
+    int count;
+    Reader found[Base::kMostRows];
+    double factors[Base::kMostRows];
+  };
   // What is the same for all planes.
   struct Prepared {
     ReaderTable rows;
     ReaderTable across;
     FactorTable factors;
+    Job jobs[Base::kBand];
 
     explicit Prepared(const TrainingPlan& p) : rows(p.h), across(p.w), factors(p) {}
+
+    void list(const TrainingPlan& p, std::int64_t id, std::int64_t ih0, std::int64_t ih1) {
+      for (std::int64_t ih = ih0; ih < ih1; ++ih) {
+        Job& job = jobs[ih - ih0];
+        job.count = Base::list(p, rows, id, ih, job.found);
+        for (int i = 0; i < job.count; ++i) job.factors[i] = p.row_factor(job.found[i].od, job.found[i].oh);
+      }
+    }
   };
 
   static bool fits(const TrainingPlan& p) {
     if (p.inner != 1) return false;
-    if (p.w.adaptive()) return Base::slots(p) <= Base::kMostRows && Base::slots(p) * (p.w.out + kN) <= Base::kRing &&
-                               p.w.in + kN <= Base::kLine;
+    if (p.w.adaptive()) {
+      return Base::slots(p) <= Base::kMostRows && Base::slots(p) * (p.w.out + kN) <= Base::kRing &&
+             p.w.in + kN <= Base::kLine;
+    }
     return Base::block(p) >= kN;
   }
   static std::int64_t units(const TrainingPlan& p) { return Base::units(p); }
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const bool uneven = p.w.adaptive();
-    const Prepared prepared(p);
+    Prepared prepared(p);
+    std::int64_t known_band = -1, known_id = -1;
     const std::int64_t j_first = uneven ? 0 : p.w.lo / p.w.stride;
     const std::int64_t j_end = uneven ? p.w.in : (p.w.lo + p.w.in - 1) / p.w.stride + 1;
     const std::int64_t most = uneven ? p.w.in : Base::block(p), bands = Base::bands(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
+      const std::int64_t ih = band * Base::kBand, ih_end = std::min(p.h.in, ih + Base::kBand);
+      if (band != known_band || id != known_id) prepared.list(p, id, ih, ih_end);
+      known_band = band;
+      known_id = id;
       for (std::int64_t j = j_first; j < j_end; j += most) {
-        run_block(p, prepared, plane, id, band * Base::kBand, std::min(p.h.in, (band + 1) * Base::kBand), j,
-                  std::min(most, j_end - j));
+        run_block(p, prepared, plane, id, ih, ih_end, j, std::min(most, j_end - j));
       }
     }
   }
 
   static void run_block(const TrainingPlan& p, const Prepared& prepared, std::int64_t plane, std::int64_t id,
-                        std::int64_t ih0,
-                        std::int64_t ih1, std::int64_t j0, std::int64_t n) {
+                        std::int64_t ih0, std::int64_t ih1, std::int64_t j0, std::int64_t n) {
     alignas(64) V values[Base::kRing];
     alignas(64) V sums[Base::kLine], line[Base::kLine], total[Base::kRing];
     std::int64_t tags[Base::kMostRows];
-    Reader found[Base::kMostRows];
     const std::int64_t slots = Base::slots(p);
     for (std::int64_t i = 0; i < slots; ++i) tags[i] = -1;
     const auto span = p.w.adaptive() ? typename Base::Span{0, 0, p.w.out, p.w.out} : Base::span_of(p.w, j0, n);
@@ -58,7 +77,9 @@ struct SpreadRows : GradientRows<S> {
     int last_count = -1;
     const V* ready = line;
     for (std::int64_t ih = ih0; ih < ih1; ++ih) {
-      const int count = Base::list(p, prepared.rows, id, ih, found);
+      const Job& job = prepared.jobs[ih - ih0];
+      const Reader* const found = job.found;
+      const int count = job.count;
       // Rows that the same outputs read get the same.
       const std::int64_t first_tag = count == 0 ? -1 : found[0].oh, end_tag = count == 0 ? -1 : found[count - 1].oh;
       if (count != last_count || first_tag != last_first || end_tag != last_end) {
@@ -70,7 +91,7 @@ struct SpreadRows : GradientRows<S> {
           Base::clear(row, 0, span.before);
           read_row<S>(out + reader.od * p.d.out_step + reader.oh * p.h.out_step, p.w.out_step, span.count,
                       row + span.before);
-          scale(p, prepared, span, p.row_factor(reader.od, reader.oh), row + span.before);
+          scale(p, prepared, span, job.factors[i], row + span.before);
           Base::clear(row, span.before + span.count, row_length);
         }
         add_rows(found, count, values, row_length, total);

@@ -470,6 +470,15 @@ def test_layout_and_missing_batch() -> None:
     np.testing.assert_array_equal(pullback(grad), np.moveaxis(other(np.moveaxis(grad, -1, 0)), 0, -1))
 
 
+def test_an_axis_of_one_position_may_have_any_stride() -> None:
+    # Rows are then pooled as rows of one plane, in which the stride of the axis that was there means nothing.
+    x = np.random.default_rng(0).standard_normal((3, 1, 1, 40)).astype(np.float32)
+    y, pullback = training.max_pool2d(x, (1, 3), (5, 2), ((0, 4), (1, 1)))
+    z, other = training.max_pool1d(x[:, :, 0], 3, 2, 1)
+    np.testing.assert_array_equal(y[:, :, 0], z)
+    np.testing.assert_array_equal(pullback(y)[:, :, 0], other(z))
+
+
 def test_a_gradient_may_be_one_number_expanded() -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
     for function in (training.max_pool2d, training.avg_pool2d):
