@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "kernel.h"
 #include "units.h"
 
@@ -31,13 +35,20 @@ void add(Registry& registry, KernelList list) {
   }
 }
 
+#if defined(__x86_64__)
+// Clang 14 doesn't know this one by name. Whether the system saves the registers is asked with AVX2.
+bool has_f16c() {
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 Registry make_registry() {
   Registry registry;
 #if defined(__x86_64__)
   __builtin_cpu_init();
   registry.widest = Isa::kBaseline;
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (avx512) {
