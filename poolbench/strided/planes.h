@@ -105,11 +105,9 @@ struct Planes {
   // Output rows of a band: all, or as many as what they read can be turned at once. 0 where there is no such number.
   static std::int64_t band_rows(const Plan& p) {
     if (p.d.in * p.h.in * p.w.in <= kMostPlaces) return p.h.out;
-    if (!is_single(p.d)) return 0;
-    const std::int64_t rows = kMostPlaces / p.w.in;
-    if (rows < p.h.most_taps()) return 0;
-    if (p.h.adaptive()) return 0;
-    return std::max<std::int64_t>(0, (rows - (p.h.window - 1) * p.h.dilation - 1) / p.h.stride + 1);
+    if (!is_single(p.d) || p.h.adaptive()) return 0;
+    const std::int64_t rows = kMostPlaces / p.w.in, reach = (p.h.window - 1) * p.h.dilation + 1;
+    return rows < reach ? 0 : (rows - reach) / p.h.stride + 1;
   }
   static std::int64_t bands(const Plan& p) { return (p.h.out + band_rows(p) - 1) / band_rows(p); }
 
@@ -144,8 +142,15 @@ struct Planes {
       const std::int64_t band = first % bands_;
       list_planes(first / bands_ * kN);
       const std::int64_t begin = band * p.h.out / bands_, end = (band + 1) * p.h.out / bands_;
-      first_row_ = bands_ == 1 ? 0 : std::min(p.h.taps(begin).first, p.h.in);
-      turn_in(first_row_ * p.w.in, bands_ == 1 ? p.d.in * p.h.in * p.w.in : (row_behind(end - 1) - first_row_) * p.w.in);
+      if (bands_ == 1) {
+        first_row_ = 0;
+        turn_in(0, p.d.in * p.h.in * p.w.in);
+      } else {  // windows may lie in the padding as a whole
+        const std::int64_t reach = (p.h.window - 1) * p.h.dilation + 1;
+        first_row_ = std::clamp<std::int64_t>(begin * p.h.stride - p.h.lo, 0, p.h.in);
+        const std::int64_t behind = std::clamp<std::int64_t>((end - 1) * p.h.stride - p.h.lo + reach, 0, p.h.in);
+        turn_in(first_row_ * p.w.in, (behind - first_row_) * p.w.in);
+      }
       held_ = 0;
       to_ = begin * p.w.out;
       for (std::int64_t od = 0; od < p.d.out; ++od) {
@@ -165,11 +170,6 @@ struct Planes {
       if (i + 1 >= planes_) continue;  // lanes without a plane do the last one's work again
       if (++c == p.outer[1].count) c = 0, ++n;
     }
-  }
-
-  std::int64_t row_behind(std::int64_t oh) const {
-    const Axis::Taps taps = p.h.taps(oh);
-    return taps.count == 0 ? taps.first : taps.first + (taps.count - 1) * p.h.dilation + 1;
   }
 
   // Places [from, from + count) of all planes, a vector for each.

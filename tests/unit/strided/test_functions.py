@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from poolbench import strided
+from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind, PoolSpec
 from poolbench.model.workload import DType, Workload
 from poolbench.strided import _pool
@@ -308,6 +309,34 @@ def test_random_averages_round_as_little_as_can_be(workload: Workload, seed: int
     expected = reference.pool(workload.spec, x)
     result = check(pool(workload, x), expected, workload, exact=False, scale=reference.mean_magnitude(workload.spec, x))
     assert result.ok, result.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "avg2d-n1c20-h100w100-k3s10d3-f32-nchw",  # a window reaches over more rows than a band may hold
+        "avg2d-n1c20-h90w45-k3s4p1-xpad-f32-nchw",
+        "max2d-n1c20-h24w24-k5s3p1-f32-nchw",
+        "avg3d-n1c20-d4h12w12-k2s2-f16-ncdhw",
+    ],
+)
+def test_planes_that_take_several_bands(text: str) -> None:
+    workload = parse_id(text)
+    x = random_values(workload, 3)
+    expected = reference.pool(workload.spec, x)
+    scale = reference.mean_magnitude(workload.spec, x) if workload.spec.kind is Kind.AVG else None
+    result = check(pool(workload, x), expected, workload, exact=workload.spec.kind is Kind.MAX, scale=scale)
+    assert result.ok, result.detail
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("padding", [(0, 60), (60, 0)])
+def test_bands_of_padding_alone(padding: tuple[int, int], dtype: str) -> None:
+    x = made_of_few((2, 9, 60, 60), dtype=dtype)
+    padded = np.pad(x, ((0, 0), (0, 0), padding, (0, 0)))
+    actual = strided.avg_pool2d(x, 2, 5, padding=(padding, (0, 0)))
+    np.testing.assert_array_equal(actual, strided.avg_pool2d(padded, 2, 5), strict=True)
+    np.testing.assert_array_equal(actual, functional.avg_pool2d(torch.from_numpy(padded), 2, 5).numpy())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
