@@ -1,39 +1,12 @@
 // The training kernels that take anything: one element at a time, whatever the strides. The others must agree with them.
+#include <cstring>
 #include <type_traits>
 
 #include "backward_plan.h"
-#include "convert.h"
+#include "scalar_values.h"
 
 namespace poolbench::pool {
 namespace {
-
-template <class T>
-T load(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-template <class T>
-struct Values {  // what elements are compared and summed as
-  using type = T;
-  static T get(const char* at) { return load<T>(at); }
-  static void put(char* at, T value) { std::memcpy(at, &value, sizeof value); }
-};
-
-template <class T>
-struct HalfValues {
-  using type = float;
-  static float get(const char* at) { return to_float(load<T>(at)); }
-  static void put(char* at, float value) {
-    T narrow;
-    from_float(value, narrow);
-    std::memcpy(at, &narrow, sizeof narrow);
-  }
-};
-
-template <> struct Values<F16> : HalfValues<F16> {};
-template <> struct Values<Bf16> : HalfValues<Bf16> {};
 
 bool fits(const TrainingPlan&) { return true; }
 

@@ -4,39 +4,11 @@
 #include <limits>
 #include <type_traits>
 
-#include "convert.h"
 #include "kernel.h"
+#include "scalar_values.h"
 
 namespace poolbench::pool {
 namespace {
-
-template <class T>
-inline T load(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-template <class T>
-struct Values {  // what the elements are compared and summed as
-  using type = T;
-  static T get(const char* at) { return load<T>(at); }
-  static void put(char* at, T value) { std::memcpy(at, &value, sizeof value); }
-};
-
-template <class T>
-struct HalfValues {
-  using type = float;
-  static float get(const char* at) { return to_float(load<T>(at)); }
-  static void put(char* at, float value) {
-    T narrow;
-    from_float(value, narrow);
-    std::memcpy(at, &narrow, sizeof narrow);
-  }
-};
-
-template <> struct Values<F16> : HalfValues<F16> {};
-template <> struct Values<Bf16> : HalfValues<Bf16> {};
 
 template <class V>
 inline bool is_nan(V value) {
