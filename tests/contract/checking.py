@@ -28,7 +28,7 @@ from tests.contract.grid import few, workloads
 
 SEED = 11
 
-SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla")
+SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla", "jax", "openvino", "openvino:out")
 """Backends that trace or compile each workload: ``few`` shapes go each way through them."""
 
 COMPILED = {
@@ -117,7 +117,7 @@ def located(backend: Backend, prepared: Prepared, values: NDArray[np.generic]) -
     indices = prepared.indices()
     batch, channels = values.shape[:2]
     flat = indices.reshape(batch, channels, -1)
-    if backend.framework == "onnxruntime":  # within the tensor
+    if backend.framework in ("onnxruntime", "openvino"):  # within the tensor
         return values.reshape(-1)[flat].reshape(indices.shape)
     if backend.framework == "tensorflow":  # (h * W + w) * C + c
         assert np.array_equal(flat % channels, np.broadcast_to(np.arange(channels)[:, None], flat.shape))
