@@ -129,9 +129,10 @@ def in_order(array: NDArray[Any], order: str, wanted: str, view: View) -> NDArra
 
 
 def buffer_of(array: NDArray[Any], order: str, view: View) -> NDArray[Any]:
-    """Return what ``array``, with its axes in ``order``, is the ``view`` of, for frameworks whose tensors have no strides.
+    """Return what ``array``, with its axes in ``order``, is the ``view`` of.
 
-    The further channels of a channel slice are zero.
+    Frameworks whose tensors have no strides take the view by an operation. The further channels of a
+    channel slice are zero.
     """
     import numpy as np
 

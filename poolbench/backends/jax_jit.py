@@ -122,7 +122,7 @@ def _prepared_training(workload: Workload, source: Source, order: str) -> Prepar
         return result
 
     def pull(pullback: Pool, buffer: Array) -> Array:
-        return pullback(_taken(buffer, view, order, workload.channels))[0]  # type: ignore[no-any-return]
+        return pullback(_taken(buffer, view, order, workload.channels))[0]
 
     def both(values: Array, buffer: Array) -> tuple[Array, Array]:
         y, pullback = keep(values)
