@@ -46,7 +46,8 @@ class Tiles:
         if source.layout is LayoutPolicy.BEST:
             array, order = np.ascontiguousarray(array.transpose([order.index(a) for a in best])), best
         k = dict(zip(AXIS_NAMES[workload.spec.rank], windows, strict=True))
-        tiled = [part for a, size in zip(order, array.shape) for part in (size // k.get(a, 1), k.get(a, 1))]
+        sizes = zip(order, array.shape, strict=True)
+        tiled = [part for a, size in sizes for part in (size // k.get(a, 1), k.get(a, 1))]
         reduce = np.max if workload.spec.kind is Kind.MAX else np.mean
         inner = tuple(range(1, len(tiled), 2))
         back = [order.index(a) for a in best]
