@@ -46,7 +46,7 @@ class Jit:
             return refused(f"JAX's mean of {workload.dtype} is a float, so it averages floating types only.")
         if spec.as_windowed(workload.spatial) is None:
             return refused("JAX has no adaptive pooling: its windows are alike, and these are not.")
-        if workload.pass_.runs_backward and spec.kind is Kind.MAX and max(spec.dilation) > 1:
+        if workload.pass_.is_training and spec.kind is Kind.MAX and max(spec.dilation) > 1:
             return refused("JAX has no gradient of a maximum over dilated windows.")
         return SUPPORTED
 
