@@ -30,9 +30,10 @@ SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wi
 compare: $(INSTALLED)
 	$(BIN)/poolbench compare $(ARGS)
 
-# pytest comes last, so that its summary is the last line that CI prints.
+# pytest comes last, so that its summary is the last line that CI prints. A file's tests stay together: they share what
+# they compile. No test asserts a time, so they may run beside each other.
 test: lint types
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
