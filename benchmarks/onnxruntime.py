@@ -1,0 +1,5 @@
+"""ONNX Runtime."""
+
+from .suite import benchmarks
+
+Latency, Memory, Limit = benchmarks("onnxruntime", "onnxruntime")
