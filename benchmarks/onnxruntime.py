@@ -1,5 +1,5 @@
 """ONNX Runtime."""
 
-from .suite import benchmarks
+from ._suite import benchmarks
 
 Latency, Memory, Limit = benchmarks("onnxruntime", "onnxruntime")

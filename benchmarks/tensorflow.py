@@ -1,5 +1,5 @@
 """TensorFlow."""
 
-from .suite import benchmarks
+from ._suite import benchmarks
 
 Latency, Memory, Limit = benchmarks("tensorflow", "tensorflow", "tensorflow:graph", "tensorflow:xla")

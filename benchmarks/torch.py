@@ -1,5 +1,5 @@
 """PyTorch."""
 
-from .suite import benchmarks
+from ._suite import benchmarks
 
 Latency, Memory, Limit = benchmarks("torch", "torch", "torch:channels_last", "torch:compile")

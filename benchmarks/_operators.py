@@ -1,7 +1,7 @@
 """Operators of the installed revision in this process, opened, checked and measured by poolbench's own worker.
 
-A subject that refuses a workload, whose framework is not installed, or that the revision does not know, is a skip, whose
-reason ``asv run --show-stderr`` prints. A wrong result is a failure.
+A subject that refuses a workload, whose framework is not installed, or that the revision does not know, is a skip;
+``asv run --show-stderr`` prints the reason. A wrong result is a failure.
 """
 
 import contextlib
@@ -17,12 +17,7 @@ LIMIT = "limit"
 LIMIT_BLOCKS = 20
 _NO_DEADLINE = 0.0  # asv keeps the deadlines
 
-
-def _skip(reason):
-    print(f"poolbench: skipped: {reason}", file=sys.stderr)
-    raise SkipNotImplemented(reason)
-
-
+# asv imports this too when it looks for benchmarks, and a revision that lacks something must not end that.
 try:
     from poolbench.backends import registry
     from poolbench.errors import MissingFrameworkError, PoolbenchError, UnknownNameError
@@ -34,10 +29,11 @@ try:
     from poolbench.model.method import Method
     from poolbench.model.result import Status
 except ImportError as error:
-    _skip(f"the present suite cannot measure this revision of poolbench ({error}).")
-
-METHOD = Method(threads=THREADS)
-_INPUTS = InputStore(seed=METHOD.seed)
+    MISSING = f"the present suite cannot measure this revision of poolbench ({error})."
+else:
+    MISSING = ""
+    METHOD = Method(threads=THREADS)
+    INPUTS = InputStore(seed=METHOD.seed)
 
 
 def load(subjects):
@@ -104,7 +100,7 @@ def _open(subject, workload, *, settle=False):
     except PoolbenchError as error:
         _skip(f"this revision of poolbench does not know the workload. {error}")
     # Each process lays its buffers elsewhere, as each launch of `poolbench compare` does.
-    opening = Opening(method=METHOD, inputs=_INPUTS, launch=os.getpid())
+    opening = Opening(method=METHOD, inputs=INPUTS, launch=os.getpid())
     opening.require_support(worker, parsed)
     if settle:
         worker.ask("settle")
@@ -124,6 +120,8 @@ def _memory(subject, workload, part):
 
 def _backend(subject):
     """Return the backend, its framework imported."""
+    if MISSING:
+        _skip(MISSING)
     try:
         backend = registry.create(subject)
         registry.require(backend)
@@ -132,3 +130,8 @@ def _backend(subject):
     os.environ.update(backend.environment(THREADS))
     backend.load(THREADS)
     return backend
+
+
+def _skip(reason):
+    print(f"poolbench: skipped: {reason}", file=sys.stderr)
+    raise SkipNotImplemented(reason)

@@ -6,8 +6,9 @@ clock. What is to be timed is prepared when it is first called, and ``WarmUp`` k
 
 import os
 import time
+from importlib import import_module
 
-from .workloads import WORKLOADS
+from ._workloads import WORKLOADS
 
 PRELOAD = "POOLBENCH_ASV_PRELOAD"
 """Names the module whose subjects' framework asv's fork server loads, so that not every case has to."""
@@ -89,8 +90,6 @@ def preload():
     """Load the framework that PRELOAD names, where this process is asv's fork server."""
     framework = os.environ.get(PRELOAD)
     if framework and _is_fork_server():
-        from importlib import import_module
-
         import_module(f"{__package__}.{framework}")
         _operators().load(_frameworks[framework])
 
@@ -109,6 +108,6 @@ def _prepared(subject, workload):
 
 
 def _operators():
-    from . import operators
+    from . import _operators as operators
 
     return operators
