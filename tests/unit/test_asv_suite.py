@@ -10,12 +10,16 @@ from types import ModuleType
 import pytest
 
 from poolbench.backends import registry
+from poolbench.backends.base import Support, refused
+from poolbench.backends.fake import Fake
 from poolbench.catalogue import select
+from poolbench.model.workload import Workload
 
 discovery = pytest.importorskip("asv_runner.discovery")
 
 SUITE = Path(__file__).parents[2] / "benchmarks"
 MODULES = sorted(path.stem for path in SUITE.glob("*.py") if not path.stem.startswith("_"))
+FRAMEWORKS = {"torch", "tensorflow", "onnxruntime", "onnx", "openvino", "jax"}
 SMALL = "max2d-n1c88-h11w11-k3s2-f32-nchw"
 
 
@@ -50,9 +54,9 @@ def test_the_subjects_of_a_module_are_its_frameworks(suite: ModuleType) -> None:
 
 def test_importing_the_suite_loads_no_framework() -> None:
     code = (
-        f"import sys; from asv_runner.discovery import disc_benchmarks, update_sys_path; update_sys_path({str(SUITE)!r});"
-        f"print(len(list(disc_benchmarks({str(SUITE)!r}))));"
-        "print({name.split('.')[0] for name in sys.modules} & {'torch', 'tensorflow', 'onnxruntime', 'jax', 'openvino'})"
+        f"import sys; from asv_runner.discovery import disc_benchmarks, update_sys_path; root = {str(SUITE)!r};"
+        "update_sys_path(root); print(len(list(disc_benchmarks(root))));"
+        f"print({{name.split('.')[0] for name in sys.modules}} & {FRAMEWORKS!r})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(4 * len(MODULES)), "set()"]
@@ -79,7 +83,9 @@ def test_a_short_call_is_timed_in_batches_though_its_preparation_is_long(
     assert len(result["samples"]) == 2 and result["number"] > 1
 
 
-def test_what_is_refused_is_a_skip_and_what_is_wrong_a_failure(suite: ModuleType) -> None:
+def test_what_is_refused_is_a_skip_and_what_is_wrong_a_failure(
+    suite: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from asv_runner.benchmarks.mark import SkipNotImplemented
 
     operators = importlib.import_module("benchmarks._operators")
@@ -87,10 +93,16 @@ def test_what_is_refused_is_a_skip_and_what_is_wrong_a_failure(suite: ModuleType
         operators.prepare("nowhere", SMALL)
     with pytest.raises(SkipNotImplemented, match="does not know the workload"):
         operators.prepare("numpy:shifted", "max9d-n1")
-    with pytest.raises(SkipNotImplemented):
-        operators.prepare("numpy:shifted", SMALL.replace("f32", "bf16"))
     with pytest.raises(RuntimeError, match="MISMATCH"):
         operators.prepare("fake:wrong", SMALL)
+
+    class Refusing(Fake):
+        def supports(self, workload: Workload) -> Support:
+            return refused("It is not for me.")
+
+    monkeypatch.setattr(operators.registry, "create", lambda name: Refusing())
+    with pytest.raises(SkipNotImplemented, match=r"It is not for me\."):
+        operators.prepare("fake", SMALL)
 
 
 def test_memory_and_the_limit_are_those_of_the_worker(suite: ModuleType) -> None:
