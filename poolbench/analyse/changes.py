@@ -180,7 +180,7 @@ def _change(
         for name in asked
         if asked[name][0] * sign > 0 and (adjusted[name] < TOUCHED_ERROR or name in itself)
     }
-    # Errors may be shared by all workloads: a run's environment is one. So they are averaged, not divided by their root.
+    # Errors may be shared by all workloads, as a run's environment is: no root of their number divides them.
     parts = list(touched.values()) or [(one.step.size, one.step.error, one.step.degrees) for one in together]
     size, error = (sum(part[index] for part in parts) / len(parts) for index in (0, 1))
     half = t_quantile(round(min(part[2] for part in parts), 1), confidence) * error

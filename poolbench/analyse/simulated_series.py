@@ -44,7 +44,7 @@ PELT_PENALTY = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What is planted: a ``step`` at a random place, a linear ``drift`` over the series, ``outliers`` to either side."""
+    """What is planted: a ``step`` at a random place, a ``drift`` over the whole series, a share of ``outliers``."""
 
     name: str
     step: float = 0.0
@@ -131,9 +131,7 @@ def available_methods() -> list[str]:
     return [name for name in _METHODS if name not in needs or find_spec(needs[name]) is not None]
 
 
-def _draw(
-    rng: np.random.Generator, scenario: Scenario, points: int, error: float, launches: int
-) -> tuple[_World, int]:
+def _draw(rng: np.random.Generator, scenario: Scenario, points: int, error: float, launches: int) -> tuple[_World, int]:
     place = int(rng.integers(1, points))
     truth = scenario.drift * np.linspace(-0.5, 0.5, points)
     truth = truth + np.where(np.arange(points) >= place, math.log1p(scenario.step), 0.0)
