@@ -122,7 +122,10 @@ def find_changes(
         gap = _best_gap(together)
         found = [one for one in found if one not in together]
         change = _change(gap, together, named, series, steps, confidence)
-        if not any((one.before, one.direction) == (change.before, change.direction) for one in changes):
+        if not any(
+            (one.before, one.after) == (change.before, change.after) and one.direction is change.direction
+            for one in changes
+        ):
             changes.append(change)
     return sorted(changes, key=lambda one: (one.before, one.direction))
 
@@ -185,11 +188,12 @@ def _change(
     size, error = (sum(part[index] for part in parts) / len(parts) for index in (0, 1))
     half = t_quantile(round(min(part[2] for part in parts), 1), confidence) * error
     common = set.intersection(*(set(one.gains) for one in together))
+    known = sorted({point for one in together for point in tracks[one.workload].points})
     return Change(
-        before=gap,
-        after=gap + 1,
-        earliest=min(common),
-        latest=max(common) + 1,
+        before=max(point for point in known if point <= gap),
+        after=min(point for point in known if point > gap),
+        earliest=max(point for point in known if point <= min(common)),
+        latest=min(point for point in known if point > max(common)),
         direction=Direction.SLOWER if sign > 0 else Direction.FASTER,
         ratio=math.exp(size),
         low=math.exp(size - half),

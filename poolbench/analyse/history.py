@@ -129,6 +129,15 @@ class History:
                     found.append((change, series))
         return sorted(found, key=lambda one: one[0].before)
 
+    def labels(self, change: Change) -> tuple[str, str, str, str]:
+        """Return the labels between which a change lies, before and after, and those between which it surely does."""
+        return (
+            self.points[self.last_of_build(change.before)].label,
+            self.points[change.after].label,
+            self.points[self.last_of_build(change.earliest)].label,
+            self.points[change.latest].label,
+        )
+
     def last_of_build(self, point: int) -> int:
         """Return the last of the points behind ``point`` that are the same build."""
         last = point
