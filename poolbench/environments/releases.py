@@ -89,7 +89,9 @@ def _matching(package: str, prefix: str, known: Sequence[str]) -> list[str]:
     if not known:
         raise UsageError(f"pip finds no release of {package} for this Python.")
     if re.fullmatch(r"\d+(\.\d+)*", prefix):
-        near = sorted(sorted(known, key=lambda version: _distance(version, prefix))[:_SHOWN], key=_order)
+        length = prefix.count(".") + 1
+        beginnings = list(dict.fromkeys(".".join(version.split(".")[:length]) for version in known))
+        near = sorted(sorted(beginnings, key=lambda begin: _distance(begin, prefix))[:_SHOWN], key=_order)
     else:
         near = nearest(prefix, known, _SHOWN) or list(known[-_SHOWN:])
     raise UsageError(

@@ -51,7 +51,6 @@ def write_figure(history: History, paths: Sequence[Path]) -> None:
         _limit(axes[0][0], history)
         figure.supylabel(f"time over that of {history.anchor.label}", fontsize=9)
         figure.suptitle(f"{history.subject}: {history.points[0].label} to {history.points[-1].label}", fontsize=11)
-        figure.get_layout_engine().set(hspace=0.06, wspace=0.03)  # type: ignore[union-attr]
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Without a date: the same history gives the same file.
@@ -81,7 +80,7 @@ def _panel(axis: Any, history: History, title: str) -> None:
             )  # fmt: skip
     for change, _ in history.changes:
         touched = [effect for effect in change.effects if effect.workload == title]
-        if not touched and not (title == MEAN):
+        if not touched and title != MEAN:
             continue
         colour = _COLOUR[change.direction]
         axis.axvline((change.before + change.after) / 2, color=colour, linewidth=1.2, linestyle="--", zorder=2)
