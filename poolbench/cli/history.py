@@ -172,8 +172,9 @@ def _report(found: History, folder: Path, *, points: str, json: bool) -> None:
             typer.echo(f"tables   {files['.csv']}\n         {files['.changes.csv']}")
     if not is_known:
         typer.echo(
-            "poolbench: no point has the three launches that an interval needs; the lines above say why, or measure "
-            "for longer with --budget.",
+            "poolbench: no point has the three clean launches that an interval needs. The lines above say which "
+            "failed; of the others most slots waited for a core, which 'poolbench doctor' explains, or the time was "
+            "short: the same command goes on.",
             err=True,
         )
         raise typer.Exit(ExitCode.MEASUREMENT_FAILED)
@@ -181,7 +182,7 @@ def _report(found: History, folder: Path, *, points: str, json: bool) -> None:
 
 def _simulate(trials: int, seed: int, *, json: bool) -> None:
     """Print how often each way of looking reports a change: where there is none, and where one is."""
-    from poolbench.analyse.simulated_series import SCENARIOS, simulate
+    from poolbench.analyse.simulated_series import ASV, MOST_ASV_TRIALS, SCENARIOS, simulate
 
     rates = list(simulate(trials=trials, seed=seed))
     if json:
@@ -203,6 +204,6 @@ def _simulate(trials: int, seed: int, *, json: bool) -> None:
     heading = ("points", "error", "launches", "method", *(scenario.name for scenario in SCENARIOS))
     print_table(heading, [(*key, *shares) for key, shares in by_line.items()], right=len(SCENARIOS))
     typer.echo(
-        f"\nPer cent of {trials} series. Without a step: in which one is reported. With a step: in which it alone is "
+        f"\nPer cent of {trials} series (of {min(trials, MOST_ASV_TRIALS)} for {ASV}). Without a step: in which one is reported. With a step: in which it alone is "
         "reported, and in its place."
     )

@@ -11,6 +11,7 @@ from poolbench.analyse.changes import MEAN
 from poolbench.analyse.text import counted, listed, percent, signed_percent
 from poolbench.model.subject import parse_subject
 from poolbench.report.tables import ratio_text
+from poolbench.report.terminal import NO_BREAK
 
 if TYPE_CHECKING:
     from poolbench.analyse.changes import Change
@@ -31,7 +32,9 @@ def render_history(history: History, *, width: int = WIDTH) -> str:
     for table in _tables(history, width):
         lines += [*table, ""]
     for sentence in (*change_sentences(history), *_notes(history)):
-        lines += textwrap.wrap(sentence, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+        joined = sentence.replace(" %", f"{NO_BREAK}%").replace("× ", f"×{NO_BREAK}")
+        wrapped = textwrap.wrap(joined, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+        lines += [line.replace(NO_BREAK, " ") for line in wrapped]
     return "\n".join(lines) + "\n"
 
 
@@ -52,7 +55,7 @@ def _sentence(history: History, change: Change, series: Series) -> str:
     place = f"Between {before} and {after}"
     if (before, after) != (earliest, latest):
         place += f" (surely between {earliest} and {latest})"
-    text = f"{place}: {change.direction} by {_size(change.ratio, change.low, change.high)}"
+    text = f"{place}: {change.direction}, {_size(change.ratio, change.low, change.high)}"
     total = len(history.workloads)
     if change.effects:
         strongest = sorted(change.effects, key=lambda effect: -abs(math.log(effect.ratio)))

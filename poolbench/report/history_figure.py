@@ -50,6 +50,7 @@ def write_figure(history: History, paths: Sequence[Path]) -> None:
         _label_points(axes, history, len(titles), across)
         _limit(axes[0][0], history)
         figure.supylabel(f"time over that of {history.anchor.label}", fontsize=9)
+        figure.text(0.995, 0.005, _legend(history), fontsize=7, ha="right", va="bottom", color=_CARRIED)
         figure.suptitle(f"{history.subject}: {history.points[0].label} to {history.points[-1].label}", fontsize=11)
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,12 +84,13 @@ def _panel(axis: Any, history: History, title: str) -> None:
         if not touched and title != MEAN:
             continue
         colour = _COLOUR[change.direction]
-        axis.axvline((change.before + change.after) / 2, color=colour, linewidth=1.2, linestyle="--", zorder=2)
+        middle = (history.last_of_build(change.before) + change.after) / 2
+        axis.axvline(middle, color=colour, linewidth=1.2, linestyle="--", zorder=2)
         ratio = touched[0].ratio if touched else change.ratio
         count = "" if touched else f" on {len(change.effects) or len(history.series.mean_workloads)}"
         axis.annotate(
             f"{_MARK[change.direction]} × {ratio:.3g}{count}",
-            ((change.before + change.after) / 2, 1.0), xycoords=("data", "axes fraction"),
+            (middle, 1.0), xycoords=("data", "axes fraction"),
             xytext=(3, -3), textcoords="offset points", va="top", fontsize=7, color=colour,
         )  # fmt: skip
     for place, point in enumerate(history.points):
@@ -102,6 +104,17 @@ def _panel(axis: Any, history: History, title: str) -> None:
     axis.set_title(name, fontsize=8, loc="left", fontweight="bold" if title == MEAN else "normal")
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(history: History) -> str:
+    places = range(len(history.points))
+    cells = [history.cell(workload, place) for workload in history.workloads for place in places]
+    parts = [f"bars: {100 * history.policy.confidence:g} % intervals"]
+    if any(cell.is_bridged for cell in cells):
+        parts.append("hollow: by an earlier method, carried over")
+    if any(cell.note for cell in cells):
+        parts.append("×: failed")
+    return "; ".join(parts)
 
 
 def _cells(history: History, title: str) -> list[Cell]:
