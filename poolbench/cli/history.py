@@ -204,6 +204,6 @@ def _simulate(trials: int, seed: int, *, json: bool) -> None:
     heading = ("points", "error", "launches", "method", *(scenario.name for scenario in SCENARIOS))
     print_table(heading, [(*key, *shares) for key, shares in by_line.items()], right=len(SCENARIOS))
     typer.echo(
-        f"\nPer cent of {trials} series (of {min(trials, MOST_ASV_TRIALS)} for {ASV}). Without a step: in which one is reported. With a step: in which it alone is "
-        "reported, and in its place."
+        f"\nPer cent of {trials} series (of {min(trials, MOST_ASV_TRIALS)} for {ASV}). Without a step: in which one is "
+        "reported. With a step: in which it alone is reported, and in its place."
     )

@@ -50,7 +50,7 @@ def write_figure(history: History, paths: Sequence[Path]) -> None:
         _label_points(axes, history, len(titles), across)
         _limit(axes[0][0], history)
         figure.supylabel(f"time over that of {history.anchor.label}", fontsize=9)
-        figure.text(0.995, 0.005, _legend(history), fontsize=7, ha="right", va="bottom", color=_CARRIED)
+        figure.supxlabel(_legend(history), fontsize=7, x=0.99, ha="right", color="#666666")
         figure.suptitle(f"{history.subject}: {history.points[0].label} to {history.points[-1].label}", fontsize=11)
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)

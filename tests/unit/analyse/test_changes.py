@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_the_best_cut_is_the_best_of_all_cuts():
 
     def cost(places):
         edges = [0, *places, 8]
-        parts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        parts = [slice(a, b) for a, b in pairwise(edges)]
         weights = 1 / series.variances
         squares = sum(
             float((weights[p] * (values[p] - np.average(values[p], weights=weights[p])) ** 2).sum()) for p in parts
