@@ -39,7 +39,9 @@ def existing_interpreter(wanted: Reference, commands: Commands) -> Interpreter:
     if missing:
         raise BuildError(f"{python} cannot import {', '.join(missing)}: {python} -m pip install {' '.join(missing)}")
     facts = {"python": f"{found.python} at {python}", "distributions": freeze(found.distributions)}
-    return Interpreter(key=str(python), python=str(python), grafts=grafts(framework=wanted.framework), facts=facts)
+    return Interpreter(
+        key=str(python), python=str(python), grafts=grafts(framework=wanted.framework), is_foreign=True, facts=facts
+    )
 
 
 def _has(commands: Commands, python: Path, distribution: str) -> bool:

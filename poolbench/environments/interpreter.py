@@ -24,18 +24,14 @@ class Interpreter:
     """An interpreter for workers; made without arguments it is the present one, as it is.
 
     ``key`` is distinct for distinct environments ("" for the present). ``grafts`` is what ``graft.py`` takes, None
-    where nothing is grafted. ``facts`` go into every row.
+    where nothing is grafted. ``is_foreign`` says that its packages are its own. ``facts`` go into every row.
     """
 
     key: str = ""
     python: str = sys.executable
     grafts: Mapping[str, object] | None = None
+    is_foreign: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether it has packages of its own."""
-        return self.python != sys.executable
 
     @property
     def identity(self) -> str:

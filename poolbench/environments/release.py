@@ -84,6 +84,7 @@ class Release:
             key=entry.name,
             python=str(entry.path / "bin" / "python"),
             grafts=grafts(framework=self.reference.framework),
+            is_foreign=True,
             facts=entry.contents.facts,
         )
 
@@ -157,4 +158,4 @@ def inventory(commands: Commands, python: Path, distributions: tuple[str, ...]) 
 
 def clean_variables() -> dict[str, str]:
     """Return this process's environment variables without those that lead another Python to our packages."""
-    return Interpreter(python="").variables(os.environ)
+    return Interpreter(is_foreign=True).variables(os.environ)
