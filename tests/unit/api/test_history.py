@@ -6,6 +6,7 @@ import pytest
 
 from poolbench.analyse.history import Point
 from poolbench.api import history as api
+from poolbench.environments.revisions import Revision
 from poolbench.errors import UsageError
 from poolbench.model.ids import parse_id
 from poolbench.model.method import Method
@@ -155,3 +156,20 @@ def test_releases_become_points(monkeypatch):
     subject, points = api.choose_points("numpy:windows", releases="2.0..2.1", revs=None)
     assert str(subject) == "numpy:windows"
     assert [point.subject for point in points] == [f"numpy:windows@{text}" for text in ("2.0.0", "2.1.0", "2.1.1")]
+
+
+def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
+    builds = {"a": "1", "b": "1", "c": "2", "d": ""}
+    listed = [
+        Revision(
+            commit=name, title=f"Title {name}", build=((build, ""),) if build else (), problem="" if build else "no"
+        )
+        for name, build in builds.items()
+    ]
+    monkeypatch.setattr(api, "revisions", lambda text, every: listed)
+    _, points = api.choose_points("strided", releases=None, revs="a..d")
+    assert [point.same_as for point in points] == ["", "a", "", ""]
+    assert points[0].subject == "strided@rev:a" and points[3].problem == "no"
+    monkeypatch.setattr(api, "revisions", lambda text, every: listed[:2])
+    with pytest.raises(UsageError, match="All 2 revisions of 'a..b' build the same kernel as a"):
+        api.choose_points("strided", releases=None, revs="a..b")
