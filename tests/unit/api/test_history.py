@@ -171,5 +171,5 @@ def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
     assert [point.same_as for point in points] == ["", "a", "", ""]
     assert points[0].subject == "strided@rev:a" and points[3].problem == "no"
     monkeypatch.setattr(api, "revisions", lambda text, every: listed[:2])
-    with pytest.raises(UsageError, match="All 2 revisions of 'a..b' build the same kernel as a"):
+    with pytest.raises(UsageError, match=r"All 2 revisions of 'a\.\.b' build the same kernel as a"):
         api.choose_points("strided", releases=None, revs="a..b")
