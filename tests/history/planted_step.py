@@ -4,8 +4,9 @@
 
 From the top of the repository, on a machine that does nothing else. Each series is ten commits in a clone of its own,
 which ``poolbench history strided --revs`` measures there as a user would. The revisions differ in a comment, so that
-each is a build of its own, and from the planted place on ``max_pool2d`` pools the first of 25 inputs twice: 4 %, and 1 % for the call.
-Of the C++ nothing changes, so that it is compiled once; the same contents in another series are the same build.
+each is a build of its own, and from the planted place on ``max_pool2d`` pools the first of 25 inputs twice: 4 %, and
+about 1 % for the call. Of the C++ nothing changes, so that it is compiled once; the same contents in another series are
+the same build.
 
 Prints a line per series and ends with 1 where fewer than nine in ten steps were found at their revision alone, or where
 a change was reported in a series without one.
