@@ -39,7 +39,7 @@ def test_a_history_is_measured_stored_and_shown_with_what_failed(run, tmp_path):
     notes = {cell["point"]: cell["note"] for cell in document["cells"]}
     assert "CRASHED" in notes["1.2"] and not notes["1.1"]
     assert all(Path(path).is_file() for path in document["files"])
-    stored = [read_run(path) for path in (tmp_path / "results").glob("*/*.jsonl")]
+    stored = [read_run(path) for path in sorted((tmp_path / "results").glob("*/*.jsonl"))]
     assert stored[0].header.subjects == ("numpy", "numpy#2", "numpy:loops", "fake:crash", "limit")
     assert {row.status for row in stored[0].rows if row.subject == "numpy:loops"} == {Status.OK}
 
