@@ -44,21 +44,26 @@ class Launcher(Protocol):
         ...
 
 
-_Key = tuple[str, tuple[tuple[str, str], ...], int]
+_Key = tuple[str, tuple[tuple[str, str], ...], int, str]
 _Generation = dict[_Key, "Importer | WorkerFailure"]
 
 
 class ProcessLauncher:
-    """Starts real processes: one importer for each framework, environment and thread count among ``subjects``."""
+    """Starts real processes: one importer for each framework, environment and thread count among ``subjects``.
 
-    def __init__(self, subjects: Sequence[Subject], method: Method) -> None:
+    ``apart`` gives each subject an importer of its own, as two subjects of different environments have: a copy then
+    differs from its base in all that two revisions differ in, but for the code.
+    """
+
+    def __init__(self, subjects: Sequence[Subject], method: Method, *, apart: bool = False) -> None:
         self._method = method
         self._backends: dict[_Key, list[str]] = {}
         self._keys: dict[Subject, _Key] = {}
         for subject in subjects:
             backend = registry.create(subject.backend)
             threads = subject.threads or method.threads
-            key = (backend.framework, tuple(sorted(backend.environment(threads).items())), threads)
+            variables = tuple(sorted(backend.environment(threads).items()))
+            key = (backend.framework, variables, threads, str(subject) if apart else "")
             self._keys[subject] = key
             names = self._backends.setdefault(key, [])
             if subject.backend not in names:
