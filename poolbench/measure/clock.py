@@ -86,13 +86,13 @@ def part_planes(batch: int, channels: int, share: float) -> tuple[int, int] | No
     return (round(planes / channels), channels) if planes >= channels else (1, planes)
 
 
-def cost_share(part: Callable[[], object], whole: Callable[[], object], *, least_ns: int = 2_000_000) -> float:
-    """Return what ``part`` costs as a share of ``whole``, in CPU time: the median over five turns of either."""
+def cost_share(part: Callable[[], object], whole: Callable[[], object], *, least_ns: int = 500_000) -> float:
+    """Return what ``part`` costs as a share of ``whole``, in CPU time: the median over three turns of either."""
     shares = []
     with _collector_paused():
         part()
         whole()
-        for _ in range(5):
+        for _ in range(3):
             shares.append(_cpu_ns(part, least_ns) / _cpu_ns(whole, least_ns))
     return sorted(shares)[len(shares) // 2]
 

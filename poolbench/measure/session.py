@@ -192,6 +192,7 @@ class Session:
             machine=self.stamp.machine,
             workload=workload.id,
             subject=name,
+            stage=plan.stage,
             status=result.status,
             note=result.note,
             facts={**self.launcher.facts(subject), **result.facts},

@@ -9,6 +9,7 @@ from poolbench.model.evidence import BlockEvidence
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.memory import Memory
 from poolbench.model.method import Method
+from poolbench.model.plan import Stage
 from poolbench.model.sample import Sample
 
 SCHEMA_VERSION = 3
@@ -60,7 +61,7 @@ class ResultRow:
     clause. ``importer`` counts the freshly executed interpreters that launches were forked from.
     ``evidence`` tells what the machine did during each of the group's blocks; none in files of before schema 3.
     ``memory`` is measured once in a run, in a launch of its own, and stands in every row from then on; None where it
-    was left out. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
+    was left out. ``stage`` tells what the launch was for; all but the gate survey only. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
     """
 
     run: str
@@ -85,6 +86,7 @@ class ResultRow:
     verification: Verification = field(default=Verification())
     seconds: float = 0.0
     memory_seconds: float = 0.0
+    stage: Stage = Stage.SURVEY
 
     @property
     def key(self) -> tuple[int, str, str]:

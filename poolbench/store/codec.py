@@ -30,7 +30,7 @@ def _from_schema_1(record: Record) -> Record:
 
 
 def _from_schema_2(record: Record) -> Record:
-    """Schema 3 has a row's ``evidence`` of disturbance; rows from before have none."""
+    """Schema 3 has a row's ``evidence`` of disturbance and its ``stage``; rows from before have none, and surveyed."""
     return record
 
 
