@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolbench.analyse.disturbance import disturbance
 from poolbench.analyse.ledger import Ledger, estimates
@@ -48,7 +48,13 @@ class Evidence:
 
 
 def gate(
-    rows: Sequence[ResultRow], *, base: str, head: str, policy: GatePolicy, method: Method, workloads: Sequence[str] = ()
+    rows: Sequence[ResultRow],
+    *,
+    base: str,
+    head: str,
+    policy: GatePolicy,
+    method: Method,
+    workloads: Sequence[str] = (),
 ) -> GateResult:
     """Return the verdict of ``head`` against ``base`` for each of ``workloads``, by default those of the rows."""
     rows = [row for row in rows if row.subject in (base, head)]
@@ -187,15 +193,11 @@ def _too_few(comparison: Comparison, policy: GatePolicy) -> str:
 
 
 def _neither_supports(workload: str, rows: Sequence[ResultRow], base: str, head: str) -> bool:
-    refusing = {
-        row.subject for row in rows if row.workload == workload and row.status is Status.UNSUPPORTED
-    }
+    refusing = {row.subject for row in rows if row.workload == workload and row.status is Status.UNSUPPORTED}
     return refusing == {base, head}
 
 
 def _with_memory(verdict: GateVerdict, ledger: Ledger, base: str, head: str) -> GateVerdict:
-    from dataclasses import replace
-
     accounts = [ledger.memory(verdict.workload, subject) for subject in (base, head)]
     if any(account is None for account in accounts):
         return replace(verdict, memory_reason="Memory was not measured.")

@@ -38,9 +38,7 @@ class Importers:
 
     def next(self, stage: Stage, elapsed_s: float, start_s: float) -> int:
         """Return the importer of the next launch, which begins at ``elapsed_s``. Starting one takes ``start_s``."""
-        is_used_up = (
-            self._launches >= LAUNCHES_PER_IMPORTER and (elapsed_s - self._since_s) * START_SHARE >= start_s
-        )
+        is_used_up = self._launches >= LAUNCHES_PER_IMPORTER and (elapsed_s - self._since_s) * START_SHARE >= start_s
         if stage is not self._stage or is_used_up:
             self._number += 1
             self._stage, self._launches, self._since_s = stage, 0, elapsed_s
@@ -113,7 +111,7 @@ class GateRule:
         return [(Stage.SURVEY, still_open)]
 
     def _set_aims(self, suspected: Sequence[str], remaining_s: float) -> None:
-        """Fix by how many launches each suspicion is confirmed: as many as there is time for, fewer where it is plain."""
+        """Fix by how many launches each suspicion is confirmed: what there is time for, fewer where it is plain."""
         a_round_s = sum(self._costs.predict(w, BLOCKS) for w in suspected) + self._costs.overhead_s
         affordable = int((remaining_s - 2 * self._costs.start_s) / a_round_s) if a_round_s > 0 else FIRST_LOOK
         for workload in suspected:

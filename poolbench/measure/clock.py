@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, repeat
 
-
 _ROUNDING = 1e-9
 """So much below a whole number is one: 100 loops at 1.05 are 105, not 104."""
 
@@ -58,8 +57,9 @@ class Surplus:
     """How many further calls make ``loops`` calls ``factor`` times the work.
 
     Whole calls as far as they go; for the rest ``part``, a call on a part of the batch that costs ``part_share`` of a
-    whole one (unless that is about as much as a whole one). What neither can express is carried over to the next slot. ``phase``, drawn from 0 to 1, is where the
-    carry begins, so that the factor is exact on average also where it begins anew in every launch.
+    whole one (unless that is about as much as a whole one). What neither can express is carried over to the next slot.
+    ``phase``, drawn from 0 to 1, is where the carry begins, so that the factor is exact on average also where it begins
+    anew in every launch.
     """
 
     def __init__(self, factor: float, part: Callable[[], object], part_share: float, phase: float) -> None:

@@ -61,7 +61,8 @@ class ResultRow:
     clause. ``importer`` counts the freshly executed interpreters that launches were forked from.
     ``evidence`` tells what the machine did during each of the group's blocks; none in files of before schema 3.
     ``memory`` is measured once in a run, in a launch of its own, and stands in every row from then on; None where it
-    was left out. ``stage`` tells what the launch was for; all but the gate survey only. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
+    was left out. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
+    ``stage`` tells what the launch was for; all but the gate survey only.
     """
 
     run: str

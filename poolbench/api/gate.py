@@ -1,0 +1,75 @@
+"""The gate: base and head measured in the same blocks, and a verdict for each workload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from poolbench.analyse.gate_rule import GateRule
+from poolbench.api.run import choose_subjects
+from poolbench.errors import UsageError
+from poolbench.model.gate import GatePolicy
+from poolbench.model.plan import StoppingRule
+from poolbench.model.result import ResultRow, RunHeader
+from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
+
+SECONDS_PER_VERDICT = 4.0
+"""The default budget for each workload."""
+
+START_SECONDS = 10.0
+"""What is added for importing, checking and measuring memory for the first time."""
+
+REVISION = "rev:"
+WORKING_TREE = "."
+KERNEL = "strided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePlan:
+    """A ``Plan``: two subjects, each with importers of its own, no limit, and the gate's stopping rule."""
+
+    base: str
+    head: str
+    policy: GatePolicy = field(default=GatePolicy())
+    has_limit: bool = False
+    is_apart: bool = True
+
+    def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
+        """Return the gate's rule for what is left of the budget."""
+        return GateRule(
+            workloads=header.workloads,
+            base=self.base,
+            head=self.head,
+            budget_s=header.budget_s,
+            policy=self.policy,
+            method=header.method,
+            stored=stored,
+        )
+
+
+def gate_subjects(base: str, head: str) -> tuple[Subject, Subject]:
+    """Return the two subjects that ``--base`` and ``--head`` mean.
+
+    ``rev:X`` is the kernel at a revision of this repository, ``.`` the kernel of the working tree; anything else is a
+    subject. The same subject twice is a comparison of it with itself. Raises an UsageError for what does not exist.
+    """
+    texts = [_subject(text) for text in (base, head)]
+    for text in texts:
+        if parse_subject(text).backend == LIMIT:
+            raise UsageError("The streaming limit is no implementation: --base and --head take a subject, or rev:NAME.")
+    chosen, _ = choose_subjects(texts)
+    first, second = chosen if len(chosen) == 2 else number_copies([chosen[0], replace(chosen[0])])
+    return first, second
+
+
+def default_gate_budget_s(workloads: int) -> float:
+    """Return the seconds that a gate takes when none are asked for."""
+    return START_SECONDS + SECONDS_PER_VERDICT * workloads
+
+
+def _subject(text: str) -> str:
+    if text == WORKING_TREE:
+        return KERNEL
+    if text.startswith(REVISION):
+        return f"{KERNEL}@{text}"
+    return text
