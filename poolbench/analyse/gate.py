@@ -81,8 +81,10 @@ def weigh(
 ) -> Evidence:
     """Return what ``rows`` say of ``head`` against ``base`` on ``workload``."""
     mine = [row for row in rows if row.workload == workload and row.subject in (head, base)]
-    everything = Ledger(mine, method.rejection)
-    stages = {stage: Ledger((row for row in mine if row.stage is stage), method.rejection) for stage in Stage}
+    everything = Ledger(mine, method.rejection, method.clock)
+    stages = {
+        stage: Ledger((row for row in mine if row.stage is stage), method.rejection, method.clock) for stage in Stage
+    }
     comparison = compare_pair(everything, workload, head, base, policy.intervals)
     has_confirmation = any(row.stage is Stage.CONFIRMATION for row in mine)
     survey = _claim(stages[Stage.SURVEY], workload, head, base, policy)

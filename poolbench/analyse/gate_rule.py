@@ -24,7 +24,8 @@ START_SHARE = 0.1
 
 MOST_LAUNCHES = 60
 
-BLOCKS = 2
+BLOCKS = 6
+"""In each launch: enough that noise between blocks does not outweigh that between launches."""
 
 
 class Importers:

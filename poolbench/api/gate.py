@@ -9,8 +9,10 @@ from poolbench.analyse.gate_rule import GateRule
 from poolbench.api.run import choose_subjects
 from poolbench.errors import UsageError
 from poolbench.model.gate import GatePolicy
+from poolbench.model.method import Clock, Limits, Method
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
+from poolbench.model.sample import RejectionRule
 from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
 
 SECONDS_PER_VERDICT = 4.0
@@ -18,6 +20,9 @@ SECONDS_PER_VERDICT = 4.0
 
 START_SECONDS = 10.0
 """What is added for importing, checking and measuring memory for the first time."""
+
+REJECTION = RejectionRule(max_wait_share=0.3)
+"""A slot that had no core for less than this is no worse by CPU time; beyond it, its caches are not its own."""
 
 REVISION = "rev:"
 WORKING_TREE = "."
@@ -45,6 +50,17 @@ class GatePlan:
             method=header.method,
             stored=stored,
         )
+
+
+def gate_method(*, threads: int, memory: bool, limits: Limits) -> Method:
+    """Return how a gate measures: CPU time where a side has one thread, and no block twice.
+
+    On several threads the sum of their CPU time says little of what a user waits for: there it is wall time, and the
+    stricter rule of ``compare``.
+    """
+    if threads > 1:
+        return Method(threads=threads, memory=memory, limits=limits)
+    return Method(threads=threads, memory=memory, limits=limits, clock=Clock.CPU, tries=1, rejection=REJECTION)
 
 
 def gate_subjects(base: str, head: str) -> tuple[Subject, Subject]:

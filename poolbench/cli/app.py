@@ -10,6 +10,7 @@ import typer
 from poolbench.cli.calibrate import calibrate
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
+from poolbench.cli.env import env
 from poolbench.cli.gate import gate
 from poolbench.cli.listing import listing
 from poolbench.cli.show import show
@@ -33,6 +34,7 @@ app.command(short_help="Measure how often the gate errs on this machine.")(calib
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
+app.add_typer(env, name="env", short_help="List or remove subjects' environments.")
 app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)
 
 

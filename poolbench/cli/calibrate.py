@@ -45,10 +45,10 @@ def calibrate(
     """Measure the gate's false alarms, and which planted slowdowns it finds. Takes about an hour; may be resumed."""
     from poolbench.analyse.calibration import calibration
     from poolbench.api.calibrate import CalibrationPlan, beside, calibration_subjects, expected_seconds, pieces_for
+    from poolbench.api.gate import gate_method
     from poolbench.api.run import Request, choose_subjects, default_limits, new_run, resumed_run
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
-    from poolbench.model.method import Method
     from poolbench.store.calibration import write_calibration
     from poolbench.store.runs import find_run
 
@@ -65,7 +65,7 @@ def calibrate(
         request = Request(
             subjects=subjects,
             workloads=entries,
-            method=Method(memory=False, limits=default_limits(fingerprint().hardware)),
+            method=gate_method(threads=1, memory=False, limits=default_limits(fingerprint().hardware)),
             budget_s=expected_s,
             results_dir=results,
             plan=plan,

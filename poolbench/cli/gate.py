@@ -57,11 +57,10 @@ def gate(
 ) -> None:
     """Tell whether head is slower than base, or takes more memory. Exit codes: docs/gate.md."""
     from poolbench.analyse.gate import gate as verdicts
-    from poolbench.api.gate import GatePlan, default_gate_budget_s, gate_subjects
+    from poolbench.api.gate import GatePlan, default_gate_budget_s, gate_method, gate_subjects
     from poolbench.api.run import Request, default_limits, new_run
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
-    from poolbench.model.method import Method
     from poolbench.report.gate import exit_code
     from poolbench.store.calibration import read_calibration
 
@@ -73,7 +72,7 @@ def gate(
     request = Request(
         subjects=subjects,
         workloads=entries,
-        method=Method(threads=threads, memory=memory, limits=limits),
+        method=gate_method(threads=threads, memory=memory, limits=limits),
         budget_s=default_gate_budget_s(len(entries)) if budget is None else budget,
         results_dir=results,
         plan=GatePlan(base=names[0], head=names[1], policy=policy),

@@ -28,9 +28,6 @@ FRESH_SHARE = 0.4
 CHEAP_SLOTS = 6
 """Preparing that takes no longer than this many slots is repeated for each block."""
 
-MOST_TRIES = 4
-"""So many blocks at most are measured for each one that is asked for, until enough are free of contaminated slots."""
-
 SELF_WARMING_SLOTS = 3
 """From this many slots of a single call on, no call is made to warm up."""
 
@@ -108,7 +105,7 @@ class Group:
         """Measure the blocks and return every subject's result by name."""
         if any(result.status is Status.OK for name, result in self._results.items() if name != LIMIT):
             clean = 0
-            for block in range(self.blocks * MOST_TRIES):
+            for block in range(self.blocks * self._method.tries):
                 clean += self._run_block(block)
                 if clean == self.blocks:
                     break

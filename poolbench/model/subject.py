@@ -5,6 +5,11 @@
 ``torch``, ``torch:channels_last``, ``onnxruntime@1.23.0``, ``torch:compile+threads=2``; ``torch#2`` is the same
 subject a second time, for comparisons that must come out equal. ``strided+slow=1.05`` does five per cent more of its
 own work in each slot: a slowdown of known size, to see whether it is found.
+
+    ENVIRONMENT = VERSION | "rev:" GIT | "path:" PYTHON
+
+The version is its framework's, the git revision this project's (``strided`` alone); ``poolbench.environments`` reads
+them.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ MOST_SLOW = 4.0
 """A subject cannot be slowed by more than this factor: beyond it a slot is no slot any more."""
 
 _SUBJECT = re.compile(
-    r"(?P<backend>[A-Za-z_][\w.-]*(?::[\w.-]+)?)(?:@(?P<environment>[^+#]+))?"
+    r"(?P<backend>[A-Za-z_][\w.-]*(?::[\w.-]+)?)(?:@(?P<environment>(?:[^+#]|\+(?![a-z]+=)|#(?!\d+$))+))?"
     r"(?P<options>(?:\+[a-z]+=[^+#]+)*)(?:#(?P<copy>\d+))?"
 )
 

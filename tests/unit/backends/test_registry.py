@@ -140,7 +140,7 @@ def test_a_missing_framework_is_named_with_what_to_install(
 
 def test_what_needs_no_framework_is_installed_with_poolbench_s_own_version() -> None:
     info = registry.describe("numpy")
-    assert (info.name, info.framework, info.installed, info.problem) == ("numpy:shifted", "", True, "")
+    assert (info.name, info.framework, info.installed, info.problem) == ("numpy:shifted", "numpy", True, "")
     assert info.version
 
 
