@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from poolbench.analyse.gate_rule import GateRule
 from poolbench.api.run import choose_subjects
