@@ -13,13 +13,14 @@ from poolbench.model.method import Clock, Limits, Method
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.sample import RejectionRule
-from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
+from poolbench.model.subject import LIMIT, Subject, parse_subject
 
 SECONDS_PER_VERDICT = 4.0
 """The default budget for each workload."""
 
 START_SECONDS = 10.0
-"""What is added for importing, checking and measuring memory for the first time."""
+MEMORY_SECONDS = 1.0
+"""What is added for importing and the first checks, and for the memory of each workload."""
 
 REJECTION = RejectionRule(max_wait_share=0.3)
 """A slot that had no core for less than this is no worse by CPU time; beyond it, its caches are not its own."""
@@ -74,13 +75,12 @@ def gate_subjects(base: str, head: str) -> tuple[Subject, Subject]:
         if parse_subject(text).backend == LIMIT:
             raise UsageError("The streaming limit is no implementation: --base and --head take a subject, or rev:NAME.")
     chosen, _ = choose_subjects(texts)
-    first, second = chosen if len(chosen) == 2 else number_copies([chosen[0], replace(chosen[0])])
-    return first, second
+    return chosen[0], chosen[1]
 
 
-def default_gate_budget_s(workloads: int) -> float:
+def default_gate_budget_s(workloads: int, *, memory: bool) -> float:
     """Return the seconds that a gate takes when none are asked for."""
-    return START_SECONDS + SECONDS_PER_VERDICT * workloads
+    return START_SECONDS + (SECONDS_PER_VERDICT + (MEMORY_SECONDS if memory else 0.0)) * workloads
 
 
 def _subject(text: str) -> str:

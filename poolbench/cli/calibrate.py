@@ -10,6 +10,7 @@ import typer
 from poolbench.api.calibrate import Neighbour
 from poolbench.cli.options import RESULTS, Json, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json
+from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def calibrate(
             results_dir=results,
             plan=plan,
         )
-        opened = new_run(request)
+        opened = new_run(request, tell=teller(quiet=quiet))
     else:
-        opened = resumed_run(find_run(results, resume), plan=plan)
+        opened = resumed_run(find_run(results, resume), plan=plan, tell=teller(quiet=quiet))
     with beside(neighbour), opened as run:
         if run.header.subjects != tuple(map(str, subjects)):
             raise UsageError(f"{run.path} is not a calibration of {subject}: its subjects are {run.header.subjects}.")

@@ -10,7 +10,7 @@ import typer
 
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json
-from poolbench.cli.progress import budget_bar
+from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, StoreError
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def gate(
         float, typer.Option(min=0.5, max=0.9999, help="One less the chance of any false verdict in the whole set.")
     ] = 0.99,
     budget: Annotated[
-        float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="10, and 4 a workload")
+        float | None,
+        typer.Option(min=1, help="Seconds to measure for.", show_default="10, and 5 a workload (4 without memory)"),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Undecided verdicts end with exit code 4.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads that each side may use.")] = 1,
@@ -73,11 +74,14 @@ def gate(
         subjects=subjects,
         workloads=entries,
         method=gate_method(threads=threads, memory=memory, limits=limits),
-        budget_s=default_gate_budget_s(len(entries)) if budget is None else budget,
+        budget_s=default_gate_budget_s(len(entries), memory=memory) if budget is None else budget,
         results_dir=results,
         plan=GatePlan(base=names[0], head=names[1], policy=policy),
     )
-    with budget_bar(request.budget_s, quiet=quiet) as bar, new_run(request, observer=bar) as run:
+    with (
+        budget_bar(request.budget_s, quiet=quiet) as bar,
+        new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
+    ):
         rows: list[ResultRow] = []
         try:
             for group in run.measure():
