@@ -1,4 +1,4 @@
-"""Error rates of the gate's verdict code on synthetic runs. ``python -m tests.unit.analyse.gate_simulation`` prints them."""
+"""Error rates of the gate's verdict code on synthetic runs: ``python -m tests.unit.analyse.gate_simulation``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def main() -> None:
                         found["same"], found["undecided"], found["regression"], found["beyond"],
                     )
                 ]  # fmt: skip
-                print(f"| {100 * launch_sd:g} % | {launches} + {launches} | {100 * (ratio - 1):.0f} % | {' | '.join(cells)} |")
+                print(
+                    f"| {100 * launch_sd:g} % | {launches} + {launches} | {100 * (ratio - 1):.0f} % | {' | '.join(cells)} |"
+                )
 
 
 if __name__ == "__main__":

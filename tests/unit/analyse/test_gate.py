@@ -40,7 +40,7 @@ def test_false_alarms_are_rare_and_planted_slowdowns_are_found():
     equal = rates(1.0, 150, noise=DISTURBED)
     assert equal["slower"] + equal["faster"] == 0
     assert equal["same"] >= 135
-    assert rates(1.05, 60, noise=DISTURBED)["slower"] >= 57
+    assert rates(1.05, 60, noise=DISTURBED, survey=12, confirmation=12)["slower"] >= 55
     assert rates(1.02, 60, noise=NOISE, survey=14, confirmation=14)["slower"] >= 36
 
 
