@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from datetime import UTC, datetime
 from pathlib import Path
 
 from poolbench.environments import git
@@ -30,6 +31,21 @@ def revision(path: Path = PACKAGE) -> tuple[str, bool]:
     if commit is None or changes is None:
         return _version(), False
     return commit.strip(), bool(changes.strip())
+
+
+def repository(path: Path = PACKAGE) -> Path | None:
+    """Return the top of the git repository that ``path`` lies in; None where it lies in none."""
+    top = _git(path, "rev-parse", "--show-toplevel")
+    return None if top is None else Path(top.strip())
+
+
+def resolve_commit(folder: Path, name: str) -> tuple[str, datetime] | None:
+    """Return the full hash of the commit ``name`` and when it was committed; None where ``folder`` knows no such."""
+    answer = _git(folder, "show", "--no-patch", "--format=%H %ct", f"{name}^{{commit}}", "--")
+    if not answer:
+        return None
+    commit, seconds = answer.split()
+    return commit, datetime.fromtimestamp(int(seconds), UTC)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
