@@ -154,7 +154,7 @@ class Worker:
 
     def _surplus(self, workload: Workload, filling: Message, message: Message) -> Surplus | None:
         """Return the further work of a subject that is slowed on purpose; None for all others."""
-        factor = float(message["slow"])
+        factor = float(message.get("slow", 1.0))
         self._close_part()
         if factor == 1:
             return None
