@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from poolbench.analyse.gate_rule import GateRule
 from poolbench.api.run import choose_subjects
+from poolbench.environments.reference import WORKING_TREE
 from poolbench.errors import UsageError
-from poolbench.measure.revision import revision
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Clock, Limits, Method
 from poolbench.model.plan import StoppingRule
@@ -28,9 +27,7 @@ REJECTION = RejectionRule(max_wait_share=0.3)
 """A slot that had no core for less than this is no worse by CPU time; beyond it, its caches are not its own."""
 
 REVISION = "rev:"
-WORKING_TREE = "."
 KERNEL = "strided"
-_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +64,19 @@ def gate_method(*, threads: int, memory: bool, limits: Limits) -> Method:
     return Method(threads=threads, memory=memory, limits=limits, clock=Clock.CPU, tries=1, rejection=REJECTION)
 
 
-def gate_subjects(base: str, head: str) -> tuple[tuple[Subject, Subject], tuple[str, ...]]:
-    """Return the two subjects that ``--base`` and ``--head`` mean, and notes on what was understood.
+def gate_subjects(base: str, head: str) -> tuple[Subject, Subject]:
+    """Return the two subjects that ``--base`` and ``--head`` mean.
 
-    ``rev:X`` is the kernel at a revision of this repository, ``.`` the kernel of the working tree; anything else is a
-    subject. The same subject twice is a comparison of it with itself. Raises an UsageError for what does not exist.
+    ``rev:X`` is the kernel at a revision of this repository, ``.`` the kernel of the working tree, both built in the
+    same way; anything else is a subject. The same subject twice is a comparison of it with itself. Raises an UsageError
+    for what does not exist.
     """
-    notes: list[str] = []
-    texts = [_subject(text, notes) for text in (base, head)]
+    texts = [_subject(text) for text in (base, head)]
     for text in texts:
         if parse_subject(text).backend == LIMIT:
             raise UsageError("The streaming limit is no implementation: --base and --head take a subject, or rev:NAME.")
     chosen, _ = choose_subjects(texts)
-    return (chosen[0], chosen[1]), tuple(dict.fromkeys(notes))
+    return chosen[0], chosen[1]
 
 
 def default_gate_budget_s(workloads: int, *, memory: bool) -> float:
@@ -87,19 +84,9 @@ def default_gate_budget_s(workloads: int, *, memory: bool) -> float:
     return START_SECONDS + (SECONDS_PER_VERDICT + (MEMORY_SECONDS if memory else 0.0)) * workloads
 
 
-def _subject(text: str, notes: list[str]) -> str:
+def _subject(text: str) -> str:
     if text == WORKING_TREE:
-        commit, is_dirty = revision()
-        if _COMMIT.fullmatch(commit) and not is_dirty:
-            # Built in the same way as any other revision: two ways of building are two programs.
-            return f"{KERNEL}@{REVISION}HEAD"
-        notes.append(
-            "The working tree has uncommitted changes: its kernel is measured as it was last built (make builds it). "
-            "Commit them, and it is built in the same way as other revisions."
-            if is_dirty
-            else "poolbench is not run from a repository: '.' is the kernel that is installed."
-        )
-        return KERNEL
+        return f"{KERNEL}@{REVISION}{WORKING_TREE}"
     if text.startswith(REVISION):
         return f"{KERNEL}@{text}"
     return text

@@ -66,9 +66,7 @@ def gate(
     from poolbench.store.calibration import read_calibration
 
     entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
-    subjects, notes = gate_subjects(base, head)
-    for note in notes:
-        typer.echo(f"poolbench: {note}", err=True)
+    subjects = gate_subjects(base, head)
     policy = GatePolicy(tolerance=tolerance, confidence=confidence)
     names = tuple(str(subject) for subject in subjects)
     limits = default_limits(fingerprint().hardware, request_s=timeout)

@@ -7,43 +7,28 @@ import pytest
 import poolbench.api.gate
 from poolbench.api.gate import gate_subjects
 from poolbench.errors import UsageError
+from poolbench.model.subject import parse_subject
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-
-def meant(
-    monkeypatch: pytest.MonkeyPatch, base: str, head: str, *, revision: tuple[str, bool]
-) -> tuple[list[str], int]:
-    monkeypatch.setattr(poolbench.api.gate, "revision", lambda: revision)
-    asked: list[str] = []
-
+@pytest.mark.parametrize(
+    ("base", "head", "asked"),
+    [
+        ("rev:main", ".", ["strided@rev:main", "strided@rev:."]),
+        ("rev:v1", "rev:v2", ["strided@rev:v1", "strided@rev:v2"]),
+        ("numpy@2.2.6", "torch+threads=1", ["numpy@2.2.6", "torch+threads=1"]),
+    ],
+)
+def test_revisions_are_the_kernels_and_anything_else_is_a_subject(base, head, asked, monkeypatch):
     def choose(texts):
-        from poolbench.model.subject import number_copies, parse_subject
-
-        asked.extend(texts)
-        return tuple(number_copies([parse_subject(text) for text in texts])), ()
+        assert texts == asked
+        return tuple(parse_subject(text) for text in texts), ()
 
     monkeypatch.setattr(poolbench.api.gate, "choose_subjects", choose)
-    _, notes = gate_subjects(base, head)
-    return asked, len(notes)
+    assert [str(subject) for subject in gate_subjects(base, head)] == asked
 
 
-def test_revisions_and_a_clean_working_tree_are_built_in_the_same_way(monkeypatch):
-    assert meant(monkeypatch, "rev:main", ".", revision=(COMMIT, False)) == (
-        ["strided@rev:main", "strided@rev:HEAD"],
-        0,
-    )
-
-
-def test_a_changed_working_tree_is_measured_as_built_with_a_note(monkeypatch):
-    assert meant(monkeypatch, "rev:main", ".", revision=(COMMIT, True)) == (["strided@rev:main", "strided"], 1)
-    assert meant(monkeypatch, "rev:main", ".", revision=("0.1.0", False)) == (["strided@rev:main", "strided"], 1)
-
-
-def test_any_subjects_may_be_compared_and_one_with_itself(monkeypatch):
-    assert meant(monkeypatch, "numpy", "torch+threads=1", revision=("", False)) == (["numpy", "torch+threads=1"], 0)
-    (first, second), _ = gate_subjects("fake", "fake")
-    assert (str(first), str(second)) == ("fake", "fake#2")
+def test_a_subject_may_be_compared_with_itself():
+    assert [str(subject) for subject in gate_subjects("fake", "fake")] == ["fake", "fake#2"]
 
 
 def test_the_limit_is_refused():
