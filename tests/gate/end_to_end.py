@@ -1,8 +1,8 @@
 """The gate on real commits, in a temporary clone: ``python -m tests.gate.end_to_end [FOLDER]``.
 
 Each case is a commit on top of the present one, built and measured as a user would; the first build of the kernel
-takes some minutes, the ones after it seconds. Prints a line for each case, and ends with 1 where one does not hold. It is no
-part of the tests that run on each push: it compiles, and it measures.
+takes some minutes, the ones after it seconds. Prints a line for each case, and ends with 1 where one does not hold. It
+is no part of the tests that run on each push: it compiles, and it measures.
 """
 
 from __future__ import annotations
