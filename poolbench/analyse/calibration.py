@@ -176,7 +176,7 @@ def summarise_trials(found: Sequence[Trial], policy: GatePolicy) -> tuple[Rates,
                 undecided=outcomes.count(Outcome.UNDECIDED),
                 invalid=outcomes.count(Outcome.INVALID),
                 failed_gate=sum(trial.is_regression for trial in mine),
-                cpu_ratio=median(trial.cpu_ratio for trial in mine),
+                cpu_ratio=median([t.cpu_ratio for t in mine if math.isfinite(t.cpu_ratio)] or [math.nan]),
                 medians_found=sum(_medians_say(trial, policy) for trial in mine),
             )
         )

@@ -13,8 +13,8 @@ from poolbench.model.result import ResultRow
 class CalibrationRule:
     """Measures ``pieces`` of each workload, each with as much data as a gate gets in ``seconds_per_verdict``.
 
-    A piece lasts until a gate of two subjects would have used its time: half of it on the survey, the rest on the
-    confirmation, in launches from importers that surveyed nothing. Starting importers counts, spread over the
+    A piece lasts until a gate of two subjects would have used its time: two fifths of it on the survey, the rest on
+    the confirmation, in launches from importers that surveyed nothing. Starting importers counts, spread over the
     workloads as a gate spreads it. ``stored`` are the rows of an interrupted run: finished pieces count, and one that
     was cut short is gone on with.
     """

@@ -12,7 +12,7 @@ from poolbench.model.method import Method
 from poolbench.model.plan import LaunchPlan, Stage
 from poolbench.model.result import ResultRow
 
-SURVEY_SHARE = 0.5
+SURVEY_SHARE = 0.4
 """Of the budget: what the survey may take while anything is suspected, so that there is time to confirm."""
 
 FIRST_LOOK = 6
@@ -24,8 +24,8 @@ START_SHARE = 0.1
 
 MOST_LAUNCHES = 60
 
-BLOCKS = 6
-"""In each launch: enough that noise between blocks does not outweigh that between launches."""
+BLOCKS = 3
+"""In each launch: with few launches on either side, a further launch is worth more than further blocks."""
 
 
 class Importers:

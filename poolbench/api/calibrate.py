@@ -8,24 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from poolbench.analyse.calibration import SIZES
 from poolbench.analyse.calibration_rule import CalibrationRule
+from poolbench.model.calibration import Neighbour
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import Subject, parse_subject
 
 EQUAL_PAIRS = 3
 """Pairs of equal subjects in each block; they share no subject, so that their verdicts are independent."""
-
-
-class Neighbour(StrEnum):
-    """What else runs on the machine: nothing, a process that keeps a core busy, or one that comes and goes."""
-
-    NONE = "none"
-    STEADY = "steady"
-    COMING = "coming-and-going"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.api.calibrate import Neighbour
 from poolbench.cli.options import RESULTS, Json, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json
 from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode, UsageError
+from poolbench.model.calibration import Neighbour
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from poolbench.model.gate import Disturbance, GatePolicy
+
+
+class Neighbour(StrEnum):
+    """What else runs on the machine: nothing, a process that keeps a core busy, or one that comes and goes."""
+
+    NONE = "none"
+    STEADY = "steady"
+    COMING = "coming-and-going"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,9 @@ def headline(result: GateResult) -> str:
     if memory:
         parts.append(f"more memory on {len(memory)} of {counted(len(result.verdicts), 'workload')}")
     failed = f"{result.head} against {result.base}: "
+    invalid = sum(verdict.outcome is Outcome.INVALID for verdict in result.verdicts)
+    if invalid:
+        parts.append(f"nothing can be said on {invalid} of {counted(len(result.verdicts), 'workload')}")
     text = failed + (" and ".join(parts) or f"nothing is slower by {tolerance} or more")
     counts = [
         f"{number} {outcome}"

@@ -44,12 +44,12 @@ def rates(ratio: float, count: int, *, noise: Noise, survey: int = 8, confirmati
 
 def main() -> None:
     """Print a table of rates."""
-    count = 200
+    count = 100
     print("| noise between launches | launches | planted | found | same | undecided | exit 1 | whole interval beyond |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
-    for launch_sd in (0.01, 0.03):
-        for launches in (6, 12):
-            for ratio in (1.0, 1.02, 1.03, 1.05, 1.1):
+    for launch_sd in (0.015, 0.03):
+        for launches in (8, 16):
+            for ratio in (1.0, 1.02, 1.05):
                 # Two subjects: the ratio's deviation is the root of two of each one's.
                 noise = Noise(launch_sd=launch_sd / 2**0.5, slot_sd=0.01, disturbed=0.05)
                 found = rates(ratio, count, noise=noise, survey=launches, confirmation=launches)
