@@ -10,6 +10,7 @@ import typer
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
 from poolbench.cli.listing import listing
+from poolbench.cli.report import report
 from poolbench.cli.show import show
 from poolbench.cli.verify import verify
 from poolbench.errors import PoolbenchError
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command(short_help="Measure subjects on workloads; tell which is fastest.")(compare)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
+app.command(short_help="Write a stored run as a page with tables and figures.")(report)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
 app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)
 
