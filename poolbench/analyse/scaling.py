@@ -14,7 +14,7 @@ from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.paired import compare_pair
 from poolbench.analyse.student import t_quantile
 from poolbench.model.ids import parse_id
-from poolbench.model.subject import parse_subject
+from poolbench.model.subject import LIMIT, parse_subject
 from poolbench.model.workload import Workload
 
 LEAST_SIZES = 4
@@ -81,7 +81,10 @@ def moved_bytes(workload: Workload) -> int:
 
 
 def size_series(summary: RunSummary, ledger: Ledger, *, most: int = 3) -> list[SizeSeries]:
-    """Return the series over which times can be held against sizes, those of one spec first; at most ``most``."""
+    """Return the series over which times can be held against sizes, the longest first; at most ``most``.
+
+    Where no spec was measured at enough sizes, layers of one kind, rank and type take its place, whatever their spec.
+    """
     parsed = {w.workload: parse_id(w.workload) for w in summary.workloads}
     by_spec: dict[tuple[object, ...], list[str]] = {}
     by_kind: dict[tuple[object, ...], list[str]] = {}
@@ -98,8 +101,10 @@ def size_series(summary: RunSummary, ledger: Ledger, *, most: int = 3) -> list[S
             if any(set(members) == set(known.workloads) for known in series):
                 continue
             series.append(_series(summary, ledger, members, parsed, exact))
-    useful = [found for found in series if found.exponents]
-    return useful[:most]
+    least = min(2, len(summary.header.subjects) - (LIMIT in summary.header.subjects))
+    useful = [found for found in series if len(found.exponents) >= least]
+    exact_ones = [found for found in useful if found.exact]
+    return (exact_ones or useful)[:most]
 
 
 def speed_ups(summary: RunSummary, ledger: Ledger) -> list[SpeedUp]:

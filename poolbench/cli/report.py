@@ -49,7 +49,9 @@ def report(
             typer.echo(f"page      {site.page}\nmarkdown  {site.markdown}")
         typer.echo(f"all       {sites[-1].index}")
     if not sites[-1].has_parquet:
-        typer.echo("poolbench: tables are CSV alone: Parquet needs pyarrow (pip install 'poolbench[parquet]').", err=True)
+        typer.echo(
+            "poolbench: tables are CSV alone: Parquet needs pyarrow (pip install 'poolbench[parquet]').", err=True
+        )
     problems = [problem for _, problem in pages if problem]
     for problem in problems:
         typer.echo(f"poolbench: {problem}", err=True)

@@ -318,7 +318,9 @@ def _samples(rows: Sequence[ResultRow], header: RunHeader) -> Section:
 
 def _notes(summary: RunSummary) -> Section:
     return Section(
-        key="notes", title="Left out, and why", lists=(tuple(note.text for note in summary.notes),) if summary.notes else ()
+        key="notes",
+        title="Left out, and why",
+        lists=(tuple(note.text for note in summary.notes),) if summary.notes else (),
     )
 
 

@@ -251,7 +251,12 @@ def rejected_table(scatters: Sequence[SampleScatter]) -> Table:
     for scatter in scatters:
         slots, lost = len(scatter.rejected), int(scatter.rejected.sum())
         share = lost / slots
-        values = (words(scatter.subject), exact(str(slots), slots), exact(str(lost), lost), exact(percent(share), share))
+        values = (
+            words(scatter.subject),
+            exact(str(slots), slots),
+            exact(str(lost), lost),
+            exact(percent(share), share),
+        )
         rows.append(Row(values=values, facets={"subject": scatter.subject}))
     return Table(key="rejected", title="Slots that were rejected", columns=columns, rows=tuple(rows))
 
@@ -300,7 +305,7 @@ def _limit_row(summary: RunSummary, workload: WorkloadSummary, timing: Timing, m
             _bandwidth(timing),
             empty,
             empty,
-            words("reads and writes only"),
+            words("–"),
             empty,
         ),
         facets=_facets(workload.workload, LIMIT, models),

@@ -1,8 +1,8 @@
 """The folder of reports: one folder a report, ``latest`` for the newest, and ``index.html`` that lists them.
 
-    reports/index.html
-    reports/latest -> <run>
-    reports/<run>/index.html summary.md report.json tables/<table>.csv|parquet figures/<figure>.svg|png
+reports/index.html
+reports/latest -> <run>
+reports/<run>/index.html summary.md report.json tables/<table>.csv|parquet figures/<figure>.svg|png
 """
 
 from __future__ import annotations

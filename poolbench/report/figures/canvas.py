@@ -29,7 +29,7 @@ class Width(StrEnum):
     @property
     def pixels(self) -> int:
         """The drawing's width in CSS pixels."""
-        return 960 if self is Width.WIDE else 342
+        return 1072 if self is Width.WIDE else 342
 
     @property
     def text(self) -> float:
@@ -158,4 +158,5 @@ def _compact(text: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a pixel is enough
     return re.sub(r"\n\s*", "\n", text)

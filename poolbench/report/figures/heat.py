@@ -53,7 +53,7 @@ def _draw(summary: RunSummary, subjects: list[str], width: Width) -> Figure:
     workloads = [w for w in summary.workloads if w.fastest is not None]
     wide = width is Width.WIDE
     row = 19 if wide else 17
-    top = (78 if wide else 92) + 8
+    top = 86 if wide else 130
     figure, (axis,) = blank(width, row * len(workloads) + top)
     for line, workload in enumerate(workloads):
         for column, subject in enumerate(subjects):
@@ -76,7 +76,10 @@ def _draw(summary: RunSummary, subjects: list[str], width: Width) -> Figure:
     axis.set_ylim(len(workloads), 0)
     axis.xaxis.tick_top()
     axis.set_xticks([place + 0.5 for place in range(len(subjects))])
-    axis.set_xticklabels(subjects, rotation=35 if wide else 55, ha="left", rotation_mode="anchor")
+    if wide:
+        axis.set_xticklabels(subjects, rotation=35, ha="left", rotation_mode="anchor")
+    else:
+        axis.set_xticklabels(subjects, rotation=90)
     size = 34 if wide else 20
     axis.set_yticks(
         [place + 0.5 for place in range(len(workloads))], labels=[shortened(w.name, size) for w in workloads]

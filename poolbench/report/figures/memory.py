@@ -104,9 +104,7 @@ def _draw(bars: _Bars, names: list[str], width: Width) -> Figure:
             fontsize=width.text - 1.5,
         )  # fmt: skip
     for place, name in heads:
-        axis.annotate(
-            name, (0, place), (0, -1), textcoords="offset points", va="center", fontweight="bold", color=INK
-        )
+        axis.annotate(name, (0, place), (0, -1), textcoords="offset points", va="center", fontweight="bold", color=INK)
     axis.axvline(1, color=MUTED, linestyle=(0, (1, 1.5)), linewidth=1.6)
     length = 24 if wide else 19
     axis.set_yticks([place for place, _, _ in places], labels=[shortened(s, length) for _, _, s in places])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.report.figures.canvas import INK, Width
 from poolbench.report.figures.palette import Look, look_of
-from poolbench.report.tables import significant, time_text
+from poolbench.report.tables import time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 def point(axis: Axes, x: float, y: float, look: Look, found: Estimate, size: float = 7.0) -> None:
-    """Draw an estimate on a horizontal scale at height ``y``: its interval as a line, its value as a marker."""
-    low, high = axis.get_xlim()
-    ends = (max(found.low, low), min(found.high, high))
-    axis.plot(ends, (y, y), color=look.colour, linewidth=2.4, solid_capstyle="butt", zorder=3)
+    """Draw an estimate on a horizontal scale at height ``y``: its interval as a line, its value as a marker.
+
+    An interval without bounds has no line: one across the figure would look like knowledge.
+    """
+    if math.isfinite(found.half_width):
+        low, high = axis.get_xlim()
+        ends = (max(found.low, low), min(found.high, high))
+        axis.plot(ends, (y, y), color=look.colour, linewidth=2.4, solid_capstyle="butt", zorder=3)
     axis.plot([x], [y], linestyle="none", zorder=4, **marker(look, size))
 
 
@@ -41,7 +45,7 @@ def ratio_axis(axis: Axes, low: float, high: float, *, vertical: bool = False) -
     setter, chosen = (axis.set_ylim, axis.yaxis) if vertical else (axis.set_xlim, axis.xaxis)
     (axis.set_yscale if vertical else axis.set_xscale)("log")
     ticks = [tick for tick in _steps(low, high) if low <= tick <= high]
-    chosen.set_ticks(ticks, labels=[significant(tick, 1) for tick in ticks])
+    chosen.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     chosen.set_ticks([], minor=True)
     setter(low, high)
 

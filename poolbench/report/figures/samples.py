@@ -22,6 +22,7 @@ VECTORS = 1500
 """So many points stay vectors; more are drawn as a picture inside the SVG."""
 
 _LOW, _HIGH = 0.5, 4.0
+_LOST = "#7d8791"  # a picture has one colour for light and dark pages
 
 
 def samples_figure(scatters: Sequence[SampleScatter]) -> Drawing | None:
@@ -35,7 +36,9 @@ def samples_figure(scatters: Sequence[SampleScatter]) -> Drawing | None:
         key="samples",
         title="All samples, over the median of their workload and subject",
         alt=f"{counted(count, 'slot')} by subject, {percent(lost / count)} of them rejected. "
-        + " ".join(f"{s.subject}: the middle half from {s.quartiles[0]:.2f} to {s.quartiles[1]:.2f}." for s in scatters),
+        + " ".join(
+            f"{s.subject}: the middle half from {s.quartiles[0]:.2f} to {s.quartiles[1]:.2f}." for s in scatters
+        ),
         caption="Each point is a slot: its time per call over the median of its workload and subject. Crosses were "
         "rejected, by a rule that does not look at the time. Line: the middle half of the others. Times beyond the axis "
         "stand at its ends.",
@@ -56,11 +59,11 @@ def _draw(scatters: Sequence[SampleScatter], count: int, width: Width) -> Figure
         height = place + _jitter(len(shown)) * (0.62 if wide else 0.5) + (0.0 if wide else 0.12)
         kept = ~scatter.rejected
         axis.plot(
-            shown[kept], height[kept], "o", color=look.colour, markersize=size, alpha=0.5, markeredgewidth=0,
+            shown[kept], height[kept], "o", color=look.colour, markersize=size, alpha=0.65, markeredgewidth=0,
             rasterized=many, zorder=2,
         )  # fmt: skip
         axis.plot(
-            shown[~kept], height[~kept], "x", color=MUTED, markersize=size + 1, alpha=0.5, markeredgewidth=0.6,
+            shown[~kept], height[~kept], "x", color=_LOST, markersize=size + 1, alpha=0.7, markeredgewidth=0.6,
             rasterized=many, zorder=1,
         )  # fmt: skip
         middle = place + (0.0 if wide else 0.12)

@@ -191,5 +191,3 @@ def _spread(counts: Sequence[int], most: int) -> list[int]:
         if math.log(count / shown[-1]) >= least:
             shown.append(count)
     return shown
-
-

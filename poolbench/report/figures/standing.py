@@ -26,7 +26,8 @@ def standing(summary: RunSummary) -> Drawing | None:
         title="Time as a multiple of the fastest",
         alt=f"Geometric mean over {covered_text(summary)} of each subject's time over the fastest's: {words}.",
         caption=f"Large: the geometric mean over {covered_text(summary)}, with its "
-        f"{100 * summary.policy.confidence:g} % interval (often narrower than the marker). Small: each workload. "
+        f"{100 * summary.policy.confidence:g} % interval (often narrower than the marker; without a line, too few "
+        "launches tell it). Small: each workload. "
         "Farther left is faster.",
         draw=lambda width: _draw(summary, width),
     )
@@ -39,14 +40,12 @@ def _draw(summary: RunSummary, width: Width) -> Figure:
     covered = [w for w in summary.workloads if w.workload in summary.mean_workloads]
     clouds = {
         mean.subject: [
-            cell.ratio.value
-            for w in covered
-            if (cell := w.cell(mean.subject)) is not None and cell.ratio is not None
+            cell.ratio.value for w in covered if (cell := w.cell(mean.subject)) is not None and cell.ratio is not None
         ]
         for mean in means
     }
     largest = max(max(cloud, default=1.0) for cloud in clouds.values())
-    ratio_axis(axis, 0.9, max(largest, *(m.ratio.value for m in means)) * (1.9 if width is Width.WIDE else 2.6))
+    ratio_axis(axis, 0.9, max(largest, *(m.ratio.value for m in means)) * 1.15)
     narrow = width is Width.NARROW
     for place, mean in enumerate(reversed(means)):
         look = look_of(mean.subject)
@@ -60,7 +59,7 @@ def _draw(summary: RunSummary, width: Width) -> Figure:
             )  # fmt: skip
         else:
             axis.annotate(
-                ratio_text(mean.ratio), (1.0, place), (-4, 0), xycoords=("axes fraction", "data"), ha="right",
+                ratio_text(mean.ratio), (1.0, place), (8, 0), xycoords=("axes fraction", "data"), ha="left",
                 va="center", textcoords="offset points", color=INK, fontweight="bold" if mean is means[0] else "normal",
             )  # fmt: skip
     axis.axvline(1, color=MUTED, linewidth=1)
