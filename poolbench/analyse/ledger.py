@@ -108,15 +108,17 @@ def reduce_row(row: ResultRow, rejection: RejectionRule) -> RowBlocks:
     clean: list[float] = []
     tainted: set[int] = set()
     rejected = 0
+    rejects = rejection.rejects
     for sample in row.samples:
-        slots[sample.block] = slots.get(sample.block, 0) + 1
-        if rejection.rejects(sample) or sample.elapsed_ns <= 0:
+        block, elapsed_ns = sample.block, sample.elapsed_ns
+        slots[block] = slots.get(block, 0) + 1
+        if elapsed_ns <= 0 or rejects(sample):
             rejected += 1
-            tainted.add(sample.block)
+            tainted.add(block)
             continue
-        log = math.log(sample.call_ns)
+        log = math.log(elapsed_ns / sample.loops)
         clean.append(log)
-        logs.setdefault(sample.block, []).append(log)
+        logs.setdefault(block, []).append(log)
     return RowBlocks(
         row=row,
         log_ns={block: fmean(values) for block, values in logs.items() if block not in tainted},

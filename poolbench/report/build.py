@@ -41,7 +41,6 @@ from poolbench.report.tables import size_text
 if TYPE_CHECKING:
     from poolbench.analyse.findings import RunSummary
     from poolbench.model.result import ResultRow, RunHeader
-    from poolbench.report.content import Drawing
 
 TITLE = "Which backend is fastest here, by how much, and is that sure?"
 
@@ -146,7 +145,7 @@ def _results(summary: RunSummary, models: dict[str, str]) -> Section:
         words=(
             "± is half the width of an interval at "
             f"{100 * summary.policy.confidence:g} % over launches. ~ cannot be told from the fastest, ! is below what "
-            "the memory allows, so the probe or the subject is wrong. Each row’s command measures it again against the "
+            "the memory allows, so the probe or the subject is wrong. Each row's command measures it again against the "
             "fastest of its workload.",
         ),
         tables=tuple(filter(None, (table, means))),
@@ -195,8 +194,8 @@ def _sizes(summary: RunSummary, ledger: Ledger) -> Section:
     if not series:
         return Section(
             key="sizes", title=title,
-            missing="There is no figure of time against size: it takes four sizes of one operator, the largest at least "
-            "four times the smallest, on which a subject was compared.",
+            missing="There is no figure of time against size: it takes four sizes of one operator, the largest at"
+            " least four times the smallest, on which a subject was compared.",
         )  # fmt: skip
     return Section(
         key="sizes",
@@ -215,7 +214,7 @@ def _crossing(title: str, found: Crossover | None) -> str:
     if found.size_bytes is None:
         return (
             f"{title}: {found.small} leads at the smallest size and {found.large} at the largest, but from where on "
-            "cannot be said: the ratio’s trend with the size is not sure."
+            "cannot be said: the ratio's trend with the size is not sure."
         )
     low, value, high = (size_text(round(size)) for size in (
         found.size_bytes.low, found.size_bytes.value, found.size_bytes.high))  # fmt: skip
@@ -295,8 +294,8 @@ def _contracts(rows: Sequence[ResultRow], summary: RunSummary) -> Section:
     differ = f"They differ in {listed(odd)}." if odd else "All of them answer alike."
     return Section(
         key="contracts", title=title,
-        words=(f"Found out by probing each subject. {differ} ≠ marks what most others answer differently; on a workload "
-               "where that matters a subject is not compared.",),
+        words=(f"Found out by probing each subject. {differ} ≠ marks what most others answer differently; on a "
+               "workload where that matters a subject is not compared.",),
         tables=(table,),
     )  # fmt: skip
 

@@ -51,8 +51,8 @@ def _answer(pairs: Sequence[SideBySide]) -> tuple[str, ...]:
     apart = sum(change.low > 1 or change.high < 1 for change in known)
     return (
         "These runs were not interleaved, so no difference is claimed: poolbench compares only what took turns.",
-        f"Of {counted(len(known), 'pair')} with a limit in both, the intervals of {apart} exclude that nothing changed, "
-        "each taken by itself.",
+        f"Of {counted(len(known), 'pair')} with a limit in both, the intervals of {apart} exclude that nothing "
+        "changed, each taken by itself.",
     )
 
 
@@ -110,7 +110,7 @@ def _changed(changed: tuple[str, ...]) -> Section:
 
 def _machines(first: RunHeader, second: RunHeader) -> tuple[Section, ...]:
     return tuple(
-        Section(key=f"machine-{place}", title=f"The {place} run’s machine", lists=(tuple(machine_lines(header)),),
+        Section(key=f"machine-{place}", title=f"The {place} run's machine", lists=(tuple(machine_lines(header)),),
                 code=command(header))
         for place, header in (("first", first), ("second", second))
     )  # fmt: skip

@@ -60,8 +60,8 @@ _THEME = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", FAINT: "fain
 _PNG_SCALE = 2
 
 
-def settings(width: Width) -> dict[str, Any]:
-    """Return matplotlib's settings for a drawing."""
+def settings(width: Width) -> Any:
+    """Return matplotlib's settings for a drawing, by name."""
     return {
         "svg.hashsalt": "poolbench",
         "svg.fonttype": "none",

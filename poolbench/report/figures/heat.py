@@ -32,10 +32,10 @@ def heat(summary: RunSummary) -> Drawing | None:
     return Drawing(
         key="ratios",
         title="Times the fastest, workload by workload",
-        alt=f"A heat map of {counted(len(workloads), 'workload')} by {counted(len(subjects), 'subject')}: each cell is "
-        "the time over that of the workload's fastest. The same figures stand in the table above.",
-        caption=f"Each cell: the time over the fastest's on that workload; the darker, the slower. {TIE} cannot be told "
-        "from the fastest, – was not compared, × failed or is not supported. The table has the intervals.",
+        alt=f"A heat map of {counted(len(workloads), 'workload')} by {counted(len(subjects), 'subject')}: each cell "
+        "is the time over that of the workload's fastest. The same figures stand in the table above.",
+        caption=f"Each cell: the time over the fastest's on that workload; the darker, the slower. {TIE} cannot be "
+        "told from the fastest, – was not compared, × failed or is not supported. The table has the intervals.",
         draw=lambda width: _draw(summary, subjects, width),
     )
 

@@ -35,8 +35,8 @@ def memory_figure(summary: RunSummary) -> Drawing | None:
     return Drawing(
         key="memory",
         title="Memory that one call requests, by what it is for",
-        alt="Stacked bars of output, saved, index and scratch bytes as multiples of the least that the operation needs. "
-        f"The largest is {worst[2]} on {worst[3]}, {significant(_multiple(worst))} times the least.",
+        alt="Stacked bars of output, saved, index and scratch bytes as multiples of the least that the operation "
+        f"needs. The largest is {worst[2]} on {worst[3]}, {significant(_multiple(worst))} times the least.",
         caption="The peak that one call requests, over the least that the operation needs (dotted: 1)."
         f"{left}the table has them all. Index: positions of maxima, inferred where the excess is 8, 4 or 1 bytes an "
         "output. Requested sizes are exact to some KB.",

@@ -10,8 +10,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from poolbench.model.subject import LIMIT, parse_subject
+
+Dash: TypeAlias = Literal["solid"] | tuple[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class Look:
 
     tone: str
     marker: str = "o"
-    dash: str | tuple[int, tuple[int, ...]] = "solid"
+    dash: Dash = "solid"
     is_filled: bool = True
 
     @property

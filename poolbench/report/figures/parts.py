@@ -41,7 +41,7 @@ def marker(look: Look, size: float = 7.0) -> dict[str, Any]:
 
 
 def ratio_axis(axis: Axes, low: float, high: float, *, vertical: bool = False) -> None:
-    """Make an axis logarithmic from ``low`` to ``high``, ticked at numbers that people read: 1, 2, 5, 10 …"""
+    """Make an axis logarithmic from ``low`` to ``high``, ticked at numbers that people read, such as 1, 2, 5 and 10."""
     setter, chosen = (axis.set_ylim, axis.yaxis) if vertical else (axis.set_xlim, axis.xaxis)
     (axis.set_yscale if vertical else axis.set_xscale)("log")
     ticks = [tick for tick in _steps(low, high) if low <= tick <= high]
@@ -51,7 +51,7 @@ def ratio_axis(axis: Axes, low: float, high: float, *, vertical: bool = False) -
 
 
 def time_ticks(axis: Axes, low: float, high: float) -> None:
-    """Tick a vertical logarithmic axis of nanoseconds at 1 µs, 10 µs, 100 µs …"""
+    """Tick a vertical logarithmic axis of nanoseconds at powers of ten."""
     axis.set_yscale("log")
     ticks = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     ticks = [tick for tick in ticks if low <= tick <= high] or [low, high]

@@ -40,8 +40,8 @@ def samples_figure(scatters: Sequence[SampleScatter]) -> Drawing | None:
             f"{s.subject}: the middle half from {s.quartiles[0]:.2f} to {s.quartiles[1]:.2f}." for s in scatters
         ),
         caption="Each point is a slot: its time per call over the median of its workload and subject. Crosses were "
-        "rejected, by a rule that does not look at the time. Line: the middle half of the others. Times beyond the axis "
-        "stand at its ends.",
+        "rejected, by a rule that does not look at the time. Line: the middle half of the others. Times beyond the axis"
+        " stand at its ends.",
         draw=lambda width: _draw(scatters, count, width),
     )
 
@@ -86,4 +86,5 @@ def _draw(scatters: Sequence[SampleScatter], count: int, width: Width) -> Figure
 def _jitter(count: int) -> NDArray[np.float64]:
     """Return heights within ± 0.5 that fill their row evenly, the same each time: multiples of the golden ratio."""
     golden = (5**0.5 - 1) / 2
-    return (np.arange(count) * golden) % 1 - 0.5
+    heights: NDArray[np.float64] = (np.arange(count) * golden) % 1 - 0.5
+    return heights

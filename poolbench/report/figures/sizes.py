@@ -55,8 +55,8 @@ def window_figure(summary: RunSummary) -> Drawing | None:
     return Drawing(
         key="window",
         title="Time of a call against the elements of its window",
-        alt=f"Times as multiples of the limit for windows of {min(span)} to {max(span)} elements, by subject. The table "
-        "has the figures.",
+        alt=f"Times as multiples of the limit for windows of {min(span)} to {max(span)} elements, by subject. The "
+        "table has the figures.",
         caption="Each marker is a workload with a window of its own (global and adaptive pooling left out), lines join "
         "the geometric means of equal windows. What lies level does not pay for larger windows.",
         draw=lambda width: _draw_windows(summary, kinds, width),
