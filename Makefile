@@ -1,6 +1,7 @@
 # Every verb sets up what it needs: a fresh clone can begin with any of them.
 #
 #   make compare   measure the twelve core workloads and print the table
+#   make report    write the report of the committed example into reports/
 #   make test      every check that CI runs: lint, types, import layers, tests
 #   make sanitize  the kernel's fuzzer and the unit tests of the compiled part, under AddressSanitizer and UBSan
 #   make test-arm  the fuzzer on ARM: cross-compiled, run by an emulator
@@ -24,11 +25,17 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
 
-.PHONY: compare test sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
+.PHONY: compare report test sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
 	$(BIN)/poolbench compare $(ARGS)
+
+# The run that the README shows; the same run gives the same bytes.
+EXAMPLE_RUN := 20261122-112225-b595
+
+report: $(INSTALLED)
+	$(BIN)/poolbench report $(or $(ARGS),$(EXAMPLE_RUN))
 
 # pytest comes last, so that its summary is the last line that CI prints.
 test: lint types

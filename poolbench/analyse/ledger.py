@@ -154,13 +154,19 @@ def _were_interleaved(row: ResultRow, other: ResultRow) -> bool:
 
 def _pair(mine: RowBlocks, theirs: RowBlocks) -> LaunchPair:
     # A block in which the two have different numbers of slots was cut short: its drift does not cancel.
-    whole = [block for block, count in mine.slots.items() if theirs.slots.get(block) == count]
+    alike = mine.slots == theirs.slots
+    whole = len(mine.slots) if alike else sum(theirs.slots.get(block) == slots for block, slots in mine.slots.items())
+    others = theirs.log_ns
     differences = tuple(
-        mine.log_ns[block] - theirs.log_ns[block] for block in whole if block in mine.log_ns and block in theirs.log_ns
+        [
+            log - others[block]
+            for block, log in mine.log_ns.items()
+            if block in others and (alike or theirs.slots[block] == mine.slots[block])
+        ]
     )
     return LaunchPair(
         launch=mine.row.launch,
         importer=mine.row.importer,
         differences=differences,
-        dropped=len(whole) - len(differences),
+        dropped=whole - len(differences),
     )
