@@ -6,6 +6,8 @@
 #   make sanitize  the kernel's fuzzer and the unit tests of the compiled part, under AddressSanitizer and UBSan
 #   make test-arm  the fuzzer on ARM: cross-compiled, run by an emulator
 #   make warnings  all the C++ by GCC and by clang, a warning being an error
+#   make asv       airspeed velocity on the last commit, in an environment of its own; ARGS="A..B" for others
+#   make asv-quick its latencies of the set ci alone, in this environment: under five minutes
 #   make lint | types | format | clean
 #
 # PYTHON       the interpreter that .venv is made from (3.11 or newer)
@@ -25,7 +27,7 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
 
-.PHONY: compare report test sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
+.PHONY: compare report test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
@@ -37,9 +39,10 @@ EXAMPLE_RUN := 20261122-112225-b595
 report: $(INSTALLED)
 	$(BIN)/poolbench report $(or $(ARGS),$(EXAMPLE_RUN))
 
-# pytest comes last, so that its summary is the last line that CI prints.
+# pytest comes last, so that its summary is the last line that CI prints. A file's tests stay together: they share what
+# they compile. No test asserts a time, so they may run beside each other.
 test: lint types
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -52,6 +55,26 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# asv compiles each revision anew: minutes, or seconds where ccache is installed and has seen the sources.
+ASV := $(BIN)/asv
+ASV_MACHINE := test -f ~/.asv-machine.json || $(ASV) machine --yes
+ASV_FRAMEWORKS := $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
+asv: $(INSTALLED)
+	@$(ASV_MACHINE)
+	$(if $(shell command -v ccache),CMAKE_CXX_COMPILER_LAUNCHER=ccache) PIP_CONSTRAINT=$(CURDIR)/constraints.txt \
+		$(ASV) run --record-samples $(or $(ARGS),HEAD^!)
+	$(ASV) publish
+
+# One run per framework: two in one process would disturb each other. torch:compile and training take too long.
+asv-quick: $(INSTALLED)
+	@$(ASV_MACHINE)
+	@status=0; for framework in $(ASV_FRAMEWORKS); do \
+		POOLBENCH_ASV_PRELOAD=$$framework $(ASV) run --python=same --launch-method=forkserver --record-samples \
+			--set-commit-hash=$$(git rev-parse HEAD) --attribute rounds=1 \
+			--bench "^$$framework\.Latency\.(?!.*(torch:compile|\.train))" $(ARGS) || status=$$?; \
+	done; exit $$status
 
 # From here on: the C++ by itself, each build in a folder of its own.
 GENERATE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)

@@ -90,7 +90,8 @@ def compare(
 def load_results(path: str | Path) -> pd.DataFrame:
     """Return stored results as a tidy frame: one line per sample, one with NaN for each row without samples.
 
-    ``path`` is a result file, or a folder whose result files are all read.
+    ``path`` is a result file, a folder whose result files are all read, or a folder of asv's results, such as
+    ``results/asv``, in which launches and what disturbed a sample are not told.
 
         frame = poolbench.load_results("results")
         frame.groupby(["name", "subject"])["call_ns"].median()

@@ -11,7 +11,8 @@
     ├── StoreError                   exit 2: results that cannot be read or written
     │   └── RunLockedError           another run holds this machine
     └── MeasurementError             exit 3: the measurement itself failed
-        └── DiskFullError            a row that could not be stored
+        ├── DiskFullError            a row that could not be stored
+        └── BuildError               an environment that could not be made
 
 Messages are sentences for the person who caused them: what, where, the nearest valid choice, what to do.
 """
@@ -88,6 +89,10 @@ class MeasurementError(PoolbenchError):
 
 class DiskFullError(MeasurementError):
     """A finished row could not be stored, so measuring on would lose results."""
+
+
+class BuildError(MeasurementError):
+    """A subject's environment could not be made. Its subject is reported as failed with this; the others go on."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

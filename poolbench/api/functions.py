@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from poolbench.analyse.asv_figures import asv_frame
 from poolbench.analyse.frames import rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
 from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
@@ -15,6 +16,7 @@ from poolbench.catalogue.select import choose
 from poolbench.errors import StoreError, UsageError
 from poolbench.measure.machine import fingerprint
 from poolbench.model.method import Cache, LayoutPolicy, Method
+from poolbench.store.asv import is_asv_folder, read_results
 from poolbench.store.reading import read_run
 
 
@@ -59,8 +61,10 @@ def compare(
 
 
 def load_results(path: str | Path) -> pd.DataFrame:
-    """Read one file, or all of a folder."""
+    """Read one file, all of a folder, or a folder of asv's."""
     root = Path(path)
+    if is_asv_folder(root):
+        return asv_frame(read_results(root))
     paths = sorted(root.rglob("*.jsonl")) if root.is_dir() else [root]
     if not paths:
         raise StoreError(f"There is no result file under {root}: 'poolbench compare' writes some.")

@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from poolbench.analyse.stopping import BudgetRule
 from poolbench.backends import registry
-from poolbench.errors import MissingFrameworkError, UsageError
+from poolbench.environments.provide import Provided, identities, provide
+from poolbench.environments.reference import settled
+from poolbench.errors import MissingFrameworkError
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
 from poolbench.measure.machine import fingerprint
 from poolbench.measure.revision import revision
 from poolbench.measure.session import Observer, RunStamp, Session, Silent
 from poolbench.model.ids import parse_id
-from poolbench.model.machine import Hardware
+from poolbench.model.machine import Hardware, MachineFingerprint
 from poolbench.model.method import Limits, Method
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
@@ -37,6 +39,13 @@ MEMORY_SECONDS_PER_WORKLOAD = 2.0
 """What the memory launches of the default subjects take, about."""
 
 LEAST_BUDGET_S = 60.0
+
+Tell = Callable[[str], None]
+"""Is given a line about what takes time before anything is measured."""
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[st
         subjects = [parse_subject(text) for text in texts]
         for subject in subjects:
             _require(subject)
-        return tuple(number_copies(subjects)), ()
+        return tuple(number_copies([settled(subject) if subject.environment else subject for subject in subjects])), ()
     chosen, notes = [], []
     for text in DEFAULT_SUBJECTS:
         subject = parse_subject(text)
@@ -117,12 +126,14 @@ class Run:
 
 
 @contextlib.contextmanager
-def new_run(request: Request, *, observer: Observer | None = None) -> Iterator[Run]:
-    """Start a run: lock the machine, create the result file, and make ready to measure.
+def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = _silent) -> Iterator[Run]:
+    """Start a run: make the subjects' environments, lock the machine, create the result file, and make ready.
 
+    ``tell`` is given a line for each environment that is made. One that cannot be made fails its subjects alone.
     Raises RunLockedError where another run is measuring on this machine, StoreError where results cannot be written.
     """
-    machine = fingerprint()
+    places = provide(request.subjects, tell=tell)
+    machine = _machine(places)
     code, dirty = revision()
     now = datetime.now(UTC)
     header = RunHeader(
@@ -138,22 +149,30 @@ def new_run(request: Request, *, observer: Observer | None = None) -> Iterator[R
         names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
-        yield from _running(file, header, request.workloads, request.policy, observer)
+        yield from _running(file, header, request.workloads, request.policy, observer, places=places)
 
 
 @contextlib.contextmanager
-def resumed_run(path: Path, *, observer: Observer | None = None) -> Iterator[Run]:
+def resumed_run(path: Path, *, observer: Observer | None = None, tell: Tell = _silent) -> Iterator[Run]:
     """Continue a stored run: measure what is missing.
 
     Raises ResumeError, saying what differs, where software, machine or method have changed since it began.
     """
     with machine_lock(f"resuming {path.stem}"), RunFile.reopen(path) as file:
         stored = read_run(path)
+        places = provide([parse_subject(text) for text in stored.header.subjects], tell=tell)
         code, dirty = revision()
-        check_resumable(stored.header, replace(stored.header, machine=fingerprint(), revision=code, dirty=dirty))
+        check_resumable(stored.header, replace(stored.header, machine=_machine(places), revision=code, dirty=dirty))
         warnings = (*file.warnings, *stored.warnings)
         yield from _running(
-            file, stored.header, named_workloads(stored.header), Policy(), observer, done=stored.rows, warnings=warnings
+            file,
+            stored.header,
+            named_workloads(stored.header),
+            Policy(),
+            observer,
+            places=places,
+            done=stored.rows,
+            warnings=warnings,
         )
 
 
@@ -178,6 +197,7 @@ def _running(
     policy: Policy,
     observer: Observer | None,
     *,
+    places: Provided,
     done: tuple[ResultRow, ...] = (),
     warnings: tuple[str, ...] = (),
 ) -> Iterator[Run]:
@@ -190,7 +210,7 @@ def _running(
         rejection=header.method.rejection,
         stored=done,
     )
-    with InputStore(seed=header.method.seed) as inputs, ProcessLauncher(subjects, header.method) as launcher:
+    with InputStore(seed=header.method.seed) as inputs, ProcessLauncher(subjects, header.method, places) as launcher:
         session = Session(
             stamp=RunStamp(run=header.run, machine=header.machine.key, revision=header.revision, dirty=header.dirty),
             workloads=workloads,
@@ -206,6 +226,12 @@ def _running(
         yield Run(file=file, header=header, session=session, stored=done, warnings=warnings)
 
 
+def _machine(places: Provided) -> MachineFingerprint:
+    """Return this machine's fingerprint; its software includes what stands behind the environments."""
+    machine = fingerprint()
+    return replace(machine, software={**machine.software, **identities(places)})
+
+
 def _budget_left_s(header: RunHeader, done: Sequence[ResultRow]) -> float:
     """Return what is left of the budget; what has too few launches for an interval gets its time again."""
     if not done:
@@ -218,12 +244,8 @@ def _budget_left_s(header: RunHeader, done: Sequence[ResultRow]) -> float:
 
 def _require(subject: Subject) -> None:
     backend = registry.create(subject.backend)
-    if subject.environment:
-        raise UsageError(
-            f"The subject '{subject}' names the environment '{subject.environment}'; this version of poolbench "
-            "measures subjects in its own environment only: leave out the part from @ on."
-        )
-    registry.require(backend)
+    if not subject.environment:
+        registry.require(backend)
 
 
 def _holder(header: RunHeader) -> str:

@@ -32,7 +32,7 @@ class NumpyBackend:
     """
 
     name: str
-    framework = ""
+    framework = "numpy"
 
     def supports(self, workload: Workload) -> Support:
         """Refuse averages of integers."""

@@ -128,5 +128,26 @@ def in_order(array: NDArray[Any], order: str, wanted: str, view: View) -> NDArra
     return result
 
 
+def buffer_of(array: NDArray[Any], order: str, view: View) -> NDArray[Any]:
+    """Return what ``array``, with its axes in ``order``, is the ``view`` of.
+
+    Frameworks whose tensors have no strides take the view by an operation. The further channels of a
+    channel slice are zero.
+    """
+    import numpy as np
+
+    match view.kind:
+        case ViewKind.CONTIGUOUS:
+            return array
+        case ViewKind.TRANSPOSED:
+            return array.swapaxes(-1, -2)
+        case ViewKind.REVERSED:
+            return array[..., ::-1]
+        case ViewKind.CHANNEL_SLICE:
+            assert view.channels is not None
+            further = view.channels - array.shape[order.index("c")]
+            return np.pad(array, [(0, further if axis == "c" else 0) for axis in order])
+
+
 def _axis_counts(spec: PoolSpec, spatial: Ints) -> list[list[int]]:
     return [[w.counted if spec.include_padding else w.count for w in axis] for axis in spec.windows(spatial)]

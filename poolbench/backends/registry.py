@@ -124,7 +124,7 @@ def _is_for_tests(name: str) -> bool:
 def _is_installed(package: str) -> bool:
     """Whether the module that ``package`` gives can be found: builds for other devices carry other names."""
     try:
-        return find_spec(_module(package)) is not None
+        return find_spec(module_name(package)) is not None
     except (ImportError, ValueError):  # a namespace that is half there
         return False
 
@@ -139,11 +139,12 @@ def _version(package: str) -> str | None:
         pass
     if not _is_installed(package):
         return None
-    builds = metadata.packages_distributions().get(_module(package), [])
+    builds = metadata.packages_distributions().get(module_name(package), [])
     return metadata.version(builds[0]) if builds else None
 
 
-def _module(package: str) -> str:
+def module_name(package: str) -> str:
+    """Return the module that the distribution ``package`` gives."""
     return package.replace("-", "_")
 
 

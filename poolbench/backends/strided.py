@@ -1,22 +1,26 @@
 """poolbench's own kernel, ``poolbench.strided``: the plain call, the call with ``out=``, and each instruction set.
 
-The functions take every axis order and view as it lies, so nothing is converted under either layout policy.
+The functions take every axis order and view as it lies. Under ``LayoutPolicy.BEST`` a contiguous input is brought into
+the order that the kernel likes best (``strided_layout``) before the timed call; under GIVEN nothing is converted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
-from poolbench.backends.geometry import reference_axes
+from poolbench.backends.geometry import contiguous, in_order, reference_axes
 from poolbench.backends.indexed import IndexedCall
 from poolbench.backends.strided_call import user_call
+from poolbench.backends.strided_layout import preferred_order
 from poolbench.backends.training import TrainingCall
 from poolbench.errors import UsageError
+from poolbench.model.method import LayoutPolicy
 from poolbench.model.pooling import Ints, Kind
 from poolbench.model.workload import Workload, channels_last_order, default_order
 
@@ -87,7 +91,8 @@ class Strided:
         compiled.clear_outputs()
 
     def prepare(self, workload: Workload, source: Source) -> Prepared:
-        """Choose the function and its arguments; the input stays where it is."""
+        """Choose the function and its arguments; the input stays where it is, or is converted here, untimed."""
+        workload, source = _in_best_order(workload, source)
         rank, array = workload.spec.rank, source.array
         natural = default_order(rank)
         to_natural = reference_axes(workload.order, natural)
@@ -248,6 +253,24 @@ class Neon(Strided):
 
     name = "strided:neon"
     isa = "neon"
+
+
+def _in_best_order(workload: Workload, source: Source) -> tuple[Workload, Source]:
+    """Return what to compute under the layout policy: the same, or the same with its axes in the preferred order.
+
+    Views are what their workload is about, and are read as they lie.
+    """
+    order, known = workload.order, (default_order(workload.spec.rank), channels_last_order(workload.spec.rank))
+    best = preferred_order(workload)
+    is_fixed = source.layout is LayoutPolicy.GIVEN or not workload.view.is_contiguous
+    if is_fixed or order not in known or order == best:
+        return workload, source
+    gradient = source.gradient
+    if gradient is not None:
+        gradient = in_order(gradient, order, best, workload.gradient_view)
+    return replace(workload, order=best), replace(
+        source, array=contiguous(source.array, order, best), gradient=gradient
+    )
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.backends import tensorflow_common as common
 from poolbench.backends.base import Prepared, Source
-from poolbench.backends.geometry import contiguous, in_order
+from poolbench.backends.geometry import buffer_of, contiguous, in_order
 from poolbench.backends.training import TrainingCall
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.workload import View, ViewKind, Workload, channels_last_order
@@ -85,9 +85,8 @@ def prepared_training(workload: Workload, source: Source, order: str, record: Ca
     else:
         x = tf.constant(contiguous(source.array, workload.order, order))
         lying = in_order(source.gradient, workload.order, order, workload.gradient_view)
-        buffer, take = _viewed(lying, order, workload.gradient_view)
-        recorded = record(take)
-        held = tf.constant(buffer)
+        recorded = record(_taking(workload.gradient_view, order, workload.channels))
+        held = tf.constant(buffer_of(lying, order, workload.gradient_view))
 
         def inputs() -> Tensor:
             return x
@@ -115,26 +114,21 @@ def prepared_training(workload: Workload, source: Source, order: str, record: Ca
     )
 
 
-def _viewed(gradient: NDArray[Any], order: str, view: View) -> tuple[NDArray[Any], Take]:
-    """Return the buffer that ``gradient`` is a view of, and the operation that takes the view from its tensor."""
-    import numpy as np
+def _taking(view: View, order: str, channels: int) -> Take:
+    """Return the operation that takes ``view`` from the tensor of its buffer, whose axes are in ``order``."""
     import tensorflow as tf
 
     match view.kind:
         case ViewKind.CONTIGUOUS:
-            return gradient, _as_it_is
+            return _as_it_is
         case ViewKind.TRANSPOSED:
             axes = [*range(len(order) - 2), len(order) - 1, len(order) - 2]
-            return gradient.swapaxes(-1, -2), lambda buffer: tf.transpose(buffer, axes)
+            return lambda buffer: tf.transpose(buffer, axes)
         case ViewKind.REVERSED:
-            return gradient[..., ::-1], lambda buffer: tf.reverse(buffer, [-1])
+            return lambda buffer: tf.reverse(buffer, [-1])
         case ViewKind.CHANNEL_SLICE:
-            axis = order.index("c")
-            channels = gradient.shape[axis]
-            assert view.channels is not None
-            rest = [(0, view.channels - channels if i == axis else 0) for i in range(gradient.ndim)]
-            picked = (*[slice(None)] * axis, slice(channels))
-            return np.pad(gradient, rest), lambda buffer: buffer[picked]
+            picked = (*[slice(None)] * order.index("c"), slice(channels))
+            return lambda buffer: buffer[picked]
 
 
 def _as_it_is(buffer: Tensor) -> Tensor:

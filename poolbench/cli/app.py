@@ -9,6 +9,9 @@ import typer
 
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
+from poolbench.cli.env import env
+from poolbench.cli.export import export
+from poolbench.cli.history import history
 from poolbench.cli.listing import listing
 from poolbench.cli.report import report
 from poolbench.cli.show import show
@@ -30,7 +33,10 @@ app.command(short_help="Measure subjects on workloads; tell which is fastest.")(
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)
+app.command(short_help="Write a stored run for asv, or as tables.")(export)
+app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
+app.add_typer(env, name="env", short_help="List or remove subjects' environments.")
 app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)
 
 

@@ -20,7 +20,7 @@ from poolbench.cli.options import (
     chosen_workloads,
 )
 from poolbench.cli.output import print_json, require_measured
-from poolbench.cli.progress import budget_bar
+from poolbench.cli.progress import budget_bar, teller
 from poolbench.cli.summary_json import summary_document
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
@@ -85,7 +85,10 @@ def compare(
         budget_s=default_budget_s(len(entries), memory=memory) if budget is None else budget,
         results_dir=results,
     )
-    with budget_bar(request.budget_s, quiet=quiet) as bar, new_run(request, observer=bar) as run:
+    with (
+        budget_bar(request.budget_s, quiet=quiet) as bar,
+        new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
+    ):
         rows = _measure(run)
     _report(run.header, rows, run.path, sort=sort, json=json)
 
@@ -96,7 +99,10 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
     from poolbench.store.runs import find_run
 
     path = find_run(results, name)
-    with budget_bar(read_header(path).budget_s, quiet=quiet) as bar, resumed_run(path, observer=bar) as run:
+    with (
+        budget_bar(read_header(path).budget_s, quiet=quiet) as bar,
+        resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
+    ):
         for warning in run.warnings:
             typer.echo(f"poolbench: {warning}", err=True)
         rows = _measure(run)

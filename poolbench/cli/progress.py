@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from poolbench.model.workload import Workload
 
 
+def teller(*, quiet: bool) -> Callable[[str], None]:
+    """Return what prints a line on stderr about what is done before anything is measured; nothing on request."""
+
+    def tell(text: str) -> None:
+        if not quiet:
+            print(f"poolbench: {text}", file=sys.stderr, flush=True)
+
+    return tell
+
+
 class BudgetBar:
     """An observer that shows how much of the budget is used, and on what."""
 
     def __init__(self, show: Callable[[float, str], None]) -> None:
         self._show = show
-        self._begin = time.monotonic()
+        self._begin: float | None = None
 
     def launch_started(self, plan: LaunchPlan) -> None:
         """Say which launch begins."""
@@ -30,6 +40,8 @@ class BudgetBar:
         self._show(self._elapsed(), f"launch {plan.launch + 1}, {workload.name}")
 
     def _elapsed(self) -> float:
+        if self._begin is None:
+            self._begin = time.monotonic()
         return time.monotonic() - self._begin
 
 
@@ -56,6 +68,8 @@ def budget_bar(budget_s: float, *, quiet: bool) -> Iterator[BudgetBar]:
 
         def show(elapsed_s: float, text: str) -> None:
             left = f"of {budget_s:.0f} s"
+            if progress.tasks[0].completed == 0:
+                progress.reset(task)  # making environments is not part of the budget
             progress.update(task, completed=min(elapsed_s, budget_s), description=text, left=left, refresh=True)
 
         yield BudgetBar(show)

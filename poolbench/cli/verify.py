@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import Gradients, Json, Passes, Quiet, Subjects, Workloads, chosen_workloads
+from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def verify(
     """Compare subjects with the reference, without timing them, and print what each does where frameworks differ."""
     from poolbench.api.run import choose_subjects, default_limits, installed_subjects
     from poolbench.api.verification import Verifier
+    from poolbench.environments.provide import provide
     from poolbench.measure.inputs import InputStore
     from poolbench.measure.launcher import ProcessLauncher
     from poolbench.measure.machine import fingerprint
@@ -36,7 +38,8 @@ def verify(
     chosen, _ = choose_subjects(subjects) if subjects else (installed_subjects(), ())
     entries = chosen_workloads(workloads, passes, gradients)
     method = Method(limits=default_limits(fingerprint().hardware, request_s=timeout))
-    with InputStore(seed=method.seed) as inputs, ProcessLauncher(chosen, method) as launcher:
+    places = provide(chosen, tell=teller(quiet=quiet))
+    with InputStore(seed=method.seed) as inputs, ProcessLauncher(chosen, method, places) as launcher:
         launcher.renew()
         verifier = Verifier(chosen, method, launcher, inputs)
         with contextlib.closing(verifier):

@@ -10,7 +10,7 @@ import psutil
 
 from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
 
-FRAMEWORKS = ("torch", "tensorflow", "onnxruntime")
+FRAMEWORKS = ("torch", "tensorflow", "onnxruntime", "openvino", "jax")
 
 MAX_LOAD_PER_CORE = 0.5
 MAX_STEAL_SHARE = 0.01

@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psutil
 
+from poolbench.environments.interpreter import PRESENT, Interpreter
 from poolbench.measure.protocol import Channel, ChannelClosedError, DeadlineError, Message
 from poolbench.model.method import Limits
 from poolbench.model.result import Status
@@ -64,7 +64,7 @@ class Importer:
         environment: Mapping[str, str],
         threads: int,
         limits: Limits,
-        python: str = sys.executable,
+        interpreter: Interpreter = PRESENT,
     ) -> None:
         self._limits = limits
         self._output = _Output()
@@ -72,15 +72,13 @@ class Importer:
         self._channel = Channel(ours)
         self._process = subprocess.Popen(
             [
-                python,
-                "-m",
-                "poolbench.measure.importer",
+                *interpreter.command("poolbench.measure.importer"),
                 str(theirs.fileno()),
                 str(os.getpid()),
                 str(threads),
                 *backends,
             ],
-            env={**os.environ, **environment},
+            env={**interpreter.variables(os.environ), **environment},
             stdin=subprocess.DEVNULL,
             stdout=self._output.write_fd,
             stderr=self._output.write_fd,

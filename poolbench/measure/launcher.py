@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from poolbench.backends import registry
+from poolbench.environments.interpreter import PRESENT, Interpreter, Unavailable
 from poolbench.measure.client import Importer, WorkerClient, WorkerFailure
 from poolbench.measure.protocol import Message
 from poolbench.model.method import Method
+from poolbench.model.result import Status
 from poolbench.model.subject import Subject
 
 
@@ -44,21 +46,36 @@ class Launcher(Protocol):
         ...
 
 
-_Key = tuple[str, tuple[tuple[str, str], ...], int]
+_Key = tuple[str, tuple[tuple[str, str], ...], int, str]
 _Generation = dict[_Key, "Importer | WorkerFailure"]
 
 
 class ProcessLauncher:
-    """Starts real processes: one importer for each framework, environment and thread count among ``subjects``."""
+    """Starts real processes: one importer for each framework, environment and thread count among ``subjects``.
 
-    def __init__(self, subjects: Sequence[Subject], method: Method) -> None:
+    ``places`` are the environments that subjects name, as ``environments.provide`` made them; who is missing there
+    runs in the present one.
+    """
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        method: Method,
+        places: Mapping[Subject, Interpreter | Unavailable] | None = None,
+    ) -> None:
         self._method = method
+        self._places = places or {}
+        self._interpreters: dict[str, Interpreter] = {}
         self._backends: dict[_Key, list[str]] = {}
         self._keys: dict[Subject, _Key] = {}
         for subject in subjects:
+            place = self._place(subject)
+            if isinstance(place, Unavailable):
+                continue
+            self._interpreters[place.key] = place
             backend = registry.create(subject.backend)
             threads = subject.threads or method.threads
-            key = (backend.framework, tuple(sorted(backend.environment(threads).items())), threads)
+            key = (backend.framework, tuple(sorted(backend.environment(threads).items())), threads, place.key)
             self._keys[subject] = key
             names = self._backends.setdefault(key, [])
             if subject.backend not in names:
@@ -93,7 +110,13 @@ class ProcessLauncher:
         limits = self._method.limits
         started = [
             {
-                key: Importer(backends=names, environment=dict(key[1]), threads=key[2], limits=limits)
+                key: Importer(
+                    backends=names,
+                    environment=dict(key[1]),
+                    threads=key[2],
+                    limits=limits,
+                    interpreter=self._interpreters[key[3]],
+                )
                 for key, names in self._backends.items()
             }
             for _ in range(count)
@@ -101,16 +124,26 @@ class ProcessLauncher:
         return [{key: _ready(importer) for key, importer in generation.items()} for generation in started]
 
     def open_worker(self, subject: Subject) -> WorkerClient:
-        """Fork a worker for ``subject``."""
+        """Fork a worker for ``subject``. Raises WorkerFailure where its environment could not be made."""
+        place = self._place(subject)
+        if isinstance(place, Unavailable):
+            raise WorkerFailure(Status.FAILED, place.reason, alive=True)
         importer = self._importers[self._keys[subject]]
         if isinstance(importer, WorkerFailure):
             raise importer
         return importer.fork(subject.backend)
 
     def facts(self, subject: Subject) -> Mapping[str, str]:
-        """Return the facts that the backend gave after its import; none where that failed."""
+        """Return its environment's facts, and those that the backend gave after its import; none where that failed."""
+        place = self._place(subject)
+        if isinstance(place, Unavailable):
+            return {}
         importer = self._importers.get(self._keys[subject])
-        return importer.facts.get(subject.backend, {}) if isinstance(importer, Importer) else {}
+        return {**place.facts, **importer.facts.get(subject.backend, {})} if isinstance(importer, Importer) else {}
+
+    def _place(self, subject: Subject) -> Interpreter | Unavailable:
+        """Return where ``subject`` runs: in the present interpreter, if it names no environment."""
+        return self._places.get(subject, PRESENT)
 
     def close(self) -> None:
         """End all importers and the workers forked from them."""

@@ -32,6 +32,9 @@ DISTRIBUTIONS = (
     "keras",
     "onnxruntime",
     "onnx",
+    "openvino",
+    "jax",
+    "jaxlib",
     "memray",
 )
 """The distributions whose versions may move a number. Those that are not installed are left out."""

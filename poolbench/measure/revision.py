@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
+
+from poolbench.environments import git
 
 SOURCES = ("poolbench", "pyproject.toml", "CMakeLists.txt", "constraints.txt")
 """What a measurement depends on, from the repository's top. Changes elsewhere, results included, make nothing dirty."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
-
-_GIT_TIMEOUT_S = 20.0
 
 
 def revision(path: Path = PACKAGE) -> tuple[str, bool]:
@@ -34,25 +33,27 @@ def revision(path: Path = PACKAGE) -> tuple[str, bool]:
     return commit.strip(), bool(changes.strip())
 
 
+def repository(path: Path = PACKAGE) -> Path | None:
+    """Return the top of the git repository that ``path`` lies in; None where it lies in none."""
+    top = _git(path, "rev-parse", "--show-toplevel")
+    return None if top is None else Path(top.strip())
+
+
+def resolve_commit(folder: Path, name: str) -> tuple[str, datetime] | None:
+    """Return the full hash of the commit ``name`` and when it was committed; None where ``folder`` knows no such."""
+    answer = _git(folder, "show", "--no-patch", "--format=%H %ct", f"{name}^{{commit}}", "--")
+    if not answer:
+        return None
+    commit, seconds = answer.split()
+    return commit, datetime.fromtimestamp(int(seconds), UTC)
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git answers in ``folder``, or None where it refuses or is not there."""
-    # GIT_DIR and its kin, which hooks set, would turn the question to another repository; and asking must not lock.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        answer = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            env={**environment, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return git.ask(folder, *arguments).decode(errors="replace")
+    except git.GitError:
         return None
-    return answer.stdout if answer.returncode == 0 else None
 
 
 def _version() -> str:

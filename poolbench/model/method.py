@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from poolbench.model.sample import RejectionRule
@@ -54,3 +54,11 @@ class Method:
     memory: bool = True
     rejection: RejectionRule = field(default=RejectionRule())
     limits: Limits = field(default=Limits())
+
+
+def timing_method(method: Method) -> Method:
+    """Return what of ``method`` decides on times: two runs whose is equal may stand in one series.
+
+    What workers may use before they are stopped does not, nor does measuring memory, which has launches of its own.
+    """
+    return replace(method, limits=Limits(), memory=False)

@@ -4,6 +4,11 @@
 
 ``torch``, ``torch:channels_last``, ``onnxruntime@1.23.0``, ``torch:compile+threads=2``; ``torch#2`` is the same
 subject a second time, for comparisons that must come out equal.
+
+    ENVIRONMENT = VERSION | "rev:" GIT | "path:" PYTHON
+
+The version is its framework's, the git revision this project's (``strided`` alone); ``poolbench.environments`` reads
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ LIMIT = "limit"
 OPTIONS = ("threads",)
 
 _SUBJECT = re.compile(
-    r"(?P<backend>[A-Za-z_][\w.-]*(?::[\w.-]+)?)(?:@(?P<environment>[^+#]+))?"
+    r"(?P<backend>[A-Za-z_][\w.-]*(?::[\w.-]+)?)(?:@(?P<environment>(?:[^+#]|\+(?![a-z]+=)|#(?!\d+$))+))?"
     r"(?P<options>(?:\+[a-z]+=[^+#]+)*)(?:#(?P<copy>\d+))?"
 )
 

@@ -1,6 +1,38 @@
 // Pooling where independent elements lie side by side (channels innermost): each output position combines the vectors
 // of its window, read where they lie. Included once per instruction set.
 
+// What becomes of windows of few elements: the operation that combines them, and the way to the output.
+template <class O>
+struct FewElements {
+  using Op = O;
+  double divisor;
+  VecFor<O> factor;
+
+  explicit FewElements(double number) { divide_by(number); }
+  POOL_INLINE void divide_by(double number) {
+    divisor = number;
+    factor = fill_vec<typename O::Value>(static_cast<typename O::Value>(1 / number));
+  }
+  POOL_INLINE ToOutput<O> to(char* out) const { return {out, factor}; }
+};
+
+#if POOL_AVX512
+template <>
+struct FewElements<Avg<float>> {
+  using Op = FloatSums;
+  double divisor;
+  Divider<float> divider;
+
+  explicit FewElements(double number) : divisor(number), divider(number) {}
+  POOL_INLINE void divide_by(double number) {
+    if (number == divisor) return;
+    divisor = number;
+    divider = Divider<float>(number);
+  }
+  POOL_INLINE ToAverages to(char* out) const { return {out, divider}; }
+};
+#endif
+
 template <class O>
 struct Channels {
   static constexpr const char* kName = "channels";
@@ -41,6 +73,7 @@ struct Channels {
   static bool overlap(const Axis& axis) { return axis.out > 1 && !axis.adaptive() && axis.window > axis.stride; }
 
   static void row(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
+    if (has_few_elements(p)) return row_of_few(p, in, out, od, oh, n);
     const Axis::Taps d = p.d.taps(od), h = p.h.taps(oh);
     double row_factor = p.scale;
     if (p.counts_d) row_factor *= p.factor(p.d, od);
@@ -60,6 +93,42 @@ struct Channels {
       } else {
         many(p, WindowRows(p, in, d, h), w, n, sink);
       }
+    }
+  }
+
+  static void row_of_few(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
+    const WindowRows window(p, in, p.d.taps(od), p.h.taps(oh));
+    double row_divisor = divisor_of(p);
+    if (p.counts_d) row_divisor *= static_cast<double>(p.counted(p.d, od));
+    if (p.counts_h) row_divisor *= static_cast<double>(p.counted(p.h, oh));
+    FewElements<O> finish(row_divisor);
+    const char* rows[kFewElements];
+    const char* at[kFewElements];
+    window.list(rows);
+    for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
+      const Axis::Taps w = p.w.taps(ow);
+      if (p.counts_w) finish.divide_by(row_divisor * static_cast<double>(p.counted(p.w, ow)));
+      std::int64_t count = 0;
+      for (std::int64_t i = 0; i < window.count(); ++i) {
+        const char* first = rows[i] + w.first * p.w.in_step;
+        for (std::int64_t k = 0; k < w.count; ++k) at[count++] = first + k * p.w.dilation * p.w.in_step;
+      }
+      if (count == 0) {
+        combine_nothing<O>(n, ToOutput<O>{out, fill_vec<typename O::Value>(static_cast<typename O::Value>(1 / finish.divisor))});
+      } else {
+        combine_few<typename FewElements<O>::Op>(at, count, n, finish.to(out));
+      }
+    }
+  }
+
+  // Not inlined, as combine_rows.
+  template <class Op, class Sink>
+  static __attribute__((noinline)) void combine_few(const char* const* at, std::int64_t count, std::int64_t n, Sink sink) {
+    switch (count) {
+      case 1: combine_fixed<Op, 1>(at, n, sink); break;
+      case 4: combine_fixed<Op, 4>(at, n, sink); break;
+      case 9: combine_fixed<Op, 9>(at, n, sink); break;
+      default: combine_any<Op>(at, count, n, sink);
     }
   }
 

@@ -90,6 +90,17 @@ struct WindowRows {
   }
 };
 
+// Windows whose elements are combined one by one, in their order.
+constexpr std::int64_t kFewElements = 9;
+
+static inline bool has_few_elements(const Plan& p) {
+  return !p.d.adaptive() && !p.h.adaptive() && !p.w.adaptive() &&
+         p.d.window * p.h.window * p.w.window <= kFewElements;
+}
+
+// What the windows of a plan divide by, but for the axes whose outputs count differently.
+static inline double divisor_of(const Plan& p) { return std::nearbyint(1 / p.scale); }
+
 // Keeps values, in memory that has room for whole vectors.
 template <class O>
 struct ToValues {

@@ -12,11 +12,11 @@ struct Direct {
   static constexpr std::int64_t kLeastColumns = 8;  // outputs along w
   static constexpr std::int64_t kFlatColumns = 24;  // up to which what is flat is faster in double
   static constexpr int kEdges = 3;                  // vectors of a row that may need masks: the first, the last two
-  static constexpr int kLoads = static_cast<int>(kMostInOrder + kMostStride) - 1;  // vectors that a row of a window loads
+  static constexpr int kLoads = static_cast<int>(kFewElements + kMostStride) - 1;  // vectors that a row of a window loads
 
   static bool fits(const Plan& p) {
     if (p.problem->indices != nullptr || p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
-    if (!adds_in_order(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.out < kLeastColumns) return false;
+    if (!has_few_elements(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.out < kLeastColumns) return false;
     if (p.w.out <= kFlatColumns && Flat<O>::fits(p)) return false;
     // Otherwise more vectors than the edges would leave the input.
     const std::int64_t beyond = (p.w.out - 1) * p.w.stride - p.w.lo + p.w.window - p.w.in;
@@ -121,7 +121,7 @@ struct Direct {
   void block(Axis::Taps d, std::int64_t oh, std::int64_t rows) {
     const Axis::Taps h = p.h.taps(oh);
     const char* in = in_ + d.first * p.d.in_step + h.first * p.h.in_step;
-    std::int64_t offsets[kMostInOrder];
+    std::int64_t offsets[kFewElements];
     int count = 0;
     for (std::int64_t i = 0; i < d.count; ++i) {
       for (std::int64_t j = 0; j < h.count; ++j) {

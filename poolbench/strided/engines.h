@@ -11,13 +11,15 @@
 #include "rows_down.h"
 #include "rows_across.h"
 #include "rows.h"
+#if POOL_AVX512
+#include "in_order.h"
+#endif
 #include "channels.h"
 #include "full.h"
 #if POOL_AVX512
 #include "flat.h"
 #include "short_rows_layout.h"
 #include "short_rows.h"
-#include "in_order.h"
 #include "direct.h"
 #include "turn.h"
 #include "planes.h"

@@ -29,13 +29,6 @@ struct InOrder<float> {
   static POOL_INLINE void store(char* at, Vec<float> value) { store_vec<float>(at, value); }
 };
 
-constexpr std::int64_t kMostInOrder = 9;  // elements of a window that are added up like this
-
-static inline bool adds_in_order(const Plan& p) {
-  return !p.d.adaptive() && !p.h.adaptive() && !p.w.adaptive() &&
-         p.d.window * p.h.window * p.w.window <= kMostInOrder;
-}
-
 // Division by the same number for all lanes, as exact as a division but without one: the quotient by the reciprocal,
 // and one step towards what is missing. Half types are rounded afterwards anyway, and a double is multiplied as
 // everywhere else.
@@ -69,5 +62,14 @@ struct Divider {
   }
 };
 
-// What the windows of a plan divide by, but for the axes whose outputs count differently.
-static inline double divisor_of(const Plan& p) { return std::nearbyint(1 / p.scale); }
+// Float sums as an operation on rows (combine.h), and where their averages go.
+using FloatSums = OnValues<Avg<F16>>;  // the values of half types are floats
+
+struct ToAverages {
+  char* at;
+  Divider<float> divider;
+  POOL_INLINE void whole(std::int64_t x, Vec<float> sum) { InOrder<float>::store(at + x * 4, divider.divide(sum)); }
+  POOL_INLINE void part(std::int64_t x, Vec<float> sum, int rest) {
+    InOrder<float>::store_masked(at + x * 4, divider.divide(sum), first_lanes(rest));
+  }
+};

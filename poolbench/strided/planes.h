@@ -79,7 +79,7 @@ struct Planes {
       self.template with_taps<MaxOfLanes<Stored>, Lane>(first, last);
     } else {
       if constexpr (std::is_same_v<Stored, float>) {
-        if (!adds_in_order(p)) {
+        if (!has_few_elements(p)) {
           self.template with_taps<SumInDouble, double>(first, last);
           return;
         }
@@ -94,7 +94,7 @@ struct Planes {
   // Where it was measured to be faster than the engines behind it in the list: turning costs as much as seven taps of
   // each element, so outputs must be few or rows too short for the others.
   static bool pays(const Plan& p) {
-    if (!O::kIsMax && adds_in_order(p)) return p.w.out <= kShortRow;
+    if (!O::kIsMax && has_few_elements(p)) return p.w.out <= kShortRow;
     if (p.w.out > kShortRow * 2 / 3 || bands(p) > 1) return false;
     if (p.w.adaptive()) return true;
     return p.w.stride > 1 && (p.w.window > p.w.stride || p.w.out <= 4);

@@ -211,6 +211,7 @@ struct ShortRowsTables {
   void add_group(std::int64_t oh, std::int64_t rows) {
     Group& group = groups[specials];
     group.row = oh;
+    group.first = 0;  // where all taps are padding, nothing is read from there
     group.taps = 0;
     const Axis::Taps own = p.h.taps(oh);
     const std::int64_t start = p.h.adaptive() ? own.first : oh * p.h.stride - p.h.lo;

@@ -28,7 +28,7 @@ from tests.contract.grid import few, workloads
 
 SEED = 11
 
-SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla")
+SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla", "openvino")
 """Backends that trace or compile each workload: ``few`` shapes go each way through them."""
 
 COMPILED = {
@@ -39,7 +39,26 @@ COMPILED = {
         "max1d-n2c5-w19-k3s1p2-i8-ncw",
         "max2d-n2c5-h9w12-k3s2p1-f32-nchw.train",
         "avg2d-n2c5-h9w12-k3s2p1-f32-nchw.trainbwd",
-    )
+    ),
+    "jax": (
+        "max2d-n2c5-h9w12-k5s3p1_2-ceil-f32-nchw",
+        "max2d-n2c5-h9w12-k2s1p1d2-i64-nhwc.c9",
+        "max1d-n2c5-w19-k3s1p2-bf16-ncw",
+        "avg2d-n2c5-h9w12-k3s2p1_2-ceil-xpad-f32-chwn.r",
+        "avg3d-n2c5-d4h5w6-k3s2p1-div5-f64-ncdhw",
+        "avg2d-n2c5-h9w12-k3s2p1-ceil-f16-nchw",
+        "avg2d-n2c5-h9w12-a1-bf16-nchw",
+        "max2d-n2c5-h9w12-k3s2p1-f32-nchw.train.gc9",
+        "max3d-n2c5-d4h5w6-k2-f32-ncdhw.trainfwd",
+        "avg2d-n2c5-h9w12-k3s2p1-bf16-nhwc.trainbwd.gt",
+        "avg1d-n2c5-w19-a1-f32-ncw.train.gr",
+    ),
+    "openvino:out": (
+        "max2d-n2c5-h9w12-k3s2p1-f32-nchw",
+        "max2d-n2c5-h9w12-k3s2p1-bf16-nhwc",
+        "avg2d-n2c5-h9w12-k3s2p1-div5-f32-nchw",
+        "avg2d-n2c5-h9w12-a4x5-f16-nchw",
+    ),
 }
 """Backends that take seconds for each workload: a handful."""
 
@@ -117,7 +136,7 @@ def located(backend: Backend, prepared: Prepared, values: NDArray[np.generic]) -
     indices = prepared.indices()
     batch, channels = values.shape[:2]
     flat = indices.reshape(batch, channels, -1)
-    if backend.framework == "onnxruntime":  # within the tensor
+    if backend.framework in ("onnxruntime", "openvino"):  # within the tensor
         return values.reshape(-1)[flat].reshape(indices.shape)
     if backend.framework == "tensorflow":  # (h * W + w) * C + c
         assert np.array_equal(flat % channels, np.broadcast_to(np.arange(channels)[:, None], flat.shape))

@@ -1,6 +1,11 @@
-"""The backend that docs/backends.md shows is run as it stands there."""
+"""The backend that docs/backends.md shows is the example package: it is installed, found, checked and measured."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,9 @@ from poolbench.verify import fill
 from tests.contract.checking import problems
 from tests.contract.grid import workloads
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "backends.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "backends.md"
+PACKAGE = ROOT / "examples" / "tiles"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +36,41 @@ def backend(source_text: str) -> Any:
     made = names["Tiles"]()
     made.load(1)
     return made
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Install a copy of the package, built without a network, and return the environment in which it is found."""
+    folder = tmp_path_factory.mktemp("example")
+    copy = shutil.copytree(PACKAGE, folder / "source", ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    target = folder / "site"
+    options = ("--quiet", "--no-build-isolation", "--no-deps", "--no-index", "--target", str(target))
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(copy)], check=True, capture_output=True)
+    path = os.pathsep.join(filter(None, [str(target), str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, "POOLBENCH_LOCK_DIR": str(folder / "lock")}
+
+
+def poolbench(installed: dict[str, str], folder: Path, *arguments: str) -> Any:
+    """Return the JSON document of a command."""
+    command = [sys.executable, "-m", "poolbench", *arguments, "--json"]
+    done = subprocess.run(command, cwd=folder, env=installed, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_page_shows_the_package(source_text: str) -> None:
+    assert source_text == (PACKAGE / "poolbench_tiles.py").read_text(encoding="utf-8")
+
+
+def test_the_package_is_found_and_verified_once_it_is_installed(installed: dict[str, str], tmp_path: Path) -> None:
+    document = poolbench(installed, tmp_path, "verify", "tiles", "-w", "max2d-n1c2-h4w6-k2,avg2d-n1c2-h4w6-k2")
+    assert [case["status"] for case in document["cases"]] == ["OK", "OK"]
+
+
+def test_the_package_is_measured_beside_the_built_in_ones(installed: dict[str, str], tmp_path: Path) -> None:
+    arguments = ("compare", "tiles", "numpy", "-w", "max2d-n1c8-h16w16-k2", "--budget", "3", "--no-memory")
+    cells = poolbench(installed, tmp_path, *arguments)["cells"]
+    assert {cell["subject"] for cell in cells} >= {"tiles", "numpy"}
 
 
 def test_it_is_short(source_text: str) -> None:

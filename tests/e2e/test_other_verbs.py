@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
+
+from poolbench.store.jsonl import RunFile
+from tests.unit.builders import MAX2D, make_header, make_rows
 
 
 def test_verify_passes_sound_subjects_and_prints_their_contracts(poolbench):
@@ -62,3 +67,15 @@ def test_help_names_every_verb(poolbench):
     for verb in ("compare", "show", "verify", "list", "doctor"):
         assert verb in text
     assert poolbench("--version", check=True).stdout.startswith("poolbench ")
+
+
+def test_export_writes_tables_beside_the_run(poolbench, tmp_path: Path):
+    header = make_header(["numpy"], [MAX2D])
+    with RunFile.create(tmp_path / "results", header) as file:
+        file.append([replace(row, machine=header.machine.key) for row in make_rows({MAX2D: {"numpy": 1e6}})])
+    written = json.loads(poolbench("export", "latest", "--to", "csv", "--json", check=True).stdout)
+    assert {Path(path).parent for path in written.values()} == {file.path.parent.relative_to(tmp_path)}
+    columns, *lines = (tmp_path / written["samples"]).read_text().splitlines()
+    assert columns.startswith("workload,name,") and len(lines) == 24
+    text = poolbench("export", file.path.stem, "--to", "csv", "--out", "here", check=True).stdout
+    assert f"here/{file.path.stem}.summary.csv" in text

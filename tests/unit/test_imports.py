@@ -13,13 +13,15 @@ import pytest
 import poolbench
 
 PACKAGE = Path(poolbench.__file__).parent
-FRAMEWORKS = {"torch", "tensorflow", "onnxruntime", "onnx"}
+FRAMEWORKS = {"torch", "tensorflow", "onnxruntime", "onnx", "openvino", "jax", "jaxlib"}
 HEAVY = FRAMEWORKS | {"numpy", "pandas", "matplotlib", "ml_dtypes"}
 
 ALLOWED = {
     "backends/torch_*.py": {"torch"},
     "backends/tensorflow_*.py": {"tensorflow"},
     "backends/onnxruntime_*.py": {"onnxruntime", "onnx"},
+    "backends/openvino_*.py": {"openvino"},
+    "backends/jax_*.py": {"jax", "jaxlib"},
     "observe/*.py": {"torch", "tensorflow"},
 }
 """The frameworks that a file may import, inside functions. No other file may import one."""

@@ -95,7 +95,7 @@ def test_refuses_with_a_sentence(backend: Any, text: str, reason: str) -> None:
 @backends
 def test_says_what_it_is(backend: Any) -> None:
     backend.load(3)
-    assert backend.framework == ""
+    assert backend.framework == "numpy"
     assert backend.name.startswith("numpy:")
     assert backend.environment(3)["OMP_NUM_THREADS"] == "3"
     facts = backend.facts()

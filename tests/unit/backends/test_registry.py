@@ -33,6 +33,9 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "tensorflow:graph",
         "tensorflow:xla",
         "onnxruntime",
+        "openvino",
+        "openvino:out",
+        "jax",
         "strided",
         "strided:out",
         "strided:baseline",
@@ -120,6 +123,8 @@ def test_a_package_of_someone_else_is_found_and_asked_for_by_its_own_name(
         ("tensorflow:xla", "tensorflow", "tensorflow"),
         ("onnxruntime", "onnxruntime", "onnxruntime"),
         ("onnxruntime", "onnx", "onnxruntime"),
+        ("openvino", "openvino", "openvino"),
+        ("jax", "jax", "jax"),
     ],
 )
 def test_a_missing_framework_is_named_with_what_to_install(
@@ -140,7 +145,7 @@ def test_a_missing_framework_is_named_with_what_to_install(
 
 def test_what_needs_no_framework_is_installed_with_poolbench_s_own_version() -> None:
     info = registry.describe("numpy")
-    assert (info.name, info.framework, info.installed, info.problem) == ("numpy:shifted", "", True, "")
+    assert (info.name, info.framework, info.installed, info.problem) == ("numpy:shifted", "numpy", True, "")
     assert info.version
 
 
@@ -159,7 +164,7 @@ def test_names_and_listing_import_no_backend_and_no_framework() -> None:
         "registry.names(); registry.resolve('numpy')\n"
         "print(sorted(name for name in set(sys.modules) - before if 'poolbench' in name))\n"
         "for info in registry.describe_all(): pass\n"
-        "print(sorted({'torch', 'tensorflow', 'onnxruntime', 'onnx'} & set(sys.modules)))\n"
+        "print(sorted({'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax'} & set(sys.modules)))\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[:2] == ["[]", "[]"]

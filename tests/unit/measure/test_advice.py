@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from poolbench.measure.advice import FRAMEWORKS
 from poolbench.measure.machine import Level, advice
 from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
 
@@ -19,7 +20,7 @@ QUIET = MachineFingerprint(
         virtualisation="none",
     ),
     conditions=Conditions(governor="performance", load_1min=0.3, steal_share=0.0, huge_pages="madvise"),
-    software={"torch": "2", "tensorflow": "2", "onnxruntime": "1"},
+    software={"torch": "2", "tensorflow": "2", "onnxruntime": "1", "openvino": "1", "jax": "1"},
 )
 
 
@@ -75,7 +76,8 @@ def test_measurements_and_swap() -> None:
 
 
 def test_a_missing_framework_names_the_extra_and_the_cpu_build_counts() -> None:
-    machine = dataclasses.replace(QUIET, software={"tensorflow-cpu": "2", "onnxruntime": "1"})
+    others = {name: "1" for name in FRAMEWORKS if name not in ("torch", "tensorflow")}
+    machine = dataclasses.replace(QUIET, software={"tensorflow-cpu": "2", **others})
     (found,) = advice(machine, swap_bytes=0)
     assert found.level is Level.NOTE
     assert "torch is not installed" in found.what and "poolbench[torch]" in found.do

@@ -1,0 +1,94 @@
+"""A stored run in the formats of others: asv's result files, Parquet and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+
+from poolbench.analyse.asv_figures import figures_of, method_options
+from poolbench.analyse.frames import rows_frame, summary_frame
+from poolbench.analyse.summary import summarise
+from poolbench.errors import StoreError, UsageError
+from poolbench.measure.revision import PACKAGE, repository, resolve_commit
+from poolbench.store.asv import AsvResults, write_results
+from poolbench.store.reading import StoredRun
+
+ASV_FOLDER = "asv-runs"
+"""Where in the results folder runs are exported to for asv: apart from what asv measures itself and describes."""
+
+
+class Format(StrEnum):
+    """What a run can be exported to."""
+
+    ASV = "asv"
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+def export_asv(stored: StoredRun, folder: Path, *, source: Path | None = None, commit: str | None = None) -> Path:
+    """Add a run to the asv folder ``folder`` and return the result file.
+
+    asv files results under commits: that of the run, or ``commit``, in the git repository ``source`` (left out, the one
+    that poolbench lies in). Raises UsageError where there is no such repository or commit, or asv is not installed, and
+    StoreError where files cannot be written.
+    """
+    top = repository(PACKAGE if source is None else source)
+    if top is None:
+        raise UsageError(
+            "asv files results under the commits of a git repository, and "
+            f"{'poolbench does not lie in one' if source is None else f'{source} is none'}: name one with --repository."
+        )
+    name = commit or stored.header.revision
+    found = resolve_commit(top, name)
+    if found is None:
+        raise UsageError(
+            f"asv files results under a commit, and '{name}', which run {stored.header.run} was measured at, is none "
+            f"of the repository {top}: name one with --commit, or the repository that has it with --repository."
+        )
+    full, committed_at = found
+    results = AsvResults(
+        machine=stored.header.machine,
+        commit=full,
+        committed_at=committed_at,
+        figures=figures_of(summarise(stored.header, stored.rows), stored.rows),
+        options=method_options(stored.header),
+        started_at=datetime.fromisoformat(stored.header.started_at),
+    )
+    return write_results(folder, results, top)
+
+
+def export_tables(stored: StoredRun, folder: Path, form: Format) -> tuple[Path, Path]:
+    """Write the raw samples and the summary of a run as two tables, and return their paths.
+
+    The columns are those of ``load_results`` and of ``compare``. Raises StoreError where they cannot be written, and
+    UsageError where the package that writes the format is not installed.
+    """
+    write = _writer(form)
+    tables = {
+        folder / f"{stored.path.stem}.samples.{form.value}": rows_frame(stored.rows, stored.header),
+        folder / f"{stored.path.stem}.summary.{form.value}": summary_frame(summarise(stored.header, stored.rows)),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, frame in tables.items():
+            write(frame, path)
+    except OSError as error:
+        raise StoreError(f"The tables cannot be written to {folder}: {error.strerror or error}.") from error
+    samples, summary = tables
+    return samples, summary
+
+
+def _writer(form: Format) -> Callable[[pd.DataFrame, Path], None]:
+    if form is Format.CSV:
+        return lambda frame, path: frame.to_csv(path, index=False)
+    if find_spec("pyarrow") is None:  # pandas would say it in a page
+        raise UsageError(
+            "Parquet needs the package pyarrow, which is not installed here: pip install 'poolbench[parquet]', or "
+            "export to csv."
+        )
+    return lambda frame, path: frame.to_parquet(path, index=False, engine="pyarrow")

@@ -1,0 +1,73 @@
+"""Which axis order the strided kernel likes best for a workload: what a caller who may choose it should choose.
+
+The rule was read off measurements of both orders on real layers, one thread, float32
+(docs/decisions/0015-preferred-layout.md); it is no law, and ``--layout given`` measures the caller's own order.
+"""
+
+from __future__ import annotations
+
+import math
+
+from poolbench.model.pooling import Kind
+from poolbench.model.workload import Workload, channels_last_order, default_order
+
+LEAST_CHANNELS = 16
+"""With fewer channels innermost, most lanes of a vector idle."""
+
+MANY_CHANNELS = 64
+"""From here on, pooling without a gradient gains from channels innermost, too."""
+
+SMALL_PLANE = 256
+"""Planes of at most so many elements have rows that are short for vectors."""
+
+FEW_ELEMENTS = 9
+"""Averages of at most so many elements are added up one by one, in the elements' own type."""
+
+LARGE_WINDOW = 27
+"""Windows of more elements are combined along one axis after the other, for which rows lie better than channels."""
+
+LARGE_TRAINED_WINDOW = 100
+"""The same for averages that are trained: what is added up once is spread over the window, too."""
+
+
+def preferred_order(workload: Workload) -> str:
+    """Return the order of axes, outermost first, that the kernel computes ``workload`` fastest in."""
+    rank = workload.spec.rank
+    wants_channels = _trains_better(workload) if workload.pass_.is_training else _infers_better(workload)
+    return channels_last_order(rank) if wants_channels else default_order(rank)
+
+
+def _trains_better(workload: Workload) -> bool:
+    """Whether forward and backward are faster with channels innermost: all but sums over large planes are."""
+    if workload.channels < LEAST_CHANNELS:
+        return False
+    if workload.spec.kind is Kind.MAX:
+        return True
+    return _window_elements(workload) <= LARGE_TRAINED_WINDOW
+
+
+def _infers_better(workload: Workload) -> bool:
+    """Whether pooling alone is faster with channels innermost.
+
+    It is where neighbouring outputs share little: rows that are read with a stride must be sorted in registers,
+    channels need not. Where windows overlap in each step, rows are combined once for several outputs.
+    """
+    if workload.channels < MANY_CHANNELS:
+        return False
+    spec, elements = workload.spec, _window_elements(workload)
+    if elements > LARGE_WINDOW:
+        return False
+    if spec.stride is None or max(spec.stride) > 1:
+        return True
+    if elements > FEW_ELEMENTS:
+        return False
+    return spec.kind is Kind.AVG or math.prod(workload.spatial) <= SMALL_PLANE
+
+
+def _window_elements(workload: Workload) -> int:
+    """Return how many elements a window has; of an adaptive one, about."""
+    spec = workload.spec
+    if spec.window is not None:
+        return math.prod(spec.window)
+    assert spec.output is not None
+    return math.prod(-(-size // out) for size, out in zip(workload.spatial, spec.output, strict=True))

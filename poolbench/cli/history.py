@@ -1,0 +1,209 @@
+"""``poolbench history``: which points, what is stored of them, measure what is missing, find changes, print."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolbench.cli.history_json import history_document
+from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
+from poolbench.cli.output import print_json, print_table
+from poolbench.cli.progress import budget_bar, teller
+from poolbench.errors import ExitCode, UsageError
+from poolbench.model.method import Cache, LayoutPolicy, Method
+
+if TYPE_CHECKING:
+    from poolbench.analyse.history import History
+    from poolbench.api.history import HistoryRequest
+    from poolbench.api.run import Request
+
+CONFIRMING_ROUNDS = 2
+"""Measuring again may move a change to other points, which are then measured again too; more rarely helps."""
+
+
+def history(
+    subject: Annotated[str | None, typer.Argument(help="One backend, such as numpy, torch or strided.")] = None,
+    releases: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A..B", help="Releases of its framework: 1.20..1.23, 1.20.. (all since), or 1.20,1.21,1.23.1."
+        ),
+    ] = None,
+    revs: Annotated[
+        str | None, typer.Option(metavar="A..B", help="Revisions of this project, for its kernel: HEAD~9..HEAD.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a range every so manieth point, and the last.")] = 1,
+    anchor: Annotated[
+        str | None, typer.Option(help="The point that all are measured against: by default the first, or as stored.")
+    ] = None,
+    workloads: Workloads = None,
+    passes: Passes = None,
+    gradients: Gradients = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that each point may use.")] = 1,
+    cache: Annotated[Cache, typer.Option(help="Whether inputs lie in the caches when a call begins.")] = Cache.HOT,
+    layout: Annotated[
+        LayoutPolicy, typer.Option(help="best: a subject may convert to its own layout first. given: that is timed.")
+    ] = LayoutPolicy.BEST,
+    budget: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds to measure for, altogether.", show_default="2 a workload and point"),
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds after which a silent point is ended.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--stored", help="Whether missing points are measured, or only shown.")
+    ] = True,
+    confirm: Annotated[
+        bool, typer.Option("--confirm/--no-confirm", help="Whether the points beside a change are measured again.")
+    ] = True,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="After a change of method, measure the old points anew as well.")
+    ] = False,
+    results: Results = RESULTS,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder for figure and CSV.", show_default="<results>/<machine>/history")
+    ] = None,
+    simulate: Annotated[
+        int | None,
+        typer.Option(metavar="SERIES", min=1, help="Measure nothing: tell how often simulated changes are found."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="What the simulation draws its series from.")] = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a subject's releases or revisions against one of them, and tell where it became faster or slower."""
+    if simulate is not None:
+        if subject or releases or revs:
+            raise UsageError("--simulate measures nothing: name no subject, no releases and no revisions beside it.")
+        _simulate(simulate, seed, json=json)
+        return
+    if subject is None:
+        raise UsageError("Name a subject, such as: poolbench history numpy --releases 2.1..2.4")
+
+    from poolbench.api.history import HistoryRequest, choose_anchor, choose_points, load_history
+    from poolbench.api.run import default_limits
+    from poolbench.measure.machine import fingerprint
+
+    chosen, points = choose_points(subject, releases=releases, revs=revs, every=every)
+    entries = chosen_workloads(workloads, passes, gradients)
+    machine = fingerprint()
+    limits = default_limits(machine.hardware, request_s=timeout)
+    request = HistoryRequest(
+        subject=chosen,
+        points=tuple(points),
+        anchor=choose_anchor(chosen, points, results_dir=results, machine=machine.key, wanted=anchor),
+        workloads=entries,
+        method=Method(threads=threads, cache=cache, layout=layout, memory=False, limits=limits),
+        results_dir=results,
+        machine=machine.key,
+        budget_s=budget,
+    )
+    if measure:
+        _measure(request, remeasure=remeasure, confirm=confirm, quiet=quiet)
+    found, warnings = load_history(request)
+    for warning in warnings:
+        typer.echo(f"poolbench: {warning}", err=True)
+    _report(found, out or results / machine.key / "history", points=releases or revs or "", json=json)
+
+
+def _measure(request: HistoryRequest, *, remeasure: bool, confirm: bool, quiet: bool) -> None:
+    """Measure what is missing, and then beside what seems to have changed. On Ctrl-C say how to go on."""
+    from poolbench.api.history import confirming_runs, load_history, missing_runs
+
+    begin = time.monotonic()
+    try:
+        _run_all(missing_runs(load_history(request)[0], request, remeasure=remeasure), "points", quiet=quiet)
+        for _ in range(CONFIRMING_ROUNDS if confirm else 0):
+            spent_s = time.monotonic() - begin
+            if request.budget_s is not None and spent_s > request.budget_s:
+                break
+            again = confirming_runs(load_history(request)[0], request, spent_s=spent_s)
+            if not again:
+                break
+            _run_all(again, "points beside a change", quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\npoolbench: interrupted. All finished rows are kept under {request.results_dir}; the same command "
+            "measures what is missing, and with --stored it shows what there is.",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _run_all(requests: list[Request], what: str, *, quiet: bool) -> None:
+    from poolbench.api.run import new_run
+
+    tell = teller(quiet=quiet)
+    for number, request in enumerate(requests, 1):
+        names = ", ".join(str(subject) for subject in request.subjects[1:])
+        tell(f"{what}, run {number} of {len(requests)}, {request.budget_s:.0f} s: {names}")
+        with budget_bar(request.budget_s, quiet=quiet) as bar, new_run(request, observer=bar, tell=tell) as run:
+            for _ in run.measure():
+                pass  # each row is stored before it comes here
+
+
+def _report(found: History, folder: Path, *, points: str, json: bool) -> None:
+    """Print the table and the changes, write CSV and figure, and fail where nothing is known."""
+    from poolbench.analyse.history_frame import changes_frame, history_frame
+    from poolbench.errors import StoreError
+    from poolbench.report.history import render_history
+    from poolbench.report.history_figure import write_figure
+
+    name = re.sub(r"[^\w.-]+", "_", f"{found.subject}-{points}")
+    files = {ending: folder / f"{name}{ending}" for ending in (".csv", ".changes.csv", ".svg", ".png")}
+    is_known = any(found.cell(w, place).is_known for w in found.workloads for place in range(len(found.points)))
+    if is_known:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            history_frame(found).to_csv(files[".csv"], index=False)
+            changes_frame(found).to_csv(files[".changes.csv"], index=False)
+        except OSError as error:
+            raise StoreError(f"The history cannot be written to {folder}: {error.strerror}.") from error
+        write_figure(found, [files[".svg"], files[".png"]])
+    if json:
+        print_json({"files": [str(path) for path in files.values()] if is_known else [], **history_document(found)})
+    else:
+        typer.echo(render_history(found), nl=False)
+        if is_known:
+            typer.echo(f"\nfigure   {files['.svg']}\n         {files['.png']}")
+            typer.echo(f"tables   {files['.csv']}\n         {files['.changes.csv']}")
+    if not is_known:
+        typer.echo(
+            "poolbench: no point has the three clean launches that an interval needs. The lines above say which "
+            "failed; of the others most slots waited for a core, which 'poolbench doctor' explains, or the time was "
+            "short: the same command goes on.",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.MEASUREMENT_FAILED)
+
+
+def _simulate(trials: int, seed: int, *, json: bool) -> None:
+    """Print how often each way of looking reports a change: where there is none, and where one is."""
+    from poolbench.analyse.simulated_series import ASV, MOST_ASV_TRIALS, SCENARIOS, simulate
+
+    rates = list(simulate(trials=trials, seed=seed))
+    if json:
+        print_json(
+            [
+                {
+                    **{name: getattr(rate, name) for name in ("points", "error", "launches", "method", "trials")},
+                    "scenario": rate.scenario.name,
+                    "share": rate.share,
+                }
+                for rate in rates
+            ]
+        )
+        return
+    by_line: dict[tuple[str, ...], list[str]] = {}
+    for rate in rates:
+        key = (f"{rate.points}", f"{100 * rate.error:g} %", f"{rate.launches}", rate.method)
+        by_line.setdefault(key, []).append(f"{100 * rate.share:.1f}")
+    heading = ("points", "error", "launches", "method", *(scenario.name for scenario in SCENARIOS))
+    print_table(heading, [(*key, *shares) for key, shares in by_line.items()], right=len(SCENARIOS))
+    typer.echo(
+        f"\nPer cent of {trials} series (of {min(trials, MOST_ASV_TRIALS)} for {ASV}). Without a step: in which one is "
+        "reported. With a step: in which it alone is reported, and in its place."
+    )

@@ -1,0 +1,113 @@
+"""Which releases of a framework there are: what pip finds for this Python, and which of them a range names."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from poolbench.environments.commands import last_lines
+from poolbench.environments.release import clean_variables
+from poolbench.errors import UsageError, nearest
+
+_TIMEOUT_S = 60.0
+_SHOWN = 3
+_RANGE = re.compile(r"\s*([^\s,]*?)\s*\.\.\s*([^\s,]*)\s*")
+_FINAL = re.compile(r"\d+(\.\d+)*(\.post\d+)?")
+
+
+def released(package: str) -> list[str]:
+    """Return the final releases of ``package`` that have a wheel for this Python, the oldest first.
+
+    Asks the package index by pip. Raises UsageError where pip cannot tell.
+    """
+    command = [
+        *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"),
+        *("index", "versions", package, "--only-binary", ":all:", "--json"),
+    ]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=clean_variables(), check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UsageError(f"pip did not say within {_TIMEOUT_S:.0f} s which releases {package} has.") from error
+    if answer.returncode:
+        raise UsageError(
+            f"pip cannot say which releases {package} has: {last_lines(answer.stderr)}. Without the package index, "
+            "name releases that were measured before, separated by commas and without '..'."
+        )
+    try:
+        found = [str(version) for version in json.loads(answer.stdout)["versions"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"This pip does not list releases as JSON: {sys.executable} -m pip install --upgrade pip"
+        ) from error
+    return sorted((version for version in found if _FINAL.fullmatch(version)), key=_order)
+
+
+def chosen_releases(package: str, text: str, known: Sequence[str], *, every: int = 1) -> list[str]:
+    """Return the releases among ``known`` (ascending) that ``text`` names.
+
+    ``1.20..1.23`` is all from the first 1.20 to the last 1.23, and ``1.20..`` all since; in a list, separated by
+    commas, a release stands for itself and a prefix such as ``1.21`` for the newest release that it begins. Of a range
+    every ``every``-th is taken, and its last. Raises UsageError, with the nearest that exist, for what is not there.
+    """
+    found: list[str] = []
+    for part in text.split(","):
+        entry = part.strip()
+        match = _RANGE.fullmatch(entry)
+        if match is None:
+            found.append(_one(package, entry, known))
+            continue
+        low, high = (_matching(package, end, known) if end else list(known) for end in match.groups())
+        between = [version for version in known if _order(low[0]) <= _order(version) <= _order(high[-1])]
+        if not between:
+            raise UsageError(
+                f"The range '{entry}' is empty: {match[1]} comes after {match[2]}. Write the older release first, "
+                f"such as {match[2]}..{match[1]}."
+            )
+        found += thinned(between, every)
+    return sorted(dict.fromkeys(found), key=_order)
+
+
+def thinned(values: Sequence[str], every: int) -> list[str]:
+    """Return every ``every``-th value, and the last."""
+    kept = list(values[::every])
+    return kept if not values or kept[-1] == values[-1] else [*kept, values[-1]]
+
+
+def _one(package: str, text: str, known: Sequence[str]) -> str:
+    return text if text in known else _matching(package, text, known)[-1]
+
+
+def _matching(package: str, prefix: str, known: Sequence[str]) -> list[str]:
+    found = [version for version in known if version == prefix or version.startswith(f"{prefix}.")]
+    if found:
+        return found
+    if not known:
+        raise UsageError(f"pip finds no release of {package} for this Python.")
+    if re.fullmatch(r"\d+(\.\d+)*", prefix):
+        length = prefix.count(".") + 1
+        beginnings = list(dict.fromkeys(".".join(version.split(".")[:length]) for version in known))
+        near = sorted(sorted(beginnings, key=lambda begin: _distance(begin, prefix))[:_SHOWN], key=_order)
+    else:
+        near = nearest(prefix, known, _SHOWN) or list(known[-_SHOWN:])
+    raise UsageError(
+        f"There is no release {prefix or '(nothing)'} of {package} with a wheel for this Python. Near it there is "
+        f"{', '.join(near)}; the oldest is {known[0]}, the newest {known[-1]}."
+    )
+
+
+def _order(version: str) -> tuple[list[int], int]:
+    number, _, post = version.partition(".post")
+    return [int(part) for part in number.split(".")], int(post or 0)
+
+
+def _distance(version: str, wanted: str) -> tuple[int, ...]:
+    """Return how far apart two versions are, the first numbers counting most."""
+    mine, theirs = _order(version)[0], _order(wanted)[0]
+    width = max(len(mine), len(theirs))
+    padded = ([*numbers, *[0] * (width - len(numbers))] for numbers in (mine, theirs))
+    return tuple(abs(one - other) for one, other in zip(*padded, strict=True))

@@ -1,0 +1,1 @@
+"""Checks of ``poolbench history`` that measure for minutes: commands, which no test run collects."""

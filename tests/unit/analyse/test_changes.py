@@ -1,0 +1,109 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from poolbench.analyse.changes import MEAN, Direction, Track, find_changes
+from poolbench.analyse.segments import contrast, find_steps, observations, optimal_places, penalty
+from poolbench.analyse.simulated_series import CONFIRMED, OWN, simulate
+
+RNG = np.random.default_rng
+
+
+def track(values, *, error=0.01, degrees=4.0, points=None):
+    count = len(values)
+    return Track(
+        points=tuple(range(count)) if points is None else tuple(points),
+        values=tuple(map(float, values)),
+        errors=(error,) * count,
+        degrees=(degrees,) * count,
+    )
+
+
+def stepped(seed, count, place, size, *, error=0.01):
+    return RNG(seed).normal(0, error, count) + np.where(np.arange(count) >= place, size, 0.0)
+
+
+def test_the_best_cut_is_the_best_of_all_cuts():
+    values = stepped(1, 8, 3, 0.08) + np.where(np.arange(8) == 6, 0.1, 0.0)
+    series = observations(values, [0.01] * 8, [4.0] * 8)
+    paid = penalty(series, 0.02)
+
+    def cost(places):
+        edges = [0, *places, 8]
+        parts = [slice(a, b) for a, b in pairwise(edges)]
+        weights = 1 / series.variances
+        squares = sum(
+            float((weights[p] * (values[p] - np.average(values[p], weights=weights[p])) ** 2).sum()) for p in parts
+        )
+        return squares + paid * len(places)
+
+    every = [[place for place in range(1, 8) if bits >> place & 1] for bits in range(0, 256, 2)]
+    assert optimal_places(series, paid) == min(every, key=cost)
+
+
+def test_a_contrast_weighs_points_by_how_well_they_are_known():
+    series = observations([0.0, 0.0, 0.1, 0.2], [0.001, 0.001, 0.001, 1.0], [50.0] * 4)
+    size, error, degrees = contrast(series, 0, 2, 4)
+    assert size == pytest.approx(0.1, abs=0.02)  # the plain mean would be 0.15
+    assert error < 0.3 and degrees > 10
+
+
+def test_a_step_lies_between_its_points_with_its_size():
+    (step,) = find_steps(observations(stepped(2, 10, 4, 0.05), [0.01] * 10, [4.0] * 10), error_rate=0.02)
+    assert step.place == 4
+    low, high = step.interval(0.95)
+    assert low < 0.05 < high and low > 0.02
+    assert step.first <= 4 <= step.last
+
+
+def test_a_change_names_direction_workloads_and_nothing_else():
+    tracks = {f"w{number}": track(stepped(number, 10, 6, 0.0)) for number in range(8)}
+    tracks["up"] = track(stepped(20, 10, 6, 0.08))
+    tracks["also up"] = track(stepped(21, 10, 6, 0.06))
+    tracks["down"] = track(stepped(22, 10, 3, -0.08))
+    first, second = find_changes(tracks)
+    assert (first.before, first.after, first.direction) == (2, 3, Direction.FASTER)
+    assert [effect.workload for effect in first.effects] == ["down"]
+    assert (second.before, second.after, second.direction) == (5, 6, Direction.SLOWER)
+    assert {effect.workload for effect in second.effects} == {"up", "also up"}
+    assert second.low < second.ratio < second.high and 1.04 < second.ratio < 1.1
+
+
+def test_what_moves_every_workload_a_little_shows_in_their_mean():
+    values = [stepped(number, 10, 5, 0.012) for number in range(24)]
+    tracks = {f"w{number}": track(one) for number, one in enumerate(values)}
+    assert not [one for one in find_changes(tracks) if one.effects]
+    mean = track(np.mean(values, axis=0), error=0.01 / np.sqrt(24))
+    (change,) = find_changes(tracks, mean=mean)
+    assert (change.before, change.after) == (4, 5)
+    assert all(effect.workload != MEAN for effect in change.effects)
+
+
+def test_a_point_that_a_workload_lacks_leaves_open_where_it_changed():
+    values = stepped(3, 10, 5, 0.1)
+    kept = [place for place in range(10) if place not in (4, 5)]
+    (change,) = find_changes({"w": track(values[kept], points=kept)})
+    assert (change.before, change.after) == (3, 6)
+
+
+def test_a_release_that_was_slow_alone_is_two_changes():
+    values = stepped(4, 8, 9, 0.0) + np.where(np.arange(8) == 3, 0.15, 0.0)
+    up, down = find_changes({"w": track(values)})
+    assert (up.after, up.direction, down.after, down.direction) == (3, Direction.SLOWER, 4, Direction.FASTER)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_points_are_no_error(count):
+    assert find_changes({"w": track([0.0] * count)}) == []
+
+
+def test_the_simulation_keeps_its_promises():
+    """Few series, for the time it takes; docs/decisions/0012-change-points.md has the figures of many."""
+    shares = {
+        (rate.scenario.name, rate.method): rate.share
+        for rate in simulate(trials=40, seed=7, settings=[(10, 0.01, 5)], methods=[OWN, CONFIRMED])
+    }
+    assert shares["identical", OWN] <= 0.05 and shares["identical", CONFIRMED] <= 0.05
+    assert shares["step 5%", CONFIRMED] >= 0.8 and shares["step 10%", OWN] >= 0.9
+    assert shares["outliers", CONFIRMED] <= 0.1
