@@ -26,6 +26,9 @@ def report(
         tuple[str, str] | None,
         typer.Option("--compare", metavar="RUN RUN", help="Hold two runs, or two machines, side by side."),
     ] = None,
+    gate: Annotated[
+        Path | None, typer.Option("--gate", metavar="FILE", help="Show these verdicts: what gate --json printed.")
+    ] = None,
     results: Results = RESULTS,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that reports are kept in.")] = REPORTS,
     json: Json = False,
@@ -35,7 +38,7 @@ def report(
 
     if compare is not None and runs:
         raise UsageError("--compare takes its two runs itself: name none beside it.")
-    pages = [_comparison(results, *compare)] if compare else [_page(results, run) for run in runs or ["latest"]]
+    pages = [_comparison(results, *compare)] if compare else [_page(results, run, gate) for run in runs or ["latest"]]
     sites = [write_report(page, output) for page, _ in pages]
     if json:
         print_json(
@@ -59,9 +62,12 @@ def report(
         raise typer.Exit(ExitCode.USAGE)
 
 
-def _page(results: Path, run: str) -> tuple[Page, str]:
+def _page(results: Path, run: str, gate: Path | None) -> tuple[Page, str]:
     """Return a run's page; of one that cannot be read, a page that says so, and the problem."""
+    from poolbench.api.export import ASV_FOLDER
+    from poolbench.report.beside import beside_sections
     from poolbench.report.build import build_page, unreadable_page
+    from poolbench.store.beside import read_beside, read_document
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
@@ -70,7 +76,9 @@ def _page(results: Path, run: str) -> tuple[Page, str]:
         stored = read_run(path)
     except StoreError as error:
         return unreadable_page(path.stem, str(error)), str(error)
-    return build_page(stored.header, stored.rows, warnings=stored.warnings), ""
+    beside = read_beside(results, stored.header.machine.key, ASV_FOLDER)
+    sections = beside_sections(beside, None if gate is None else read_document(gate))
+    return build_page(stored.header, stored.rows, warnings=stored.warnings, beside=sections), ""
 
 
 def _comparison(results: Path, first: str, second: str) -> tuple[Page, str]:

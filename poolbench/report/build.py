@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from poolbench.analyse.ledger import Ledger
@@ -45,19 +44,13 @@ if TYPE_CHECKING:
 TITLE = "Which backend is fastest here, by how much, and is that sure?"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extras:
-    """Sections that do not come from the run itself: its machine's history, calibration, the gate's verdicts, asv's."""
-
-    sections: tuple[Section, ...] = field(default=())
-
-
 def build_page(
-    header: RunHeader, rows: Sequence[ResultRow], *, warnings: Sequence[str] = (), extras: Extras | None = None
+    header: RunHeader, rows: Sequence[ResultRow], *, warnings: Sequence[str] = (), beside: Sequence[Section] = ()
 ) -> Page:
-    """Return the page of a run. ``warnings`` say what of its file could not be read.
+    """Return the page of a run.
 
-    Rows whose workload this version cannot parse are left out, with a warning.
+    ``warnings`` say what of its file could not be read, ``beside`` is what else is shown (``poolbench.report.beside``).
+        Rows whose workload this version cannot parse are left out, with a warning.
     """
     known, unknown = _understood(rows)
     ledger = Ledger(known, header.method.rejection)
@@ -77,7 +70,7 @@ def build_page(
         _windows(summary),
         _threads(summary, ledger),
         _memory(summary),
-        *(extras or Extras()).sections,
+        *beside,
         _contracts(known, summary),
         _samples(known, header),
         _notes(summary),

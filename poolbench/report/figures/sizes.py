@@ -130,7 +130,7 @@ def _round_size(size: float) -> str:
 
 
 def _windows(summary: RunSummary, kind: Kind) -> dict[str, int]:
-    """Return the elements of the window by workload, for what has windows that slide and a limit."""
+    """Return the elements of the window by workload, for what has windows that slide."""
     found = {}
     for workload in summary.workloads:
         parsed = parse_id(workload.workload)

@@ -1,4 +1,4 @@
-"""Every number of a report's tables, recomputed from the stored samples: with json and pandas, and nothing of poolbench.
+"""Every number of a report's tables, recomputed from the stored samples with json and pandas, nothing of poolbench.
 
 What the intervals are is written in docs/decisions/0003-interval.md and docs/reports.md; this is a transcription of its
 own, so that a mistake in the analysis, or between the analysis and the page, shows as a difference.
@@ -17,7 +17,7 @@ import pytest
 
 RUNS = Path(__file__).parents[3] / "results"
 WITH_THREADS = next(RUNS.glob("*/20261122-095821-1cf1.jsonl"))
-MANY_WORKLOADS = next(RUNS.glob("*/20261122-063353-e038.jsonl"))
+WITH_MEMORY = next(RUNS.glob("*/20261122-112225-b595.jsonl"))
 SMALL = {3: 1.9, 4: 1.36, 5: 1.21, 6: 1.2, 7: 1.14, 8: 1.13, 9: 1.1}
 
 
@@ -89,7 +89,9 @@ class Run:
         return locate(dict(found)) if len(found) else None
 
     def subjects(self, workload):
-        return [s for s in self.header["subjects"] if (self.samples.workload[self.samples.subject == s] == workload).any()]
+        return [
+            s for s in self.header["subjects"] if (self.samples.workload[self.samples.subject == s] == workload).any()
+        ]
 
 
 def locate(values):
@@ -97,7 +99,12 @@ def locate(values):
     launches, series = list(values), pd.Series(list(values.values()), dtype=float)
     count = len(series)
     if count < 3:
-        return {"centre": series.median(), "influence": dict.fromkeys(launches, 0.0), "allowance": math.inf, "degrees": 0}
+        return {
+            "centre": series.median(),
+            "influence": dict.fromkeys(launches, 0.0),
+            "allowance": math.inf,
+            "degrees": 0,
+        }
     deviation = 1.4826 * (series - series.median()).abs().median()
     if deviation <= 1e-12 * (1 + abs(series.median())):
         deviation = series.std()
@@ -127,7 +134,7 @@ def interval(location, confidence=0.95):
         return location["centre"], -math.inf, math.inf
     fewest = location.get("fewest", len(location["influence"]))
     error = math.sqrt(sum(v * v for v in location["influence"].values()) * fewest / (fewest - 1)) if fewest > 1 else 0.0
-    half = t_quantile(location["degrees"], confidence) * error + location["allowance"]
+    half = (t_quantile(location["degrees"], confidence) * error if error else 0.0) + location["allowance"]
     return location["centre"], location["centre"] - half, location["centre"] + half
 
 
@@ -150,7 +157,8 @@ EXACT = {"centre": 0.0, "influence": {}, "allowance": 0.0, "degrees": math.inf}
 
 
 def t_quantile(degrees, confidence):
-    """Return Student's quantile by bisection of the integral of its density (Simpson's rule, in t = √ν tan φ)."""
+    """Return Student's quantile by bisection of the integral of its density (Simpson's rule, in t = √n tan φ)."""
+
     def inside(t):
         angle, steps = math.atan(t / math.sqrt(degrees)), 2000
         width = angle / steps
@@ -177,11 +185,21 @@ def exponential(bounds):
             "high": math.exp(bounds[2]) if bounds[2] < math.inf else math.inf}  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[WITH_THREADS, MANY_WORKLOADS], ids=["threads", "workloads"])
+@pytest.fixture(scope="module", params=[WITH_THREADS, WITH_MEMORY], ids=["threads", "memory"])
 def page(request, tmp_path_factory):
-    """Return the cells of the page that the command wrote, the frame of samples, and the results as the CSV has them."""
+    """Return the cells of the page that the command wrote, the run, and the table of results as the CSV has it."""
     folder = tmp_path_factory.mktemp("reports")
-    words = [sys.executable, "-m", "poolbench", "report", str(request.param), "-o", str(folder)]
+    words = [
+        sys.executable,
+        "-m",
+        "poolbench",
+        "report",
+        str(request.param),
+        "-o",
+        str(folder),
+        "--results",
+        str(folder),
+    ]
     subprocess.run(words, check=True, capture_output=True, timeout=240)
     report = folder / request.param.stem
     cells = Cells()
@@ -190,7 +208,7 @@ def page(request, tmp_path_factory):
 
 
 def bytes_moved(identity):
-    """Return what a forward pass on this id reads and writes, for windows without dilation (all that is stored here)."""
+    """Return what a forward pass on this id reads and writes; windows are without dilation, as all stored here."""
     parts = identity.split("-")
     sizes = {axis: int(number) for axis, number in re.findall(r"([ncdhw])(\d+)", parts[1] + parts[2])}
     match = re.fullmatch(r"(k|a)([\dx]+)(?:s([\dx]+))?(?:p([\dx]+))?", parts[3])
@@ -242,7 +260,24 @@ def expected(cell, run, results):
         return exponent(quantity, cell, results)
     if quantity in ("index_ns", "index_ratio", "layers", "calls"):
         return index(quantity, cell, run, results)
+    if quantity.endswith("_bytes"):
+        return {"v": memory(quantity.removesuffix("_bytes"), cell, run)}
     raise AssertionError(f"{quantity} is not recomputed")
+
+
+def memory(part, cell, run):
+    rows = [row for row in run.rows if (row["workload"], row["subject"]) == (cell["id"], cell["subject"])]
+    account = next(row["memory"] for row in rows if row["memory"])
+    if part in ("output", "least"):
+        return account[f"{part}_bytes"]
+    if part in ("requested", "touched"):
+        return account[part]["bytes"]
+    assert account["saved"]["bytes"] is None  # forward passes alone are stored here
+    excess = max(account["requested"]["bytes"] - account["output_bytes"], 0)
+    elements = account["output_bytes"] // 4
+    fits = [size * elements for size in (8, 4, 1) if size * elements <= excess <= size * elements * 1.02 + 16384]
+    index = fits[0] if fits and fits[0] >= 65536 and cell["id"].startswith("max") else 0
+    return {"saved": 0, "index": index, "scratch": excess - index}[part]
 
 
 def mean(quantity, subject, run, results):
