@@ -1,7 +1,7 @@
 """How a report takes a large store: ``python -m tests.growth.reports [SAMPLES]`` (a million, if it isn't said).
 
 Writes a synthetic run of so many samples, reports it, and opens the page. Prints seconds and peak memory of reading
-and summarising, of the whole command, the size of the page, and how long a filter takes in a browser. Not part of the tests:
+and summarising, of the whole command, the size of the page, and how long a filter takes in a browser. No test:
 its figures are those of the machine at that moment.
 """
 
