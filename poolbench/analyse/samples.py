@@ -47,7 +47,7 @@ def sample_scatters(rows: Sequence[ResultRow], rule: RejectionRule) -> list[Samp
 
 def _relative(rows: Sequence[ResultRow], rule: RejectionRule) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     samples = [sample for row in rows for sample in row.samples]
-    rejected = np.fromiter(map(rule.rejects, samples), dtype=bool, count=len(samples))
+    rejected = np.fromiter((s.elapsed_ns <= 0 or rule.rejects(s) for s in samples), dtype=bool, count=len(samples))
     calls = np.fromiter((sample.elapsed_ns / sample.loops for sample in samples), dtype=np.float64, count=len(samples))
     clean = calls[~rejected] if not rejected.all() else calls
     return calls / max(float(np.median(clean)), 1e-9), rejected

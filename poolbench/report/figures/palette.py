@@ -40,7 +40,7 @@ TONES = {
     "green": ("#00835f", "#17a67d"),
     "pink": ("#cc79a7", "#e796c6"),
     "charcoal": ("#4d4d4d", "#d9d9d9"),
-    "sand": ("#9c8f5e", "#a3966b"),
+    "sand": ("#9c8f5e", "#c2b280"),
 }
 """Light and dark tone by name."""
 

@@ -13,8 +13,8 @@ SEEN_BY = {
     "no M cones": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
     "no L cones": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
 }
-LEAST = 0.035
-"""Distance in Oklab: about twice what is just noticed on large areas."""
+LEAST = 0.06
+"""Distance in Oklab: about three times what is just noticed on large areas."""
 
 
 def linear(colour: str) -> list[float]:

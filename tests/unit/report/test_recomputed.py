@@ -63,8 +63,6 @@ class Run:
         samples["rejected"] = without > (samples.elapsed_ns * rule["max_wait_share"]).clip(lower=rule["min_wait_ns"])
         samples["log"] = (samples.elapsed_ns / samples.loops).map(math.log)
         self.samples = samples
-        failed = samples[samples.status != "OK"]
-        self.failed = set(zip(failed.workload, failed.subject, strict=True))
         clean = samples[~samples.rejected]
         self.levels = clean.groupby(["workload", "subject", "launch"])["log"].median()
         keys = ["workload", "subject", "launch", "group", "block"]
@@ -87,11 +85,6 @@ class Run:
         both = both[(both.slots_x == both.slots_y) & ~both.lost_x & ~both.lost_y]
         found = (both.log_x - both.log_y).groupby(both.launch).median().sort_index()
         return locate(dict(found)) if len(found) else None
-
-    def subjects(self, workload):
-        return [
-            s for s in self.header["subjects"] if (self.samples.workload[self.samples.subject == s] == workload).any()
-        ]
 
 
 def locate(values):
