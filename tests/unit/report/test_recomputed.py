@@ -68,24 +68,28 @@ class Run:
         self.levels = clean.groupby(["workload", "subject", "launch"])["log"].median()
         keys = ["workload", "subject", "launch", "group", "block"]
         blocks = samples.groupby(keys).agg(slots=("log", "size"), log=("log", "mean"), lost=("rejected", "any"))
-        self.blocks = blocks.reset_index()
+        self.blocks = dict(list(blocks.reset_index().groupby(["workload", "subject"])))
+        self.known = {}
 
     def level(self, workload, subject):
-        try:
-            found = self.levels.loc[workload, subject].sort_index()
-        except KeyError:
+        if (workload, subject) not in self.blocks:
             return None
-        return locate(dict(found))
+        return self.once((workload, subject), lambda: self.levels.loc[workload, subject].sort_index())
 
     def ratio(self, workload, subject, reference):
-        mine, theirs = (
-            self.blocks[(self.blocks.workload == workload) & (self.blocks.subject == name)]
-            for name in (subject, reference)
-        )
-        both = mine.merge(theirs, on=["launch", "group", "block"])
-        both = both[(both.slots_x == both.slots_y) & ~both.lost_x & ~both.lost_y]
-        found = (both.log_x - both.log_y).groupby(both.launch).median().sort_index()
-        return locate(dict(found)) if len(found) else None
+        def differences():
+            both = self.blocks[workload, subject].merge(
+                self.blocks[workload, reference], on=["launch", "group", "block"]
+            )
+            both = both[(both.slots_x == both.slots_y) & ~both.lost_x & ~both.lost_y]
+            return (both.log_x - both.log_y).groupby(both.launch).median().sort_index()
+
+        return self.once((workload, subject, reference), differences)
+
+    def once(self, key, values):
+        if key not in self.known:
+            self.known[key] = locate(dict(values()))
+        return self.known[key]
 
 
 def locate(values):
