@@ -65,7 +65,7 @@ def results_table(summary: RunSummary, models: Mapping[str, str]) -> Table:
             help="Times what reading the input and writing the output once takes here.",
         ),
         Column(key="gigabytes_per_s", title="GB/s", is_figure=True, has_interval=True,
-               help="Bytes read and written, each once, over the time."),
+               help="Bytes read and written, each once, over the time; ± is the time's."),
         Column(key="requested_bytes", title="requested", is_figure=True,
                help="The most that a call holds of the allocators; exact to some KB."),
         Column(key="touched_bytes", title="touched", is_figure=True,
