@@ -71,7 +71,7 @@ def results_table(summary: RunSummary, models: Mapping[str, str]) -> Table:
         Column(key="touched_bytes", title="touched", is_figure=True,
                help="By how much a call makes resident memory grow; to about 0.3 MB."),
         Column(key="verdict", title="verdict", help="Against the fastest of the workload."),
-        Column(key="layout", title="computes in", help="The axes' order in the subject's own array."),
+        Column(key="layout", title="native", help="The axes' order in the subject's own array."),
     )  # fmt: skip
     rows = [
         _result_row(summary, workload, cell, models) for workload in summary.workloads for cell in workload.cells

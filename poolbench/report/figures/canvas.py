@@ -57,7 +57,7 @@ INK, MUTED, GRID, PAPER, FAINT = "#1b1f24", "#59626c", "#d4d9df", "#fdfefe", "#9
 _THEME = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", FAINT: "faint"} | {
     light: f"tone-{name}" for name, (light, _) in TONES.items()
 }
-_PNG_SCALE = 2
+_PNG_SCALE = 1.5
 
 
 def settings(width: Width) -> Any:
@@ -113,7 +113,9 @@ def files(drawing: Drawing) -> tuple[bytes, bytes]:
         figure = drawing.draw(Width.WIDE)
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", dpi=72 * _PNG_SCALE, metadata={"Software": None})
+        figure.savefig(
+            png, format="png", dpi=72 * _PNG_SCALE, metadata={"Software": None}, pil_kwargs={"optimize": True}
+        )
     return _described(svg.getvalue().decode(), drawing).encode(), png.getvalue()
 
 
