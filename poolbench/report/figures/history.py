@@ -55,7 +55,7 @@ def _draw(history: StoredHistory, width: Width) -> Figure:
                 axis.plot([line.position] * 2, bounds, color=look.colour, linewidth=2.2, zorder=3)
         axis.plot(mine["position"], mine["ratio"], color=look.colour, linewidth=1.4, zorder=2, **marker(look, 6))
     labels = points.drop_duplicates("position").set_index("position")["point"].astype(str)
-    places = {label: place for place, label in labels.items()}
+    places = dict(zip(labels.tolist(), map(int, labels.index.to_list()), strict=True))
     for line in history.changes.drop_duplicates(["before", "after"]).itertuples():
         if str(line.before) in places and str(line.after) in places:
             middle = (places[str(line.before)] + places[str(line.after)]) / 2

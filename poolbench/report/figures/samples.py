@@ -86,5 +86,4 @@ def _draw(scatters: Sequence[SampleScatter], count: int, width: Width) -> Figure
 def _jitter(count: int) -> NDArray[np.float64]:
     """Return heights within ± 0.5 that fill their row evenly, the same each time: multiples of the golden ratio."""
     golden = (5**0.5 - 1) / 2
-    heights: NDArray[np.float64] = (np.arange(count) * golden) % 1 - 0.5
-    return heights
+    return np.asarray((np.arange(count) * golden) % 1 - 0.5, dtype=np.float64)
