@@ -3,6 +3,7 @@
 #   make compare   measure the twelve core workloads and print the table
 #   make gate      whether the working tree is slower than BASE: what CI runs on a pull request
 #   make calibrate how often the gate errs on this machine: about an hour
+#   make report    write the report of the committed example into reports/
 #   make test      every check that CI runs: lint, types, import layers, tests
 #   make sanitize  the kernel's fuzzer and the unit tests of the compiled part, under AddressSanitizer and UBSan
 #   make test-arm  the fuzzer on ARM: cross-compiled, run by an emulator
@@ -30,7 +31,7 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
 
-.PHONY: compare ready gate calibrate test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
+.PHONY: compare ready gate calibrate report test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
@@ -43,6 +44,12 @@ gate: $(INSTALLED)
 
 calibrate: $(INSTALLED)
 	$(BIN)/poolbench calibrate $(ARGS)
+
+# The run that the README shows; the same run gives the same bytes.
+EXAMPLE_RUN := 20261122-112225-b595
+
+report: $(INSTALLED)
+	$(BIN)/poolbench report $(or $(ARGS),$(EXAMPLE_RUN))
 
 # pytest comes last, so that its summary is the last line that CI prints. A file's tests stay together: they share what
 # they compile. No test asserts a time, so they may run beside each other.

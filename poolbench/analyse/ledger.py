@@ -110,16 +110,17 @@ def reduce_row(row: ResultRow, rejection: RejectionRule, clock: Clock = Clock.WA
     clean: list[float] = []
     tainted: set[int] = set()
     rejected = 0
+    rejects, on_wall = rejection.rejects, clock is Clock.WALL
     for sample in row.samples:
-        slots[sample.block] = slots.get(sample.block, 0) + 1
-        spent_ns = sample.elapsed_ns if clock is Clock.WALL else sample.cpu_ns
-        if rejection.rejects(sample) or spent_ns <= 0:
+        block, spent_ns = sample.block, sample.elapsed_ns if on_wall else sample.cpu_ns
+        slots[block] = slots.get(block, 0) + 1
+        if spent_ns <= 0 or rejects(sample):
             rejected += 1
-            tainted.add(sample.block)
+            tainted.add(block)
             continue
         log = math.log(spent_ns / sample.loops)
         clean.append(log)
-        logs.setdefault(sample.block, []).append(log)
+        logs.setdefault(block, []).append(log)
     return RowBlocks(
         row=row,
         log_ns={block: fmean(values) for block, values in logs.items() if block not in tainted},
@@ -155,13 +156,19 @@ def _were_interleaved(row: ResultRow, other: ResultRow) -> bool:
 
 def _pair(mine: RowBlocks, theirs: RowBlocks) -> LaunchPair:
     # A block in which the two have different numbers of slots was cut short: its drift does not cancel.
-    whole = [block for block, count in mine.slots.items() if theirs.slots.get(block) == count]
+    alike = mine.slots == theirs.slots
+    whole = len(mine.slots) if alike else sum(theirs.slots.get(block) == slots for block, slots in mine.slots.items())
+    others = theirs.log_ns
     differences = tuple(
-        mine.log_ns[block] - theirs.log_ns[block] for block in whole if block in mine.log_ns and block in theirs.log_ns
+        [
+            log - others[block]
+            for block, log in mine.log_ns.items()
+            if block in others and (alike or theirs.slots[block] == mine.slots[block])
+        ]
     )
     return LaunchPair(
         launch=mine.row.launch,
         importer=mine.row.importer,
         differences=differences,
-        dropped=len(whole) - len(differences),
+        dropped=whole - len(differences),
     )

@@ -76,20 +76,26 @@ def locate(values: Sequence[float] | Floats, confidence: float = 0.95) -> Locati
 
 
 def average(locations: Sequence[tuple[Location, Sequence[int]]], confidence: float = 0.95) -> Location:
-    """Return the mean of several locations, each with the launches that its values came from.
+    """Return the mean of several locations, each with the launches that its values came from: see ``combine``."""
+    return combine(locations, [1 / len(locations)] * len(locations), confidence)
+
+
+def combine(
+    locations: Sequence[tuple[Location, Sequence[int]]], weights: Sequence[float], confidence: float = 0.95
+) -> Location:
+    """Return the sum of several locations, each times its weight and with the launches that its values came from.
 
     Launches are the clusters: what one launch contributes to all locations is added up before it is squared, so that
     errors which a launch shares between workloads count in full, and a launch may be missing from some of them.
     """
-    count = len(locations)
     launches = sorted({launch for _, members in locations for launch in members})
     place = {launch: index for index, launch in enumerate(launches)}
     influence = np.zeros(len(launches))
-    for location, members in locations:
+    for (location, members), weight in zip(locations, weights, strict=True):
         for launch, value in zip(members, location.influence, strict=True):
-            influence[place[launch]] += value / count
-    centre = sum(location.centre for location, _ in locations) / count
-    allowance = sum(location.allowance for location, _ in locations) / count
+            influence[place[launch]] += weight * value
+    centre = sum(weight * location.centre for (location, _), weight in zip(locations, weights, strict=True))
+    allowance = sum(abs(weight) * location.allowance for (location, _), weight in zip(locations, weights, strict=True))
     # A location of no launches is exact: a subject against itself.
     degrees = min(location.degrees for location, _ in locations)
     if degrees < 1 or not math.isfinite(allowance):

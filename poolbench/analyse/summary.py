@@ -30,13 +30,15 @@ def summarise(
     *,
     policy: Policy | None = None,
     ranking: Ranking = Ranking.TIME,
+    ledger: Ledger | None = None,
 ) -> RunSummary:
     """Return what ``rows`` show, in the header's order of workloads. Pure: the same rows give the same summary.
 
     ``ranking`` decides the order of a workload's cells, and nothing else: the fastest stays marked as such.
+    ``ledger`` is that of the same rows, where the caller has it already.
     """
     policy = policy or Policy()
-    ledger = Ledger(rows, header.method.rejection)
+    ledger = ledger or Ledger(rows, header.method.rejection)
     order = [workload for workload in header.workloads if ledger.subjects(workload)]
     order += [workload for workload in ledger.workloads() if workload not in order]
     contests = {workload: _contest(header, ledger, workload) for workload in order}

@@ -15,6 +15,7 @@ from poolbench.cli.export import export
 from poolbench.cli.gate import gate
 from poolbench.cli.history import history
 from poolbench.cli.listing import listing
+from poolbench.cli.report import report
 from poolbench.cli.show import show
 from poolbench.cli.verify import verify
 from poolbench.errors import PoolbenchError
@@ -35,6 +36,7 @@ app.command(short_help="Tell whether a change made anything slower; made for CI.
 app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
+app.command(short_help="Write a stored run as a page with tables and figures.")(report)
 app.command(short_help="Write a stored run for asv, or as tables.")(export)
 app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")

@@ -44,7 +44,20 @@ def samples_from_columns(columns: dict[str, list[int]]) -> tuple[Sample, ...]:
     if missing:
         raise ValueError(f"the samples lack the columns {', '.join(missing)}")
     rows: Iterator[tuple[int, ...]] = zip(*(columns[name] for name in SAMPLE_FIELDS), strict=True)
-    return tuple(Sample(**dict(zip(SAMPLE_FIELDS, row, strict=True))) for row in rows)
+    # Spelt out, in the order of SAMPLE_FIELDS: a store may hold a million of them, and this takes a third of the time.
+    return tuple(
+        Sample(
+            block=block,
+            position=position,
+            loops=loops,
+            elapsed_ns=elapsed_ns,
+            cpu_ns=cpu_ns,
+            foreign_cpu_ns=foreign_cpu_ns,
+            page_faults=page_faults,
+            context_switches=context_switches,
+        )
+        for block, position, loops, elapsed_ns, cpu_ns, foreign_cpu_ns, page_faults, context_switches in rows
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,23 +31,27 @@ def render_markdown(summary: RunSummary) -> str:
         legend(summary, _filled_names(summary)),
         *_notes(summary),
         "## Machine",
-        "\n".join(_machine(summary.header)),
+        "\n".join(f"- {line}" for line in machine_lines(summary.header)),
         "## Software",
         ", ".join(f"{name} {version}" for name, version in sorted(summary.header.machine.software.items())) + ".",
         "## Method",
-        "\n\n".join(_method(summary)),
+        "\n\n".join(method_paragraphs(summary)),
         "## To reproduce",
         f"```\n{command(summary.header)}\n```",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def command(header: RunHeader) -> str:
-    """Return the command line that measures the same again."""
+def command(header: RunHeader, subjects: Sequence[str] = (), workloads: Sequence[str] = ()) -> str:
+    """Return the command line that measures the same again: the run, or these subjects and workloads of it alone.
+
+    A part of a run has the default budget: the run's own was meant for all of it.
+    """
     method = header.method
-    subjects = [subject for subject in header.subjects if subject != LIMIT]
-    words = ["poolbench", "compare", *(subject.split("#")[0] for subject in subjects)]
-    words += ["--workloads", ",".join(header.workloads), "--budget", f"{header.budget_s:g}"]
+    chosen = [subject for subject in subjects or header.subjects if subject != LIMIT]
+    words = ["poolbench", "compare", *(subject.split("#")[0] for subject in chosen)]
+    words += ["--workloads", ",".join(workloads or header.workloads)]
+    words += [] if workloads else ["--budget", f"{header.budget_s:g}"]
     words += ["--threads", str(method.threads), "--cache", method.cache.value, "--layout", method.layout.value]
     words += [] if method.memory else ["--no-memory"]
     return shlex.join(words)
@@ -95,13 +99,14 @@ def _notes(summary: RunSummary) -> Iterator[str]:
         yield "\n".join(f"- {_escaped(note.text)}" for note in summary.notes)
 
 
-def _machine(header: RunHeader) -> Iterator[str]:
+def machine_lines(header: RunHeader) -> Iterator[str]:
+    """Yield what is known of the machine, a line each."""
     hardware, conditions = header.machine.hardware, header.machine.conditions
     caches = ", ".join(f"{name} {_bytes(size)}" for name, size in hardware.cache_bytes.items())
-    yield f"- {hardware.processor or 'unknown processor'} ({hardware.architecture}), {counted(hardware.cores, 'core')}"
-    yield f"- caches that one core reaches: {caches or 'unknown'}; memory: {hardware.memory_gib} GiB"
-    yield f"- instruction sets: {', '.join(hardware.flags) or 'unknown'}"
-    yield f"- virtualisation: {hardware.virtualisation or 'none'}"
+    yield f"{hardware.processor or 'unknown processor'} ({hardware.architecture}), {counted(hardware.cores, 'core')}"
+    yield f"caches that one core reaches: {caches or 'unknown'}; memory: {hardware.memory_gib} GiB"
+    yield f"instruction sets: {', '.join(hardware.flags) or 'unknown'}"
+    yield f"virtualisation: {hardware.virtualisation or 'none'}"
     facts = {
         "governor": conditions.governor,
         "frequency": None if conditions.frequency_mhz is None else f"{conditions.frequency_mhz:.0f} MHz",
@@ -111,10 +116,11 @@ def _machine(header: RunHeader) -> Iterator[str]:
     }
     known = [f"{name} {fact}" for name, fact in facts.items() if fact is not None]
     if known:
-        yield f"- when it began: {', '.join(known)}"
+        yield f"when it began: {', '.join(known)}"
 
 
-def _method(summary: RunSummary) -> Iterator[str]:
+def method_paragraphs(summary: RunSummary) -> Iterator[str]:
+    """Yield how the run was measured, a paragraph each."""
     header, policy = summary.header, summary.policy
     method, rule = header.method, header.method.rejection
     dirty = ", with uncommitted changes" if header.dirty else ""

@@ -29,6 +29,9 @@ WORDS = ("subject", "layout")
 
 TIE = "~"
 
+WIDE = math.log(2)
+"""From this half-width (of logarithms) on an interval is written by its two ends."""
+
 NO_TIME = "no clean slot"
 """In place of a time, where the subject answered right but each of its slots was contaminated."""
 
@@ -172,6 +175,8 @@ def ratio_text(found: Estimate) -> str:
     decimals = 2 if found.value < 9.995 else 1 if found.value < 99.95 else 0
     if not math.isfinite(found.half_width):
         return f"{found.value:.{decimals}f} ±?"
+    if found.half_width > WIDE:  # so wide that it is not alike on both sides
+        return f"{found.value:.{decimals}f} ({significant(found.low, 2)} to {significant(found.high, 2)})"
     half = (found.high - found.low) / 2
     if 0 < half < 0.5 * 10**-decimals:
         decimals += 1  # a difference of 0.3 % is worth seeing where it is known that well

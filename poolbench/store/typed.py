@@ -138,7 +138,7 @@ def _load_columns(value: Any, where: str) -> tuple[Sample, ...]:
     for name, column in value.items():
         if name not in SAMPLE_FIELDS:
             raise FieldError(f"{_inside(where, name)} is not a column of this schema")
-        if not isinstance(column, list) or any(type(entry) is not int for entry in column):
+        if not isinstance(column, list) or not set(map(type, column)) <= {int}:
             raise FieldError(f"{_inside(where, name)} is not a list of whole numbers")
     if len({len(column) for column in value.values()}) > 1:
         raise FieldError(f"the columns of {where} differ in length")

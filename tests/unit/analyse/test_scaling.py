@@ -1,0 +1,86 @@
+"""Planted powers, crossings, gains, models and allocations must be found again."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from poolbench.analyse.findings import RunSummary
+from poolbench.analyse.ledger import Ledger
+from poolbench.analyse.memory_parts import memory_parts
+from poolbench.analyse.models import Layer, model_indices
+from poolbench.analyse.scaling import moved_bytes, size_series, speed_ups
+from poolbench.analyse.summary import summarise
+from poolbench.model.ids import parse_id
+from poolbench.model.memory import Amount, Memory
+from tests.unit.builders import Noise, make_header, make_rows
+
+SIZES = tuple(f"max2d-n1c64-h{size}w{size}-k2-f32-nchw" for size in (14, 28, 56, 112, 224))
+BYTES = [moved_bytes(parse_id(workload)) for workload in SIZES]
+CALM = Noise(launch_sd=0.004, slot_sd=0.004)
+
+
+def analysed(times: dict[str, dict[str, float]]) -> tuple[RunSummary, Ledger]:
+    subjects = tuple(next(iter(times.values())))
+    header, rows = make_header(subjects, tuple(times)), make_rows(times, launches=5, noise=CALM)
+    return summarise(header, rows), Ledger(rows, header.method.rejection)
+
+
+def test_a_planted_exponent_and_a_planted_crossing_are_found() -> None:
+    crossing = math.sqrt(BYTES[1] * BYTES[3])
+    times = {
+        workload: {"steep": 1e5 * (size / crossing) ** 1.1, "flat": 1e5 * (size / crossing) ** 0.8}
+        for workload, size in zip(SIZES, BYTES, strict=True)
+    }
+    (series,) = size_series(*analysed(times))
+    assert series.title == "max2d k2 f32"
+    found = {exponent.subject: exponent for exponent in series.exponents}
+    assert found["steep"].low < 1.1 < found["steep"].high
+    assert found["flat"].value == pytest.approx(0.8, abs=0.02)
+    assert series.crossover is not None and series.crossover.size_bytes is not None
+    assert (series.crossover.small, series.crossover.large) == ("steep", "flat")
+    assert series.crossover.size_bytes.low < crossing < series.crossover.size_bytes.high
+    assert series.crossover.size_bytes.value == pytest.approx(crossing, rel=0.05)
+
+
+def test_no_crossing_is_told_where_there_is_none() -> None:
+    times = {w: {"a": float(size), "b": 1.5 * size} for w, size in zip(SIZES, BYTES, strict=True)}
+    (series,) = size_series(*analysed(times))
+    assert series.crossover is not None
+    assert (series.crossover.small, series.crossover.large, series.crossover.size_bytes) == ("a", "a", None)
+
+
+def test_too_few_sizes_make_no_series() -> None:
+    times = {w: {"a": float(size), "b": 1.5 * size} for w, size in zip(SIZES[:3], BYTES, strict=False)}
+    assert size_series(*analysed(times)) == []
+
+
+def test_what_a_second_thread_gains() -> None:
+    times = {SIZES[0]: {"a": 2e5, "a+threads=2": 1e5, "b": 3e5}}
+    (gain,) = speed_ups(*analysed(times))
+    assert (gain.base, gain.subject, gain.threads) == ("a", "a+threads=2", 2)
+    assert gain.gain.low < 2 < gain.gain.high
+
+
+def test_a_models_index_weights_each_layer() -> None:
+    times = {SIZES[0]: {"a": 1e5, "b": 2e5}, SIZES[1]: {"a": 3e5, "b": 3e5}}
+    layers = [Layer(model="m", workload=SIZES[0], weight=6), Layer(model="m", workload=SIZES[1], weight=1)]
+    first, second = model_indices(*analysed(times), layers, {"m": 3})
+    assert (first.subject, first.is_fastest, second.subject) == ("a", True, "b")
+    assert first.time_ns.low < 9e5 < first.time_ns.high
+    assert second.ratio.low < 15 / 9 < second.ratio.high
+    assert (first.layers, first.of_layers, first.calls) == (2, 3, 7)
+
+
+@pytest.mark.parametrize(("size", "index"), [(8, True), (4, True), (1, True), (3, False)])
+def test_positions_of_maxima_are_told_by_their_size(size: int, index: bool) -> None:
+    output = parse_id(SIZES[4]).output_bytes
+    excess = size * output // 4
+    memory = Memory(output_bytes=output, least_bytes=output, requested=Amount(bytes=output + excess + 500))
+    parts = memory_parts(SIZES[4], memory)
+    assert parts is not None
+    assert (parts.output, parts.saved) == (output, 0)
+    assert (parts.index, parts.scratch) == ((excess, 500) if index else (0, excess + 500))
+    average = memory_parts(SIZES[4].replace("max", "avg"), memory)
+    assert average is not None and average.index == 0
