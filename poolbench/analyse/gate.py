@@ -1,8 +1,9 @@
 """The gate's verdicts: a head against its base on each workload, from survey and confirmation.
 
 The survey says where a difference is suspected, generously. What is suspected is measured again in processes that were
-started afterwards, and only those data can claim it: since they had no part in the choice, the family over which false
-claims are controlled (Holm) is the suspected workloads alone. ``docs/decisions/0013-gate.md`` has the figures.
+started afterwards. They must agree, and both stages together must show more than the choice of what to measure again
+explains (``selection``): so the family over which false claims are controlled (Holm) is the suspected workloads alone.
+``docs/decisions/0013-gate.md`` has the figures.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from poolbench.analyse.disturbance import disturbance
 from poolbench.analyse.ledger import Ledger, estimates
 from poolbench.analyse.location import LEAST_LAUNCHES, locate, standard_error
 from poolbench.analyse.paired import compare_pair, fault, holm
+from poolbench.analyse.selection import selected_p
 from poolbench.analyse.student import t_tail
 from poolbench.analyse.text import counted, percent, signed_percent
 from poolbench.model.gate import GatePolicy, GateResult, GateVerdict, MemoryChange
@@ -34,7 +36,8 @@ OTHER_SLACK = 4096
 class Evidence:
     """What one workload's rows say of a pair: over all launches, and by stage.
 
-    ``survey_p`` is two-sided; ``confirmation_p`` one-sided, in the direction of the survey; both are of the
+    ``survey_p`` is two-sided; ``confirmation_p`` one-sided, in the direction of the survey; ``claim_p`` is that of both
+    stages together, given that the survey was suspicious, and 1 where fresh processes do not agree. All are of the
     hypothesis that times differ by ``least_change`` at most. 1 where there are too few launches.
     """
 
@@ -42,6 +45,7 @@ class Evidence:
     confirmation: Comparison | None
     survey_p: float
     confirmation_p: float
+    claim_p: float
     is_slower: bool
     samples: int
     fault: str
@@ -91,13 +95,21 @@ def weigh(
     again = _claim(stages[Stage.CONFIRMATION], workload, head, base, policy)
     is_slower = survey.surplus > 0
     agrees = (again.surplus > 0) == is_slower and again.surplus != 0
+    confirmation_p = again.tail if agrees else 1.0
+    claim_p = 1.0
+    if confirmation_p < policy.agreement:
+        together = _claim(everything, workload, head, base, policy)
+        share = survey.launches / (survey.launches + again.launches)
+        if (together.surplus > 0) == is_slower:
+            claim_p = selected_p(together.tail, suspicion=policy.suspicion, share=share)
     return Evidence(
         comparison=comparison,
         confirmation=compare_pair(stages[Stage.CONFIRMATION], workload, head, base, policy.intervals)
         if has_confirmation
         else None,
         survey_p=min(2 * survey.tail, 1.0),
-        confirmation_p=again.tail if agrees else 1.0,
+        confirmation_p=confirmation_p,
+        claim_p=claim_p,
         is_slower=is_slower,
         samples=sum(len(row.samples) for row in mine if row.status is Status.OK),
         fault=fault(everything, comparison, policy.intervals) or _too_few(comparison, policy),
@@ -117,7 +129,7 @@ def is_same(evidence: Evidence, policy: GatePolicy) -> bool:
 
 def confirmed(found: Mapping[str, Evidence]) -> dict[str, float]:
     """Return the p-values of what was measured again, adjusted for their number."""
-    return holm({key: part.confirmation_p for key, part in found.items() if part.confirmation is not None})
+    return holm({key: part.claim_p for key, part in found.items() if part.confirmation is not None})
 
 
 def judge(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, *, family: int = 1) -> GateVerdict:
@@ -152,7 +164,7 @@ def _outcome(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, f
             beyond = f"; {'beyond' if is_beyond else 'below'} the tolerance of {percent(policy.tolerance)}"
         return outcome, (
             f"{outcome.capitalize()} by {change} ({interval}); fresh processes confirm it with {again} "
-            f"(p = {adjusted_p:.1g} among {counted(family, 'suspicion')}){beyond}."
+            f"(both together: p = {adjusted_p:.1g} among {counted(family, 'suspicion')}){beyond}."
         )
     suspicion = "" if evidence.confirmation is None else " A suspicion was not confirmed in fresh processes."
     if is_same(evidence, policy):
@@ -169,20 +181,21 @@ class _Claim:
 
     surplus: float
     tail: float
+    launches: int = 0
 
 
 def _claim(ledger: Ledger, workload: str, head: str, base: str, policy: GatePolicy) -> _Claim:
     values = [value for _, value in estimates(ledger.pairs(workload, head, base))]
     if len(values) < max(policy.min_launches, LEAST_LAUNCHES):
-        return _Claim(surplus=0.0, tail=1.0)
+        return _Claim(surplus=0.0, tail=1.0, launches=len(values))
     location = locate(values)
     least = math.log1p(policy.least_change) + location.allowance
     size = abs(location.centre) - least
     if size <= 0:
-        return _Claim(surplus=math.copysign(1e-12, location.centre), tail=0.5)
+        return _Claim(surplus=math.copysign(1e-12, location.centre), tail=0.5, launches=len(values))
     error = float(standard_error(location.influence))
     tail = t_tail(size / error, location.degrees) if error > 0 else 0.0
-    return _Claim(surplus=math.copysign(size, location.centre), tail=tail)
+    return _Claim(surplus=math.copysign(size, location.centre), tail=tail, launches=len(values))
 
 
 def _too_few(comparison: Comparison, policy: GatePolicy) -> str:

@@ -14,14 +14,16 @@ class GatePolicy:
     ``tolerance`` is the change from which a slowdown fails the gate, and within which "same" is said. ``confidence``
     is one less the chance of even one false "slower" or "faster" in the whole set. ``least_change`` is what nothing
     is claimed below: importers differ by so much in what their launches share. ``suspicion`` is the p-value below
-    which a difference is measured again in fresh processes. A verdict is invalid where more than ``max_rejected`` of
-    its blocks were contaminated, or either stage has fewer than ``min_launches``.
+    which a difference is measured again in fresh processes, ``agreement`` the one below which these agree. A verdict
+    is invalid where more than ``max_rejected`` of its blocks were contaminated, or either stage has fewer than
+    ``min_launches``.
     """
 
     tolerance: float = 0.03
     confidence: float = 0.99
     least_change: float = 0.005
-    suspicion: float = 0.1
+    suspicion: float = 0.3
+    agreement: float = 0.1
     min_launches: int = 4
     max_rejected: float = 0.8
 
