@@ -46,7 +46,7 @@ def test_the_cases_are_the_sets_ci_and_training_core(suite: ModuleType) -> None:
 
 
 def test_the_subjects_of_a_module_are_its_frameworks(suite: ModuleType) -> None:
-    assert {"numpy", "torch", "tensorflow", "onnxruntime", "strided"} <= set(MODULES)
+    assert {"numpy", "torch", "tensorflow", "onnxruntime", "openvino", "jax", "strided"} <= set(MODULES)
     for name in MODULES:
         for subject in found(name)["subject"]:
             assert registry.resolve(subject) == subject and subject.split(":")[0] == name

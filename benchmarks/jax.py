@@ -1,0 +1,5 @@
+"""JAX."""
+
+from ._suite import benchmarks
+
+Latency, Memory, Limit = benchmarks("jax", "jax")

@@ -1,0 +1,5 @@
+"""OpenVINO."""
+
+from ._suite import benchmarks
+
+Latency, Memory, Limit = benchmarks("openvino", "openvino", "openvino:out")
