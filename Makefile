@@ -2,6 +2,8 @@
 #
 #   make compare   measure the twelve core workloads and print the table
 #   make report    write the report of the committed example into reports/
+#   make gate      whether the working tree is slower than BASE: what CI runs on a pull request
+#   make calibrate how often the gate errs on this machine: about an hour
 #   make test      every check that CI runs: lint, types, import layers, tests
 #   make sanitize  the kernel's fuzzer and the unit tests of the compiled part, under AddressSanitizer and UBSan
 #   make test-arm  the fuzzer on ARM: cross-compiled, run by an emulator
@@ -13,11 +15,13 @@
 # PYTHON       the interpreter that .venv is made from (3.11 or newer)
 # TORCH_INDEX  a package index to take PyTorch's CPU build from, such as the one on PyTorch's installation page
 # ARGS         passed on to `poolbench compare` or to pytest
+# BASE         what `make gate` compares with: rev:NAME or a subject
 # CASES        how many problems the fuzzer tries (a minute's worth, where it isn't said)
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
+BASE ?= rev:main
 CASES ?=
 
 VENV := .venv
@@ -27,7 +31,7 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
 
-.PHONY: compare report test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
+.PHONY: compare report ready gate calibrate test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
@@ -39,6 +43,14 @@ EXAMPLE_RUN := 20261122-112225-b595
 report: $(INSTALLED)
 	$(BIN)/poolbench report $(or $(ARGS),$(EXAMPLE_RUN))
 
+ready: $(INSTALLED)
+
+gate: $(INSTALLED)
+	$(BIN)/poolbench gate --base $(BASE) --head . $(ARGS)
+
+calibrate: $(INSTALLED)
+	$(BIN)/poolbench calibrate $(ARGS)
+
 # pytest comes last, so that its summary is the last line that CI prints. A file's tests stay together: they share what
 # they compile. No test asserts a time, so they may run beside each other.
 test: lint types
@@ -48,6 +60,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
 types: $(INSTALLED)
 	$(BIN)/mypy

@@ -10,6 +10,7 @@ from statistics import fmean, median
 import numpy as np
 
 from poolbench.model.memory import Memory
+from poolbench.model.method import Clock
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule
 
@@ -52,8 +53,9 @@ class LaunchPair:
 class Ledger:
     """Rows by workload, subject and launch. Rows may be added later; a row that is known already is ignored."""
 
-    def __init__(self, rows: Iterable[ResultRow], rejection: RejectionRule) -> None:
+    def __init__(self, rows: Iterable[ResultRow], rejection: RejectionRule, clock: Clock = Clock.WALL) -> None:
         self._rejection = rejection
+        self._clock = clock
         self._rows: dict[tuple[str, str], dict[int, RowBlocks]] = {}
         self.add(rows)
 
@@ -63,7 +65,7 @@ class Ledger:
         for row in rows:
             by_launch = self._rows.setdefault((row.workload, row.subject), {})
             if row.launch not in by_launch:
-                by_launch[row.launch] = reduce_row(row, self._rejection)
+                by_launch[row.launch] = reduce_row(row, self._rejection, self._clock)
                 changed.add(row.workload)
         return changed
 
@@ -101,7 +103,7 @@ class Ledger:
         ]
 
 
-def reduce_row(row: ResultRow, rejection: RejectionRule) -> RowBlocks:
+def reduce_row(row: ResultRow, rejection: RejectionRule, clock: Clock = Clock.WALL) -> RowBlocks:
     """Reduce a row's samples to its clean blocks."""
     logs: dict[int, list[float]] = {}
     slots: dict[int, int] = {}
@@ -110,13 +112,14 @@ def reduce_row(row: ResultRow, rejection: RejectionRule) -> RowBlocks:
     rejected = 0
     rejects = rejection.rejects
     for sample in row.samples:
-        block, elapsed_ns = sample.block, sample.elapsed_ns
+        block = sample.block
         slots[block] = slots.get(block, 0) + 1
-        if elapsed_ns <= 0 or rejects(sample):
+        spent_ns = sample.elapsed_ns if clock is Clock.WALL else sample.cpu_ns
+        if spent_ns <= 0 or rejects(sample):
             rejected += 1
             tainted.add(block)
             continue
-        log = math.log(elapsed_ns / sample.loops)
+        log = math.log(spent_ns / sample.loops)
         clean.append(log)
         logs.setdefault(block, []).append(log)
     return RowBlocks(

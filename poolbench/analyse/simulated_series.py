@@ -110,7 +110,12 @@ Method = Callable[[_World, list[Floats]], list[int]]
 
 
 def simulate(
-    *, trials: int, seed: int, settings: Sequence[tuple[int, float, int]] = SETTINGS, methods: Sequence[str] = ()
+    *,
+    trials: int,
+    seed: int,
+    settings: Sequence[tuple[int, float, int]] = SETTINGS,
+    scenarios: Sequence[Scenario] = SCENARIOS,
+    methods: Sequence[str] = (),
 ) -> Iterator[Rate]:
     """Yield the rates of every setting, scenario and method; each series is shown to all methods.
 
@@ -118,7 +123,7 @@ def simulate(
     """
     chosen = {name: _METHODS[name] for name in methods or available_methods()}
     for number, (points, error, launches) in enumerate(settings):
-        for index, scenario in enumerate(SCENARIOS):
+        for index, scenario in enumerate(scenarios):
             rng = np.random.default_rng((seed, number, index))
             hits, tried = dict.fromkeys(chosen, 0), dict.fromkeys(chosen, 0)
             for trial in range(trials):

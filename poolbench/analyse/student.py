@@ -1,8 +1,9 @@
-"""Student's t distribution: its tail and its quantile, so that the project needs no SciPy for two functions."""
+"""Student's t distribution and exact bounds of a share, so that the project needs no SciPy for a few functions."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 
@@ -27,6 +28,29 @@ def t_quantile(degrees: float, confidence: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if t_tail(middle, degrees) > target else (low, middle)
     return high
+
+
+def share_bounds(found: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Clopper and Pearson's bounds of a share of which ``found`` in ``of`` trials were seen.
+
+    Each bound by itself holds with ``confidence``: the true share lies below the upper one so surely.
+    """
+    if of == 0:
+        return 0.0, 1.0
+    error = 1 - confidence
+    # At most `found` hits have the probability I_{1-p}(of - found, found + 1), at least `found` I_p(found, of-found+1).
+    low = 0.0 if found == 0 else _solve(lambda p: _regularised_beta(found, of - found + 1, p) - error)
+    high = 1.0 if found == of else _solve(lambda p: error - _regularised_beta(of - found, found + 1, 1 - p))
+    return low, high
+
+
+def _solve(rising: Callable[[float], float]) -> float:
+    """Return where a function that rises from below 0 to above 0 between 0 and 1 is 0."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return (low + high) / 2
 
 
 def _regularised_beta(a: float, b: float, x: float) -> float:

@@ -77,6 +77,11 @@ def choose_points(text: str, *, releases: str | None, revs: str | None, every: i
         points = _revision_points(subject, revs or "", every)
     if len(points) < 2:
         raise UsageError(f"'{releases or revs}' is one point alone, {points[0].label}; a history has two or more.")
+    if all(point.same_as for point in points[1:]):
+        raise UsageError(
+            f"All {len(points)} revisions of '{revs}' build the same kernel as {points[0].label}: nothing between them "
+            "can have changed its speed. Name an older revision to begin with."
+        )
     return subject, points
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from poolbench.analyse.stopping import BudgetRule
 from poolbench.backends import registry
@@ -23,6 +24,7 @@ from poolbench.measure.session import Observer, RunStamp, Session, Silent
 from poolbench.model.ids import parse_id
 from poolbench.model.machine import Hardware, MachineFingerprint
 from poolbench.model.method import Limits, Method
+from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
 from poolbench.model.verdict import Policy
@@ -58,6 +60,30 @@ class Request:
     budget_s: float
     results_dir: Path
     policy: Policy = field(default=Policy())
+    plan: Plan | None = None
+    """How to go about it; None for a comparison of all subjects with each other and the limit."""
+
+
+class Plan(Protocol):
+    """How a command other than ``compare`` goes about its run.
+
+    ``has_limit``: whether the streaming limit is measured beside the subjects. ``is_apart``: whether each subject has
+    an importer of its own.
+    """
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether the streaming limit is measured."""
+        ...
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether each subject has an importer of its own."""
+        ...
+
+    def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
+        """Return what tells the session what to measure next."""
+        ...
 
 
 def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
@@ -144,17 +170,19 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
         machine=machine,
         method=request.method,
         budget_s=request.budget_s,
-        subjects=tuple(str(subject) for subject in with_limit(request.subjects)),
+        subjects=tuple(map(str, _measured(request))),
         workloads=tuple(workload.id for workload in request.workloads),
         names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
-        yield from _running(file, header, request.workloads, request.policy, observer, places=places)
+        yield from _running(file, header, request.workloads, request.policy, observer, request.plan, places=places)
 
 
 @contextlib.contextmanager
-def resumed_run(path: Path, *, observer: Observer | None = None, tell: Tell = _silent) -> Iterator[Run]:
-    """Continue a stored run: measure what is missing.
+def resumed_run(
+    path: Path, *, observer: Observer | None = None, tell: Tell = _silent, plan: Plan | None = None
+) -> Iterator[Run]:
+    """Continue a stored run: measure what is missing. ``plan`` is that of the command that began it.
 
     Raises ResumeError, saying what differs, where software, machine or method have changed since it began.
     """
@@ -170,6 +198,7 @@ def resumed_run(path: Path, *, observer: Observer | None = None, tell: Tell = _s
             named_workloads(stored.header),
             Policy(),
             observer,
+            plan,
             places=places,
             done=stored.rows,
             warnings=warnings,
@@ -196,21 +225,29 @@ def _running(
     workloads: Sequence[Workload],
     policy: Policy,
     observer: Observer | None,
+    plan: Plan | None,
     *,
     places: Provided,
     done: tuple[ResultRow, ...] = (),
     warnings: tuple[str, ...] = (),
 ) -> Iterator[Run]:
     subjects = tuple(parse_subject(text) for text in header.subjects)
-    rule = BudgetRule(
-        workloads=header.workloads,
-        subjects=header.subjects,
-        budget_s=_budget_left_s(header, done),
-        policy=policy,
-        rejection=header.method.rejection,
-        stored=done,
-    )
-    with InputStore(seed=header.method.seed) as inputs, ProcessLauncher(subjects, header.method, places) as launcher:
+    rule: StoppingRule
+    if plan is not None:
+        rule = plan.rule(header, done)
+    else:
+        rule = BudgetRule(
+            workloads=header.workloads,
+            subjects=header.subjects,
+            budget_s=_budget_left_s(header, done),
+            policy=policy,
+            rejection=header.method.rejection,
+            stored=done,
+        )
+    with (
+        InputStore(seed=header.method.seed) as inputs,
+        ProcessLauncher(subjects, header.method, places, apart=plan is not None and plan.is_apart) as launcher,
+    ):
         session = Session(
             stamp=RunStamp(run=header.run, machine=header.machine.key, revision=header.revision, dirty=header.dirty),
             workloads=workloads,
@@ -224,6 +261,12 @@ def _running(
             observer=observer or Silent(),
         )
         yield Run(file=file, header=header, session=session, stored=done, warnings=warnings)
+
+
+def _measured(request: Request) -> tuple[Subject, ...]:
+    if request.plan is not None and not request.plan.has_limit:
+        return request.subjects
+    return with_limit(request.subjects)
 
 
 def _machine(places: Provided) -> MachineFingerprint:

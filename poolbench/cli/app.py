@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from poolbench.cli.calibrate import calibrate
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
 from poolbench.cli.env import env
 from poolbench.cli.export import export
+from poolbench.cli.gate import gate
 from poolbench.cli.history import history
 from poolbench.cli.listing import listing
 from poolbench.cli.report import report
@@ -27,9 +29,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a regression or a failed verification, 2 wrong usage, "
-    "3 the measurement failed, 130 interrupted.",
+    "3 the measurement failed, 4 undecided (gate --strict), 130 interrupted.",
 )
 app.command(short_help="Measure subjects on workloads; tell which is fastest.")(compare)
+app.command(short_help="Tell whether a change made anything slower; made for CI.")(gate)
+app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)

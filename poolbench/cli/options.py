@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 Subjects = Annotated[
     list[str] | None,
-    typer.Argument(help="Backends, such as torch or numpy:windows; 'poolbench list backends' names them."),
+    typer.Argument(
+        help="Backends, such as torch or numpy:windows ('poolbench list backends'); numpy@2.0.2 is a release, "
+        "strided@rev:main a revision of the kernel (docs/environments.md)."
+    ),
 ]
 Workloads = Annotated[
     list[str] | None,

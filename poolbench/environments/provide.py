@@ -72,7 +72,8 @@ class _Provider:
                 return existing_interpreter(wanted, self._commands)
             return self._cached(wanted, begin)
         except BuildError as error:
-            self._tell(f"{wanted} cannot be had: {error}")
+            if not self._commands.is_stopped:
+                self._tell(f"{wanted} cannot be had: {error}")
             return Unavailable(reason=f"{wanted}: {error}")
 
     def _cached(self, wanted: Reference, begin: float) -> Interpreter:

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, repeat
 
+_ROUNDING = 1e-9
+"""So much below a whole number is one: 100 loops at 1.05 are 105, not 104."""
+
+_MOST_SHARE = 0.5
+
 
 class Calls:
-    """What a slot calls: one function again and again (hot), or many in turn, each on its own buffers (cold)."""
+    """What a slot calls: one function again and again (hot), or many in turn, each on its own buffers (cold).
 
-    def __init__(self, functions: Sequence[Callable[[], object]]) -> None:
+    ``surplus`` is work that a slowed subject does beyond what its slot says.
+    """
+
+    def __init__(self, functions: Sequence[Callable[[], object]], surplus: Surplus | None = None) -> None:
         self._functions = tuple(functions)
         self._next = self._cycle()
+        self.surplus = surplus
+
+    def measured(self, count: int) -> None:
+        """Do what a slot of ``count`` calls holds: the calls, and the surplus."""
+        if self.surplus is None:
+            self.repeat(count)
+        else:
+            whole, parts = self.surplus.take(count)
+            self.repeat(count + whole)
+            for _ in repeat(None, parts):
+                self.surplus.part()
 
     def repeat(self, count: int) -> None:
         """Call ``count`` times. Each result is dropped before the next call, as in a plain loop."""
@@ -33,6 +53,59 @@ class Calls:
             yield from self._functions
 
 
+class Surplus:
+    """How many further calls make ``loops`` calls ``factor`` times the work.
+
+    Whole calls as far as they go; for the rest ``part``, a call on a part of the batch that costs ``part_share`` of a
+    whole one (unless that is about as much as a whole one). What neither can express is carried over to the next slot.
+    ``phase``, drawn from 0 to 1, is where the carry begins, so that the factor is exact on average also where it begins
+    anew in every launch.
+    """
+
+    def __init__(self, factor: float, part: Callable[[], object], part_share: float, phase: float) -> None:
+        self._factor = factor
+        self.part = part
+        self._share = part_share if part_share < _MOST_SHARE else 0.0
+        self._owed = phase * (self._share or 1.0)
+
+    def take(self, loops: int) -> tuple[int, int]:
+        """Return how many whole calls and how many parts a slot of ``loops`` calls gets in addition."""
+        self._owed += loops * (self._factor - 1)
+        whole = math.floor(self._owed + _ROUNDING)
+        self._owed -= whole
+        parts = math.floor(self._owed / self._share + _ROUNDING) if self._share > 0 else 0
+        self._owed -= parts * self._share
+        return whole, parts
+
+
+def part_planes(batch: int, channels: int, share: float) -> tuple[int, int] | None:
+    """Return the batch and the channels of the call that is nearest to ``share`` of one; None where one is all."""
+    planes = max(1, round(min(share, 0.25) * batch * channels))
+    if batch * channels == 1:
+        return None
+    return (round(planes / channels), channels) if planes >= channels else (1, planes)
+
+
+def cost_share(part: Callable[[], object], whole: Callable[[], object], *, least_ns: int = 500_000) -> float:
+    """Return what ``part`` costs as a share of ``whole``, in CPU time: the median over three turns of either."""
+    shares = []
+    with _collector_paused():
+        part()
+        whole()
+        for _ in range(3):
+            shares.append(_cpu_ns(part, least_ns) / _cpu_ns(whole, least_ns))
+    return sorted(shares)[len(shares) // 2]
+
+
+def _cpu_ns(function: Callable[[], object], least_ns: int) -> float:
+    """Return the CPU nanoseconds of a call, over as many calls as take ``least_ns``."""
+    count, begin = 0, time.process_time_ns()
+    while count == 0 or time.process_time_ns() - begin < least_ns:
+        function()
+        count += 1
+    return (time.process_time_ns() - begin) / count
+
+
 def run_slot(calls: Calls, loops: int, warm: int) -> dict[str, int]:
     """Time ``loops`` calls after ``warm`` untimed ones; return a Sample's fields but for its place in the run."""
     with _collector_paused():
@@ -41,7 +114,7 @@ def run_slot(calls: Calls, loops: int, warm: int) -> dict[str, int]:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu = time.process_time_ns()
         begin = time.perf_counter_ns()
-        calls.repeat(loops)
+        calls.measured(loops)
         elapsed = time.perf_counter_ns() - begin
         cpu = time.process_time_ns() - cpu
         after = resource.getrusage(resource.RUSAGE_SELF)

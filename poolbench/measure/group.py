@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from poolbench.measure.client import WorkerFailure
+from poolbench.measure.evidence import Evidence
 from poolbench.measure.launcher import Worker
 from poolbench.measure.opening import BOTH_FILLINGS, Opening
 from poolbench.measure.schedule import block_order
@@ -26,9 +27,6 @@ FRESH_SHARE = 0.4
 
 CHEAP_SLOTS = 6
 """Preparing that takes no longer than this many slots is repeated for each block."""
-
-MOST_TRIES = 4
-"""So many blocks at most are measured for each one that is asked for, until enough are free of contaminated slots."""
 
 SELF_WARMING_SLOTS = 3
 """From this many slots of a single call on, no call is made to warm up."""
@@ -63,17 +61,20 @@ class Group:
     self_warming: set[tuple[str, str]]
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
     _threads: dict[str, int] = field(default_factory=dict, init=False)
+    _slow: dict[str, float] = field(default_factory=dict, init=False)
     _results: dict[str, GroupResult] = field(default_factory=dict, init=False)
     _prepare_ns: dict[str, int] = field(default_factory=dict, init=False)
     _is_fresh: set[str] = field(default_factory=set, init=False)
+    evidence: Evidence = field(default_factory=Evidence)
 
-    def enter(self, name: str, worker: Worker, *, threads: int) -> None:
+    def enter(self, name: str, worker: Worker, *, threads: int, slow: float = 1.0) -> None:
         """Let a subject open the workload: support, preparation and the check against the reference.
 
         Raises WorkerFailure where it may not take part.
         """
         self._workers[name] = worker
         self._threads[name] = threads
+        self._slow[name] = slow
         self.opening.require_support(worker, self.workload)
         key = (self.workload.id, name)
         checks = ("random",) if key in self.checked else BOTH_FILLINGS
@@ -104,7 +105,7 @@ class Group:
         """Measure the blocks and return every subject's result by name."""
         if any(result.status is Status.OK for name, result in self._results.items() if name != LIMIT):
             clean = 0
-            for block in range(self.blocks * MOST_TRIES):
+            for block in range(self.blocks * self._method.tries):
                 clean += self._run_block(block)
                 if clean == self.blocks:
                     break
@@ -136,6 +137,7 @@ class Group:
             self._move_buffers(block)
         order = block_order(self._running(), seed=self._method.seed, launch=self.opening.launch, block=block)
         is_clean = True
+        self.evidence.begin()
         for position, name in enumerate(order):
             if self._results[name].status is not Status.OK:
                 continue  # it fell out earlier in this block
@@ -148,6 +150,7 @@ class Group:
                 is_clean = is_clean and not self._method.rejection.rejects(sample)
                 if sample.call_ns > SELF_WARMING_SLOTS * self._method.slot_ns:
                     self.self_warming.add((self.workload.id, name))
+        self.evidence.end(block)
         return is_clean
 
     def _move_buffers(self, block: int) -> None:
@@ -191,5 +194,12 @@ class Group:
         return reply
 
     def _open(self, name: str, checks: Sequence[str], block: int = 0) -> dict[str, Any]:
-        worker, threads = self._workers[name], self._threads[name]
-        return self.opening.open(worker, self.workload, name, checks=checks, threads=threads, block=block)
+        return self.opening.open(
+            self._workers[name],
+            self.workload,
+            name,
+            checks=checks,
+            threads=self._threads[name],
+            block=block,
+            slow=self._slow[name],
+        )

@@ -46,7 +46,7 @@ class Launcher(Protocol):
         ...
 
 
-_Key = tuple[str, tuple[tuple[str, str], ...], int, str]
+_Key = tuple[str, tuple[tuple[str, str], ...], int, str, str]
 _Generation = dict[_Key, "Importer | WorkerFailure"]
 
 
@@ -54,7 +54,8 @@ class ProcessLauncher:
     """Starts real processes: one importer for each framework, environment and thread count among ``subjects``.
 
     ``places`` are the environments that subjects name, as ``environments.provide`` made them; who is missing there
-    runs in the present one.
+    runs in the present one. ``apart`` gives each subject an importer of its own, as two subjects of different
+    environments have: a copy then differs from its base in all that two revisions differ in, but for the code.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class ProcessLauncher:
         subjects: Sequence[Subject],
         method: Method,
         places: Mapping[Subject, Interpreter | Unavailable] | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         self._method = method
         self._places = places or {}
@@ -75,7 +78,8 @@ class ProcessLauncher:
             self._interpreters[place.key] = place
             backend = registry.create(subject.backend)
             threads = subject.threads or method.threads
-            key = (backend.framework, tuple(sorted(backend.environment(threads).items())), threads, place.key)
+            variables = tuple(sorted(backend.environment(threads).items()))
+            key = (backend.framework, variables, threads, place.key, str(subject) if apart else "")
             self._keys[subject] = key
             names = self._backends.setdefault(key, [])
             if subject.backend not in names:

@@ -29,11 +29,20 @@ class Opening:
         worker.ask("supports", deadline_s=self.method.limits.request_s, workload=workload.id)
 
     def open(
-        self, worker: Worker, workload: Workload, name: str, *, checks: Sequence[str], threads: int, block: int = 0
+        self,
+        worker: Worker,
+        workload: Workload,
+        name: str,
+        *,
+        checks: Sequence[str],
+        threads: int,
+        block: int = 0,
+        slow: float = 1.0,
     ) -> dict[str, Any]:
         """Prepare ``workload`` and check it on the fillings ``checks``; the random one stays open for timing.
 
         Without ``checks`` what is open is prepared again, elsewhere in memory; ``block`` makes for another place.
+        ``slow`` is the factor of work beyond the plain calls that each slot is to hold.
 
         Raises WorkerFailure where the result is out of bounds or the backend fails.
         """
@@ -51,6 +60,7 @@ class Opening:
             cache=self.method.cache.value,
             cold_bytes=self.cold_bytes,
             threads=threads,
+            slow=slow,
             pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, name),
         )
 

@@ -144,7 +144,8 @@ class Session:
                 group.give_up(name, struck_out, "Not tried: it failed in this way on the workloads before.")
                 continue
             try:
-                group.enter(name, self._worker(subject), threads=subject.threads or self.method.threads)
+                threads = subject.threads or self.method.threads
+                group.enter(name, self._worker(subject), threads=threads, slow=subject.slow)
             except WorkerFailure as failure:
                 group.fail(name, failure)
         results = group.run()
@@ -158,6 +159,7 @@ class Session:
             row = replace(
                 self._row(plan, workload, subject, result, started_at),
                 memory=memory.get(str(subject)),
+                evidence=tuple(group.evidence.blocks) if result.status is Status.OK else (),
                 seconds=(end - begin) / count,
                 memory_seconds=(end - before_memory) / count,
             )
@@ -190,6 +192,7 @@ class Session:
             machine=self.stamp.machine,
             workload=workload.id,
             subject=name,
+            stage=plan.stage,
             status=result.status,
             note=result.note,
             facts={**self.launcher.facts(subject), **result.facts},

@@ -6,11 +6,12 @@ import gc
 import os
 import random
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import Backend, Differentiated, Prepared, Recycling, Saving, Source
-from poolbench.measure.clock import Calls, calibrate, run_slot
+from poolbench.measure.clock import Calls, Surplus, calibrate, cost_share, part_planes, run_slot
 from poolbench.measure.inputs import map_array
 from poolbench.measure.memory import give_back_at_once, held_bytes, requested_peak, switch_off_huge_pages, touched_peak
 from poolbench.measure.protocol import Channel, ChannelClosedError, Message
@@ -19,6 +20,9 @@ from poolbench.model.memory import Amount, not_measured
 from poolbench.model.method import Cache, LayoutPolicy
 from poolbench.model.result import Status
 from poolbench.model.workload import Workload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_COLD_BUFFERS = 2048
 """Enough to leave the caches with inputs of 100 KB; for smaller ones more would only cost time to prepare."""
@@ -69,6 +73,8 @@ class Worker:
         self._calls = Calls([_nothing])
         self._ballast: list[bytearray] = []
         self._prepare_ns = 0
+        self._part: Prepared | None = None
+        self._part_share: dict[tuple[str, int], float] = {}
         self._small_pages = False
 
     def handle(self, request: Message) -> Message:
@@ -96,6 +102,12 @@ class Worker:
         self._calls = Calls([_nothing])
         while self._prepared:
             self._prepared.pop().close()
+        self._close_part()
+
+    def _close_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            part.close()
 
     def _open(self, message: Message) -> Message:
         workload = parse_id(message["workload"])
@@ -138,7 +150,26 @@ class Worker:
         for index in range(1, self._copies(workload, message)):
             pad = random.Random(f"{message['pad_bytes']}/{index}").randrange(64) * 64
             self._prepared.append(self._prepare(workload, filling, message, pad=pad))
-        self._calls = Calls([prepared.run for prepared in self._prepared])
+        self._calls = Calls([prepared.run for prepared in self._prepared], self._surplus(workload, filling, message))
+
+    def _surplus(self, workload: Workload, filling: Message, message: Message) -> Surplus | None:
+        """Return the further work of a subject that is slowed on purpose; None for all others."""
+        factor = float(message.get("slow", 1.0))
+        self._close_part()
+        if factor == 1:
+            return None
+        phase = random.Random(f"{message['pad_bytes']}/surplus").random()
+        planes = part_planes(workload.batch, workload.channels, factor - 1)
+        if planes is None:
+            return Surplus(factor, _nothing, 0.0, phase)
+        batch, channels = planes
+        part = replace(workload, batch=batch, channels=channels)
+        arrays = {name: array[:batch, :channels] for name, array in _arrays(filling).items()}
+        self._part = self._prepare_arrays(part, arrays, message, pad=message["pad_bytes"])
+        key = (workload.id, batch * channels)
+        if key not in self._part_share:
+            self._part_share[key] = cost_share(self._part.run, self._prepared[0].run)
+        return Surplus(factor, self._part.run, self._part_share[key], phase)
 
     def _close(self, _: Message) -> Message:
         self.close()
@@ -192,21 +223,26 @@ class Worker:
             raise Refusal(Status.UNSUPPORTED, support.reason)
 
     def _prepare(self, workload: Workload, filling: Message, message: Message, *, pad: int) -> Prepared:
+        begin = time.perf_counter_ns()
+        prepared = self._prepare_arrays(workload, _arrays(filling), message, pad=pad)
+        self._prepare_ns = time.perf_counter_ns() - begin
+        return prepared
+
+    def _prepare_arrays(
+        self, workload: Workload, arrays: Mapping[str, NDArray[Any]], message: Message, *, pad: int
+    ) -> Prepared:
         from poolbench.verify.fill import arrange, place
 
-        begin = time.perf_counter_ns()
-        array = arrange(map_array(filling["input"]), workload, pad_bytes=pad)
+        array = arrange(arrays["input"], workload, pad_bytes=pad)
         gradient = None
         if workload.pass_.is_training:
             # Half a page from where the input begins within its page: equal distances would look like dependences.
             beside = (pad + 2048) % 4096
-            gradient = place(map_array(filling["gradient"]), workload.order, workload.gradient_view, pad_bytes=beside)
+            gradient = place(arrays["gradient"], workload.order, workload.gradient_view, pad_bytes=beside)
         source = Source(
             array=array, gradient=gradient, layout=LayoutPolicy(message["layout"]), threads=message["threads"]
         )
-        prepared = self._backend.prepare(workload, source)
-        self._prepare_ns = time.perf_counter_ns() - begin
-        return prepared
+        return self._backend.prepare(workload, source)
 
     def _displace(self, seed: int) -> None:
         """Hold some memory of random sizes, so that the allocator puts buffers elsewhere than in other launches."""
@@ -251,6 +287,11 @@ class Worker:
         per_call = workload.read_bytes + workload.written_bytes
         needed = -(-int(message["cold_bytes"]) // per_call)
         return max(2, min(needed, MAX_COLD_BUFFERS))
+
+
+def _arrays(filling: Message) -> dict[str, NDArray[Any]]:
+    """Map what a call is given: the input, and for training the gradient of the output."""
+    return {name: map_array(filling[name]) for name in ("input", "gradient") if name in filling}
 
 
 def _nothing() -> None:

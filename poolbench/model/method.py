@@ -25,6 +25,17 @@ class LayoutPolicy(StrEnum):
     GIVEN = "given"
 
 
+class Clock(StrEnum):
+    """What of a slot is compared. WALL: the time that passed. CPU: the time that the subject's process had a core.
+
+    Where a host or a neighbour takes the cores away, CPU time is not what they took. It is blind to waiting that is the
+    subject's own doing, and counts the work of all threads.
+    """
+
+    WALL = "wall"
+    CPU = "cpu"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a worker may use before it is stopped.
@@ -42,6 +53,7 @@ class Limits:
 class Method:
     """Everything that decides how numbers come about. ``slot_ns`` is the target length of a slot.
 
+    For each block that is asked for, up to ``tries`` are measured until one is free of contaminated slots.
     ``memory`` says whether the memory of a call is measured too, in launches of its own.
     """
 
@@ -49,7 +61,9 @@ class Method:
     threads: int = 1
     cache: Cache = Cache.HOT
     layout: LayoutPolicy = LayoutPolicy.BEST
+    clock: Clock = Clock.WALL
     slot_ns: int = 5_000_000
+    tries: int = 4
     seed: int = 20_240_229
     memory: bool = True
     rejection: RejectionRule = field(default=RejectionRule())

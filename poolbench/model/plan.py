@@ -8,21 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
 
-from poolbench.model.result import ResultRow
+if TYPE_CHECKING:
+    from poolbench.model.result import ResultRow
+
+
+class Stage(StrEnum):
+    """What a launch is for: to find out, or to confirm in fresh processes what was suspected."""
+
+    SURVEY = "survey"
+    CONFIRMATION = "confirmation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
     """One launch: its number, which fresh importer it is forked from, and the blocks for each workload id.
 
-    A workload that is absent is left out of this launch.
+    A workload that is absent is left out of this launch. What confirms comes from importers that surveyed nothing.
     """
 
     launch: int
     importer: int
     blocks: Mapping[str, int]
+    stage: Stage = Stage.SURVEY
 
 
 class StoppingRule(Protocol):

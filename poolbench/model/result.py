@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from poolbench.model.evidence import BlockEvidence
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.memory import Memory
 from poolbench.model.method import Method
+from poolbench.model.plan import Stage
 from poolbench.model.sample import Sample
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The version of the stored form of RunHeader and ResultRow."""
 
 
@@ -57,8 +59,10 @@ class ResultRow:
     ``group`` names the blocks that this row's samples stood in: only rows of one group were interleaved and may
     be compared. ``facts`` are the backend's (versions, instruction set, native layout); ``contract`` its answers by
     clause. ``importer`` counts the freshly executed interpreters that launches were forked from.
+    ``evidence`` tells what the machine did during each of the group's blocks; none in files of before schema 3.
     ``memory`` is measured once in a run, in a launch of its own, and stands in every row from then on; None where it
     was left out. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
+    ``stage`` tells what the launch was for; all but the gate survey only.
     """
 
     run: str
@@ -78,10 +82,12 @@ class ResultRow:
     layout: str = ""
     loops: int = 0
     samples: tuple[Sample, ...] = ()
+    evidence: tuple[BlockEvidence, ...] = ()
     memory: Memory | None = None
     verification: Verification = field(default=Verification())
     seconds: float = 0.0
     memory_seconds: float = 0.0
+    stage: Stage = Stage.SURVEY
 
     @property
     def key(self) -> tuple[int, str, str]:

@@ -3,7 +3,8 @@
     subject = NAME [":" VARIANT] ["@" ENVIRONMENT] ("+" OPTION "=" VALUE)* ["#" COPY]
 
 ``torch``, ``torch:channels_last``, ``onnxruntime@1.23.0``, ``torch:compile+threads=2``; ``torch#2`` is the same
-subject a second time, for comparisons that must come out equal.
+subject a second time, for comparisons that must come out equal. ``strided+slow=1.05`` does five per cent more of its
+own work in each slot: a slowdown of known size, to see whether it is found.
 
     ENVIRONMENT = VERSION | "rev:" GIT | "path:" PYTHON
 
@@ -13,6 +14,7 @@ them.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 
@@ -21,7 +23,10 @@ from poolbench.errors import InvalidIdError
 LIMIT = "limit"
 """The pseudo-subject that streams what a workload must touch, as fast as the memory lets it."""
 
-OPTIONS = ("threads",)
+OPTIONS = ("threads", "slow")
+
+MOST_SLOW = 4.0
+"""A subject cannot be slowed by more than this factor: beyond it a slot is no slot any more."""
 
 _SUBJECT = re.compile(
     r"(?P<backend>[A-Za-z_][\w.-]*(?::[\w.-]+)?)(?:@(?P<environment>(?:[^+#]|\+(?![a-z]+=)|#(?!\d+$))+))?"
@@ -31,11 +36,15 @@ _SUBJECT = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A backend's registered name, with where and how it runs. ``copy`` counts from 1."""
+    """A backend's registered name, with where and how it runs. ``copy`` counts from 1.
+
+    ``slow`` (1 or more) is the factor by which each slot holds more work than it says.
+    """
 
     backend: str
     environment: str = ""
     threads: int | None = None
+    slow: float = 1.0
     copy: int = 1
 
     def __str__(self) -> str:
@@ -44,6 +53,8 @@ class Subject:
             text += f"@{self.environment}"
         if self.threads is not None:
             text += f"+threads={self.threads}"
+        if self.slow != 1.0:
+            text += f"+slow={self.slow:g}"
         return text if self.copy == 1 else f"{text}#{self.copy}"
 
     @property
@@ -61,17 +72,21 @@ def parse_subject(text: str) -> Subject:
             "such as torch, torch:channels_last, torch+threads=2 or torch#2."
         )
     threads: int | None = None
+    slow = 1.0
     for option in filter(None, (match["options"] or "").split("+")):
         key, _, value = option.partition("=")
-        if key not in OPTIONS:
-            raise InvalidIdError(f"Subject '{text}' has the unknown option '{key}': known is {', '.join(OPTIONS)}.")
-        if not value.isdigit() or int(value) < 1:
-            raise InvalidIdError(f"Subject '{text}': threads takes a whole number from 1 on, not '{value}'.")
-        threads = int(value)
+        if key == "threads":
+            threads = _threads(text, value)
+        elif key == "slow":
+            slow = _slow(text, value)
+        else:
+            raise InvalidIdError(f"Subject '{text}' has the unknown option '{key}': known are {', '.join(OPTIONS)}.")
     copy = int(match["copy"] or 1)
     if copy < 1:
         raise InvalidIdError(f"Subject '{text}': copies count from #1.")
-    return Subject(backend=match["backend"], environment=match["environment"] or "", threads=threads, copy=copy)
+    return Subject(
+        backend=match["backend"], environment=match["environment"] or "", threads=threads, slow=slow, copy=copy
+    )
 
 
 def number_copies(subjects: list[Subject]) -> list[Subject]:
@@ -84,3 +99,21 @@ def number_copies(subjects: list[Subject]) -> list[Subject]:
         taken.add(subject)
         numbered.append(subject)
     return numbered
+
+
+def _threads(text: str, value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise InvalidIdError(f"Subject '{text}': threads takes a whole number from 1 on, not '{value}'.")
+    return int(value)
+
+
+def _slow(text: str, value: str) -> float:
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = math.nan
+    if not 1 <= factor <= MOST_SLOW:
+        raise InvalidIdError(
+            f"Subject '{text}': slow takes a factor from 1 to {MOST_SLOW:g}, such as 1.05, not '{value}'."
+        )
+    return factor

@@ -67,6 +67,7 @@ struct Channels {
       row(p, plane.in + c0 * kSize, plane.out + oh * p.h.out_step + c0 * kSize, plane.od, oh,
           std::min(kBlock, p.inner - c0));
     }
+    if (streams(p)) finish_streams();
   }
 
  private:
@@ -96,6 +97,14 @@ struct Channels {
     }
   }
 
+  static constexpr std::int64_t kWritten = 16 << 10;  // bytes of output that are gathered before they are streamed
+
+  // Whether outputs go around the caches: they are so many that they would only push the input out.
+  static bool streams(const Plan& p) {
+    return kStreams && has_few_elements(p) && p.inner <= kBlock && p.w.out_step == p.inner * kSize &&
+           plane_count(p) * p.h.out * p.w.out * p.w.out_step >= kStreamedBytes;
+  }
+
   static void row_of_few(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
     const WindowRows window(p, in, p.d.taps(od), p.h.taps(oh));
     double row_divisor = divisor_of(p);
@@ -105,7 +114,15 @@ struct Channels {
     const char* rows[kFewElements];
     const char* at[kFewElements];
     window.list(rows);
-    for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step) {
+    alignas(kBytes) char written[kWritten];
+    char* const begin = streams(p) ? written : out;
+    char* to = begin;
+    for (std::int64_t ow = 0; ow < p.w.out; ++ow, to += p.w.out_step) {
+      if (begin == written && to - begin + n * kSize > kWritten) {
+        stream_out(begin, out, to - begin);
+        out += to - begin;
+        to = begin;
+      }
       const Axis::Taps w = p.w.taps(ow);
       if (p.counts_w) finish.divide_by(row_divisor * static_cast<double>(p.counted(p.w, ow)));
       std::int64_t count = 0;
@@ -114,11 +131,13 @@ struct Channels {
         for (std::int64_t k = 0; k < w.count; ++k) at[count++] = first + k * p.w.dilation * p.w.in_step;
       }
       if (count == 0) {
-        combine_nothing<O>(n, ToOutput<O>{out, fill_vec<typename O::Value>(static_cast<typename O::Value>(1 / finish.divisor))});
+        const auto factor = static_cast<typename O::Value>(1 / finish.divisor);
+        combine_nothing<O>(n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
       } else {
-        combine_few<typename FewElements<O>::Op>(at, count, n, finish.to(out));
+        combine_few<typename FewElements<O>::Op>(at, count, n, finish.to(to));
       }
     }
+    if (begin == written) stream_out(begin, out, to - begin);
   }
 
   // Not inlined, as combine_rows.

@@ -187,15 +187,6 @@ struct RowsAcross {
     if (b.l.stream) stream_out(b.flushed, b.out + b.row0 * b.p.h.out_step, b.rows * n * kSize);
   }
 
-  // Copies to memory around the caches, but for what isn't a whole line of them.
-  static void stream_out(const char* from, char* to, std::int64_t bytes) {
-    const std::int64_t before = std::min<std::int64_t>(-reinterpret_cast<std::intptr_t>(to) & 63, bytes);
-    std::memcpy(to, from, static_cast<std::size_t>(before));
-    const std::int64_t end = before + (bytes - before) / 64 * 64;
-    for (std::int64_t x = before; x < end; x += kBytes) stream_vec(to + x, load_vec<std::uint8_t>(from + x));
-    std::memcpy(to + end, from + end, static_cast<std::size_t>(bytes - end));
-  }
-
   static POOL_INLINE VecFor<O> factor_at(const Block& b, VecFor<O> factor, std::int64_t o) {
     if constexpr (!O::kIsMax) {
       if (b.p.counts_w) return factor * load_vec<Value>(b.factors + o);

@@ -73,6 +73,15 @@ static POOL_INLINE void stream_vec(char* at, Vec<std::uint8_t> value) { store_ve
 static POOL_INLINE void finish_streams() {}
 #endif
 
+// Copies to memory around the caches, but for what isn't a whole line of them.
+static void stream_out(const char* from, char* to, std::int64_t bytes) {
+  const std::int64_t before = std::min<std::int64_t>(-reinterpret_cast<std::intptr_t>(to) & 63, bytes);
+  std::memcpy(to, from, static_cast<std::size_t>(before));
+  const std::int64_t end = before + (bytes - before) / 64 * 64;
+  for (std::int64_t x = before; x < end; x += kBytes) stream_vec(to + x, load_vec<std::uint8_t>(from + x));
+  std::memcpy(to + end, from + end, static_cast<std::size_t>(bytes - end));
+}
+
 #if !POOL_AVX512
 // Copies fewer bytes than a vector has, in pieces that halve. Not inlined: it stands at the end of every loop.
 static __attribute__((noinline)) void copy_few(char* to, const char* from, std::int64_t bytes) {

@@ -35,7 +35,6 @@ def test_a_run_prints_a_table_and_writes_results_summary_and_csv(poolbench, tmp_
     stored = read_run(path)
     assert {row.status for row in stored.rows} == {Status.OK}
     assert {row.subject for row in stored.rows} == {"numpy", "numpy:windows", "limit"}
-    assert len({row.importer for row in stored.rows}) == 2
     assert path.with_suffix(".md").read_text().count("numpy:windows") >= 2
     assert set(pd.read_csv(path.with_suffix(".csv"))["subject"]) >= {"numpy", "numpy:windows"}
 

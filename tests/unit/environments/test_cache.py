@@ -62,13 +62,15 @@ def test_a_builder_that_is_killed_leaves_nothing_that_is_used_and_the_next_one_c
         "Cache(Path(sys.argv[1])).get('toy', build)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as builder:
-        assert builder.stdout.readline() == b"begun\n"
-        cache = Cache(tmp_path)
-        assert cache.find("toy") is None and cache.entries() == []
-        cache.remove_leftovers()
-        assert [name for name in names(cache) if name.startswith(".building-toy-")], "its builder lives"
-        os.kill(builder.pid, signal.SIGKILL)
-        builder.wait()
+        try:
+            assert builder.stdout.readline() == b"begun\n"
+            cache = Cache(tmp_path)
+            assert cache.find("toy") is None and cache.entries() == []
+            cache.remove_leftovers()
+            assert [name for name in names(cache) if name.startswith(".building-toy-")], "its builder lives"
+        finally:
+            os.kill(builder.pid, signal.SIGKILL)
+            builder.wait()
     cache.get("other", contents)
     assert names(cache) == ["other"]
     assert cache.get("toy", contents).contents.what == "toy@1.0"

@@ -40,7 +40,7 @@ def test_what_people_write(text: str, subject: Subject) -> None:
         ("torch@", "is not a subject"),
         ("torch#two", "is not a subject"),
         ("two words", "is not a subject"),
-        ("torch+cores=2", "unknown option 'cores': known is threads"),
+        ("torch+cores=2", "unknown option 'cores': known are threads, slow"),
         ("torch+threads=0", "a whole number from 1 on, not '0'"),
         ("torch+threads=many", "a whole number from 1 on, not 'many'"),
         ("torch#0", "copies count from #1"),
@@ -73,3 +73,16 @@ def test_numbered_subjects_are_distinct_and_in_order(subjects: list[Subject]) ->
 def test_the_limit_is_no_implementation() -> None:
     assert parse_subject("limit").is_limit
     assert not parse_subject("torch").is_limit
+
+
+def test_a_slowed_subject_is_read_and_written():
+    subject = parse_subject("strided@rev:main+threads=2+slow=1.05#2")
+    assert (subject.slow, subject.threads, subject.copy) == (1.05, 2, 2)
+    assert str(subject) == "strided@rev:main+threads=2+slow=1.05#2"
+    assert parse_subject("torch").slow == 1.0
+
+
+@pytest.mark.parametrize("value", ["0.9", "fast", "9", "nan"])
+def test_a_factor_that_slows_nothing_is_refused(value):
+    with pytest.raises(InvalidIdError, match=r"slow takes a factor from 1 to 4"):
+        parse_subject(f"torch+slow={value}")

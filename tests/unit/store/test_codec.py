@@ -149,6 +149,14 @@ def test_runs_from_before_the_memory_ledger_are_read() -> None:
         decode_line(json.dumps(row).encode())
 
 
+def test_rows_from_before_the_evidence_of_disturbance_are_read() -> None:
+    record = {**json.loads(encode_row(ROW)), "schema": 2}
+    del record["evidence"]
+    back = decode_line(json.dumps(record).encode())
+    assert isinstance(back, ResultRow)
+    assert back == ROW and back.evidence == ()
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/*.jsonl")), ids=lambda path: path.stem)
 def test_the_runs_of_this_repository_are_read(path: Path) -> None:
     run = read_run(path)

@@ -1,0 +1,218 @@
+"""The gate's verdicts: a head against its base on each workload, from survey and confirmation.
+
+The survey says where a difference is suspected, generously. What is suspected is measured again in processes that were
+started afterwards, and only those data can claim it: since they had no part in the choice, the family over which false
+claims are controlled (Holm) is the suspected workloads alone. ``docs/decisions/0013-gate.md`` has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from poolbench.analyse.disturbance import disturbance
+from poolbench.analyse.ledger import Ledger, estimates
+from poolbench.analyse.location import LEAST_LAUNCHES, locate, standard_error
+from poolbench.analyse.paired import compare_pair, fault, holm
+from poolbench.analyse.student import t_tail
+from poolbench.analyse.text import counted, percent, signed_percent
+from poolbench.model.gate import GatePolicy, GateResult, GateVerdict, MemoryChange
+from poolbench.model.method import Method
+from poolbench.model.plan import Stage
+from poolbench.model.result import ResultRow, Status
+from poolbench.model.subject import parse_subject
+from poolbench.model.verdict import Comparison, Outcome
+
+MEMORY_SLACK = {"strided": 0, "numpy": 0, "fake": 0, "torch": 1024, "tensorflow": 32 * 1024}
+"""Bytes by which what a framework requests for itself varies from call to call (docs/measuring.md)."""
+
+OTHER_SLACK = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one workload's rows say of a pair: over all launches, and by stage.
+
+    ``survey_p`` is two-sided; ``confirmation_p`` one-sided, in the direction of the survey; both are of the
+    hypothesis that times differ by ``least_change`` at most. 1 where there are too few launches.
+    """
+
+    comparison: Comparison
+    confirmation: Comparison | None
+    survey_p: float
+    confirmation_p: float
+    is_slower: bool
+    samples: int
+    fault: str
+
+
+def gate(
+    rows: Sequence[ResultRow],
+    *,
+    base: str,
+    head: str,
+    policy: GatePolicy,
+    method: Method,
+    workloads: Sequence[str] = (),
+) -> GateResult:
+    """Return the verdict of ``head`` against ``base`` for each of ``workloads``, by default those of the rows."""
+    rows = [row for row in rows if row.subject in (base, head)]
+    skipped = {row.workload: row.note for row in rows if _neither_supports(row.workload, rows, base, head)}
+    asked = [w for w in (workloads or dict.fromkeys(row.workload for row in rows)) if w not in skipped]
+    found = {workload: weigh(rows, workload, head, base, policy, method) for workload in asked}
+    adjusted = confirmed(found)
+    ledger = Ledger(rows, method.rejection)
+    return GateResult(
+        base=base,
+        head=head,
+        policy=policy,
+        verdicts=tuple(
+            _with_memory(judge(found[w], adjusted.get(w), policy, family=len(adjusted)), ledger, base, head)
+            for w in asked
+        ),
+        skipped=tuple(f"{workload}: {note}" for workload, note in skipped.items()),
+        disturbance=disturbance(rows, method.rejection, threads=parse_subject(head).threads or method.threads),
+    )
+
+
+def weigh(
+    rows: Iterable[ResultRow], workload: str, head: str, base: str, policy: GatePolicy, method: Method
+) -> Evidence:
+    """Return what ``rows`` say of ``head`` against ``base`` on ``workload``."""
+    mine = [row for row in rows if row.workload == workload and row.subject in (head, base)]
+    everything = Ledger(mine, method.rejection, method.clock)
+    stages = {
+        stage: Ledger((row for row in mine if row.stage is stage), method.rejection, method.clock) for stage in Stage
+    }
+    comparison = compare_pair(everything, workload, head, base, policy.intervals)
+    has_confirmation = any(row.stage is Stage.CONFIRMATION for row in mine)
+    survey = _claim(stages[Stage.SURVEY], workload, head, base, policy)
+    again = _claim(stages[Stage.CONFIRMATION], workload, head, base, policy)
+    is_slower = survey.surplus > 0
+    agrees = (again.surplus > 0) == is_slower and again.surplus != 0
+    return Evidence(
+        comparison=comparison,
+        confirmation=compare_pair(stages[Stage.CONFIRMATION], workload, head, base, policy.intervals)
+        if has_confirmation
+        else None,
+        survey_p=min(2 * survey.tail, 1.0),
+        confirmation_p=again.tail if agrees else 1.0,
+        is_slower=is_slower,
+        samples=sum(len(row.samples) for row in mine if row.status is Status.OK),
+        fault=fault(everything, comparison, policy.intervals) or _too_few(comparison, policy),
+    )
+
+
+def is_suspected(evidence: Evidence, policy: GatePolicy) -> bool:
+    """Whether a difference is to be measured again in fresh processes."""
+    return not evidence.fault and evidence.survey_p < policy.suspicion
+
+
+def is_same(evidence: Evidence, policy: GatePolicy) -> bool:
+    """Whether the interval over all launches lies within the tolerance, in either direction."""
+    bound = 1 + policy.tolerance
+    return not evidence.fault and 1 / bound <= evidence.comparison.low and evidence.comparison.high <= bound
+
+
+def confirmed(found: Mapping[str, Evidence]) -> dict[str, float]:
+    """Return the p-values of what was measured again, adjusted for their number."""
+    return holm({key: part.confirmation_p for key, part in found.items() if part.confirmation is not None})
+
+
+def judge(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, *, family: int = 1) -> GateVerdict:
+    """Return the verdict. ``adjusted_p`` is the confirmation's, None where nothing was measured again."""
+    comparison, confirmation = evidence.comparison, evidence.confirmation
+    outcome, reason = _outcome(evidence, adjusted_p, policy, family)
+    return GateVerdict(
+        workload=comparison.workload,
+        outcome=outcome,
+        reason=reason,
+        comparison=comparison,
+        confirmation=confirmation,
+        samples=evidence.samples,
+        # The estimate, not the interval's end: whether it is slower at all has been shown by then, and asking that the
+        # whole interval lies beyond the tolerance would let a slowdown of the tolerance's size pass nearly always.
+        is_regression=outcome is Outcome.SLOWER and comparison.ratio >= 1 + policy.tolerance,
+    )
+
+
+def _outcome(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, family: int) -> tuple[Outcome, str]:
+    comparison = evidence.comparison
+    if evidence.fault:
+        return Outcome.INVALID, evidence.fault
+    interval = f"95 % interval {comparison.low:.3f} to {comparison.high:.3f}"
+    change = signed_percent(comparison.ratio - 1)
+    if evidence.confirmation is not None and adjusted_p is not None and adjusted_p < 1 - policy.confidence:
+        outcome = Outcome.SLOWER if evidence.is_slower else Outcome.FASTER
+        again = signed_percent(evidence.confirmation.ratio - 1)
+        beyond = ""
+        if outcome is Outcome.SLOWER:
+            is_beyond = comparison.ratio >= 1 + policy.tolerance
+            beyond = f"; {'beyond' if is_beyond else 'below'} the tolerance of {percent(policy.tolerance)}"
+        return outcome, (
+            f"{outcome.capitalize()} by {change} ({interval}); fresh processes confirm it with {again} "
+            f"(p = {adjusted_p:.1g} among {counted(family, 'suspicion')}){beyond}."
+        )
+    suspicion = "" if evidence.confirmation is None else " A suspicion was not confirmed in fresh processes."
+    if is_same(evidence, policy):
+        return Outcome.SAME, f"Within ± {percent(policy.tolerance)}: {interval}.{suspicion}"
+    if is_suspected(evidence, policy) and evidence.confirmation is None:
+        return Outcome.UNDECIDED, f"A difference of {change} is suspected, and the budget left no time to confirm it."
+    wanted = f"neither a difference nor equality within ± {percent(policy.tolerance)} is sure: {interval}"
+    return Outcome.UNDECIDED, f"{wanted[0].upper()}{wanted[1:]}.{suspicion} A larger --budget decides."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """By how much a log ratio exceeds the least change (signed), and the chance of so much without a difference."""
+
+    surplus: float
+    tail: float
+
+
+def _claim(ledger: Ledger, workload: str, head: str, base: str, policy: GatePolicy) -> _Claim:
+    values = [value for _, value in estimates(ledger.pairs(workload, head, base))]
+    if len(values) < max(policy.min_launches, LEAST_LAUNCHES):
+        return _Claim(surplus=0.0, tail=1.0)
+    location = locate(values)
+    least = math.log1p(policy.least_change) + location.allowance
+    size = abs(location.centre) - least
+    if size <= 0:
+        return _Claim(surplus=math.copysign(1e-12, location.centre), tail=0.5)
+    error = float(standard_error(location.influence))
+    tail = t_tail(size / error, location.degrees) if error > 0 else 0.0
+    return _Claim(surplus=math.copysign(size, location.centre), tail=tail)
+
+
+def _too_few(comparison: Comparison, policy: GatePolicy) -> str:
+    if comparison.launches >= policy.min_launches:
+        return ""
+    return (
+        f"Only {counted(comparison.launches, 'launch', 'launches')} could be compared; "
+        f"{policy.min_launches} is the least: give a larger --budget."
+    )
+
+
+def _neither_supports(workload: str, rows: Sequence[ResultRow], base: str, head: str) -> bool:
+    refusing = {row.subject for row in rows if row.workload == workload and row.status is Status.UNSUPPORTED}
+    return refusing == {base, head}
+
+
+def _with_memory(verdict: GateVerdict, ledger: Ledger, base: str, head: str) -> GateVerdict:
+    accounts = [ledger.memory(verdict.workload, subject) for subject in (base, head)]
+    if any(account is None for account in accounts):
+        return replace(verdict, memory_reason="Memory was not measured.")
+    before, after = (account.requested for account in accounts if account is not None)
+    if before.bytes is None or after.bytes is None:
+        return replace(verdict, memory_reason=before.note or after.note)
+    slack = MEMORY_SLACK.get(parse_subject(head).backend.split(":")[0], OTHER_SLACK)
+    change = MemoryChange(base_bytes=before.bytes, head_bytes=after.bytes, slack=slack)
+    reason = ""
+    if change.is_growth:
+        reason = (
+            f"A call requests {after.bytes:,} bytes in place of {before.bytes:,}: "
+            f"{after.bytes - before.bytes:,} more"
+            + (f", {slack:,} of which may be the framework's own." if slack else ".")
+        )
+    return replace(verdict, memory=change, memory_reason=reason)

@@ -1,0 +1,83 @@
+"""A calibration: base, copies and slowed copies in the same blocks, until there are verdicts enough."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from poolbench.analyse.calibration import SIZES
+from poolbench.analyse.calibration_rule import CalibrationRule
+from poolbench.model.calibration import Neighbour
+from poolbench.model.plan import StoppingRule
+from poolbench.model.result import ResultRow, RunHeader
+from poolbench.model.subject import Subject, parse_subject
+
+EQUAL_PAIRS = 3
+"""Pairs of equal subjects in each block; they share no subject, so that their verdicts are independent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationPlan:
+    """A ``Plan``: each subject with importers of its own, as base and head have in a gate."""
+
+    pieces: int
+    seconds_per_verdict: float
+    has_limit: bool = False
+    is_apart: bool = True
+
+    def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
+        """Return the rule that measures piece after piece."""
+        return CalibrationRule(
+            workloads=header.workloads,
+            subjects=len(header.subjects),
+            pieces=self.pieces,
+            seconds_per_verdict=self.seconds_per_verdict,
+            stored=stored,
+        )
+
+
+def calibration_subjects(backend: str, *, pairs: int = EQUAL_PAIRS) -> tuple[Subject, ...]:
+    """Return ``pairs`` pairs of copies of ``backend``, and one copy slowed by each of SIZES."""
+    base = parse_subject(backend)
+    copies = [parse_subject(str(base) if n == 1 else f"{base}#{n}") for n in range(1, 2 * pairs + 1)]
+    return (*copies, *(parse_subject(f"{base}+slow={size:g}") for size in SIZES))
+
+
+def pieces_for(*, equal: int, planted: int, workloads: int, pairs: int = EQUAL_PAIRS) -> int:
+    """Return how many pieces of each workload give so many verdicts on equal pairs and on each planted size."""
+    return max(math.ceil(equal / (workloads * pairs)), math.ceil(planted / workloads))
+
+
+def expected_seconds(*, pieces: int, workloads: int, subjects: int, seconds_per_verdict: float) -> float:
+    """Return about how long a calibration takes: each subject takes half of what a gate of two does."""
+    return pieces * workloads * subjects / 2 * seconds_per_verdict
+
+
+_BUSY = {
+    Neighbour.STEADY: "while True: pass",
+    Neighbour.COMING: (
+        "import random, time\n"
+        "while True:\n"
+        "    end = time.monotonic() + random.uniform(0.5, 5)\n"
+        "    while time.monotonic() < end: pass\n"
+        "    time.sleep(random.uniform(0.5, 5))\n"
+    ),
+}
+
+
+@contextlib.contextmanager
+def beside(neighbour: Neighbour) -> Iterator[None]:
+    """Keep a neighbour running."""
+    if neighbour is Neighbour.NONE:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", _BUSY[neighbour]])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()

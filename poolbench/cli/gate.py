@@ -1,0 +1,140 @@
+"""``poolbench gate``: base against head in the same blocks, a verdict for each workload, and an exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
+from poolbench.cli.output import print_json
+from poolbench.cli.progress import budget_bar, teller
+from poolbench.errors import ExitCode, StoreError
+
+if TYPE_CHECKING:
+    from poolbench.model.calibration import Calibration
+    from poolbench.model.gate import GateResult
+    from poolbench.model.result import ResultRow, RunHeader
+
+DEFAULT_WORKLOADS = "core"
+
+
+def gate(
+    base: Annotated[str, typer.Option(help="What head is held to: a subject, or rev:NAME for the kernel there.")],
+    head: Annotated[
+        str, typer.Option(help="What is examined: a subject, rev:NAME, or . for the kernel of the working tree.")
+    ] = ".",
+    workloads: Workloads = None,
+    passes: Passes = None,
+    gradients: Gradients = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.001, max=1, help="The change from which a slowdown fails the gate.")
+    ] = 0.03,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, help="One less the chance of any false verdict in the whole set.")
+    ] = 0.99,
+    budget: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds to measure for.", show_default="10, and 5 a workload (4 without memory)"),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Undecided verdicts end with exit code 4.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that each side may use.")] = 1,
+    memory: Annotated[
+        bool, typer.Option("--memory/--no-memory", help="Whether the memory of a call is compared too.")
+    ] = True,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")
+    ] = None,
+    junit_file: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")] = None,
+    markdown_file: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="Write Markdown.", show_default="$GITHUB_STEP_SUMMARY"),
+    ] = None,
+    results: Results = RESULTS,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell whether head is slower than base, or takes more memory. Exit codes: docs/gate.md."""
+    from poolbench.analyse.gate import gate as verdicts
+    from poolbench.api.gate import GatePlan, default_gate_budget_s, gate_method, gate_subjects
+    from poolbench.api.run import Request, default_limits, new_run
+    from poolbench.measure.machine import fingerprint
+    from poolbench.model.gate import GatePolicy
+    from poolbench.report.gate import exit_code
+    from poolbench.store.calibration import read_calibration
+
+    entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
+    subjects = gate_subjects(base, head)
+    policy = GatePolicy(tolerance=tolerance, confidence=confidence)
+    names = tuple(str(subject) for subject in subjects)
+    limits = default_limits(fingerprint().hardware, request_s=timeout)
+    request = Request(
+        subjects=subjects,
+        workloads=entries,
+        method=gate_method(threads=threads, memory=memory, limits=limits),
+        budget_s=default_gate_budget_s(len(entries), memory=memory) if budget is None else budget,
+        results_dir=results,
+        plan=GatePlan(base=names[0], head=names[1], policy=policy),
+    )
+    with (
+        budget_bar(request.budget_s, quiet=quiet) as bar,
+        new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
+    ):
+        rows: list[ResultRow] = []
+        try:
+            for group in run.measure():
+                rows += group
+        except KeyboardInterrupt:
+            typer.echo(f"\npoolbench: interrupted; {len(rows)} finished rows are kept in {run.path}.", err=True)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+    result = verdicts(
+        rows, base=names[0], head=names[1], policy=policy, method=run.header.method, workloads=run.header.workloads
+    )
+    code = exit_code(result, strict=strict)
+    known = read_calibration(run.header.machine.key, results)
+    _report(result, run.header, known, code, run.path, junit_file, markdown_file, strict=strict, json=json)
+    raise typer.Exit(code)
+
+
+def _report(
+    result: GateResult,
+    header: RunHeader,
+    known: Calibration | None,
+    code: ExitCode,
+    path: Path,
+    junit_file: Path | None,
+    markdown_file: Path | None,
+    *,
+    strict: bool,
+    json: bool,
+) -> None:
+    from poolbench.report.gate import document, github_annotations, junit, markdown, terminal_lines
+
+    names = header.names
+    if json:
+        print_json({"results": str(path), **document(result, names, known, code)})
+    else:
+        for line in terminal_lines(result, names, known):
+            typer.echo(line)
+        typer.echo(f"\nresults  {path}")
+    if junit_file is not None:
+        _write(junit_file, junit(result, names, strict=strict))
+    if markdown_file is not None:
+        _write(markdown_file, markdown(result, names, known))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        _write(Path(summary), markdown(result, names, known), mode="a")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in github_annotations(result, names):
+            typer.echo(line, err=json)  # GitHub reads both streams; with --json, stdout is one document
+
+
+def _write(path: Path, text: str, mode: str = "w") -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise StoreError(f"The report cannot be written to {path}: {error.strerror or error}.") from error

@@ -1,0 +1,81 @@
+"""Reads what the whole machine did between two moments: busy and stolen time, and pressure on its cores."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from poolbench.model.evidence import BlockEvidence
+
+PROC = Path("/proc")
+_IDLE = (3, 4)  # idle and waiting for input or output, in the order of /proc/stat
+_STEAL = 7
+_COUNTED = 8  # what follows, time of guests, is contained in what comes before
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Nanoseconds since the system's start, but ``at_ns``, which is a clock's."""
+
+    at_ns: int
+    busy_ns: int
+    steal_ns: int
+    pressure_ns: int
+
+
+def read(proc: Path = PROC) -> Reading:
+    """Return where the machine's counters stand. What the system does not tell counts as 0."""
+    ticks = _ticks(proc / "stat")
+    tick_ns = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    busy = sum(value for place, value in enumerate(ticks[:_COUNTED]) if place not in (*_IDLE, _STEAL))
+    steal = ticks[_STEAL] if len(ticks) > _STEAL else 0
+    return Reading(time.monotonic_ns(), busy * tick_ns, steal * tick_ns, _pressure_ns(proc / "pressure" / "cpu"))
+
+
+class Evidence:
+    """Gathers the evidence of one group's blocks. ``reader`` tells where the counters stand."""
+
+    def __init__(self, reader: Callable[[], Reading] = read) -> None:
+        self._reader = reader
+        self._before = reader()
+        self.blocks: list[BlockEvidence] = []
+
+    def begin(self) -> None:
+        """A block begins."""
+        self._before = self._reader()
+
+    def end(self, block: int) -> None:
+        """The block is over."""
+        before, now = self._before, self._reader()
+        self.blocks.append(
+            BlockEvidence(
+                block=block,
+                wall_ns=now.at_ns - before.at_ns,
+                busy_ns=max(now.busy_ns - before.busy_ns, 0),
+                steal_ns=max(now.steal_ns - before.steal_ns, 0),
+                pressure_ns=max(now.pressure_ns - before.pressure_ns, 0),
+            )
+        )
+
+
+def _ticks(path: Path) -> list[int]:
+    try:
+        words = path.read_text(encoding="ascii").split("\n", 1)[0].split()
+    except OSError:
+        return []
+    return [int(word) for word in words[1:]]
+
+
+def _pressure_ns(path: Path) -> int:
+    try:
+        text = path.read_text(encoding="ascii")
+    except OSError:  # kernels without pressure-stall information, or with it switched off
+        return 0
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "some":
+            return int(rest.rpartition("total=")[2]) * 1000
+    return 0

@@ -1,0 +1,76 @@
+"""Where a machine's calibration is kept: beside its results, and in the user's data folder for all other folders.
+
+POOLBENCH_DATA_DIR names another folder in place of the user's; tests use it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from poolbench.errors import StoreError
+from poolbench.model.calibration import Calibration
+from poolbench.store import typed
+
+DIRECTORY_VARIABLE = "POOLBENCH_DATA_DIR"
+NAME = "calibration.json"
+SCHEMA = 1
+
+
+def write_calibration(calibration: Calibration, results_dir: Path) -> tuple[Path, ...]:
+    """Store ``calibration`` for its machine; return where.
+
+    Raises StoreError where it cannot be written beside the results.
+    """
+    record = {"schema": SCHEMA, **typed.dump(Calibration, calibration)}
+    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    beside = results_dir / calibration.machine / NAME
+    try:
+        _write(beside, text)
+    except OSError as error:
+        raise StoreError(f"{beside} cannot be written: {error.strerror or error}.") from error
+    own = _own_folder() / calibration.machine / NAME
+    try:
+        _write(own, text)
+    except OSError:  # a home that cannot be written to: the copy beside the results serves this folder
+        return (beside,)
+    return beside, own
+
+
+def read_calibration(machine: str, results_dir: Path) -> Calibration | None:
+    """Return what is known of ``machine``, the latest of both places; None where it was never calibrated.
+
+    Raises StoreError where a file is there and cannot be read.
+    """
+    found = [_read(path) for path in (results_dir / machine / NAME, _own_folder() / machine / NAME) if path.is_file()]
+    return max(found, key=lambda calibration: calibration.measured_at, default=None)
+
+
+def _own_folder() -> Path:
+    override = os.environ.get(DIRECTORY_VARIABLE)
+    if override:
+        return Path(override)
+    import platformdirs
+
+    return platformdirs.user_data_path("poolbench")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def _read(path: Path) -> Calibration:
+    try:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
+            raise StoreError(f"{path} is not a calibration of this version: 'poolbench calibrate' makes a new one.")
+        loaded = typed.load(Calibration, record)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read ({error}): 'poolbench calibrate' makes a new one.") from error
+    assert isinstance(loaded, Calibration)
+    return loaded

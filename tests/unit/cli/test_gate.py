@@ -1,0 +1,144 @@
+"""``poolbench gate`` from the command line to its exit code and files, over synthetic rows: no clock, no processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+import poolbench.api.run
+from poolbench.cli.app import app
+from poolbench.errors import ExitCode
+from poolbench.model.memory import Amount
+from poolbench.model.plan import Stage
+from poolbench.model.result import Status
+from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder
+from tests.unit.store.strategies import plain_header
+
+NOISE = Noise(launch_sd=0.006, slot_sd=0.006)
+
+
+class Gate:
+    """Runs the command on rows of its own making."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.monkeypatch = monkeypatch
+        monkeypatch.setenv("POOLBENCH_DATA_DIR", str(folder / "data"))
+        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+    def __call__(self, *options: str, ratio: float = 1.0, interrupted: bool = False, **builder):
+        times = {MAX2D: {"fake": 1e5, "fake#2": 1e5 * ratio}, AVG2D: {"fake": 1e5, "fake#2": 1e5}}
+        rows = RunBuilder(times=times, **{"noise": NOISE, **builder})
+
+        @contextlib.contextmanager
+        def new_run(request, **_):
+            header = replace(
+                plain_header(),
+                method=request.method,
+                subjects=tuple(map(str, request.subjects)),
+                workloads=tuple(workload.id for workload in request.workloads),
+                names={MAX2D: "layer"},
+            )
+
+            def measure():
+                for launch in range(24):
+                    stage = Stage.SURVEY if launch < 12 else Stage.CONFIRMATION
+                    yield tuple(replace(row, stage=stage) for row in rows.launch(launch, importer=launch // 12))
+                    if interrupted:
+                        raise KeyboardInterrupt
+
+            yield SimpleNamespace(measure=measure, header=header, path=Path("results/run.jsonl"))
+
+        self.monkeypatch.setattr(poolbench.api.run, "new_run", new_run)
+        arguments = ["gate", "--base", "fake", "--head", "fake", "-w", f"{MAX2D},{AVG2D}", "-q", *options]
+        return CliRunner().invoke(app, [*arguments, "--results", str(self.folder / "results")])
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch):
+    return Gate(tmp_path, monkeypatch)
+
+
+def test_nothing_slower_ends_with_0_and_says_that_nothing_is_known_of_its_errors(gate):
+    done = gate()
+    assert done.exit_code == ExitCode.DONE
+    assert "2 same" in done.stdout and "never calibrated" in done.stdout
+
+
+def test_a_regression_ends_with_1_and_is_named_in_every_output(gate, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    junit, markdown = tmp_path / "out" / "gate.xml", tmp_path / "gate.md"
+    done = gate("--junit", str(junit), "--markdown", str(markdown), ratio=1.1)
+    assert done.exit_code == ExitCode.REGRESSION
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("::error")]
+    assert (line.startswith("::error title=poolbench%3A layer::Slower by +") and "10 %25" in line) or "9." in line
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == ["layer"]
+    for text in (markdown.read_text(), (tmp_path / "summary.md").read_text()):
+        assert "| layer | ❌ SLOWER |" in text
+
+
+def test_a_slowdown_below_the_tolerance_is_shown_and_ends_with_0(gate):
+    done = gate("--tolerance", "0.2", ratio=1.1)
+    assert done.exit_code == ExitCode.DONE
+    assert "below the tolerance of 20 %" in done.stdout
+
+
+def test_more_memory_ends_with_1(gate):
+    done = gate(requests={"fake": Amount(bytes=1000), "fake#2": Amount(bytes=5096)})
+    assert done.exit_code == ExitCode.REGRESSION
+    assert "MORE: +4,096 B" in done.stdout
+
+
+def test_a_wrong_result_ends_with_3_and_its_mismatch(gate):
+    failures = {(MAX2D, "fake#2"): (Status.MISMATCH, "At (0, 0, 0, 1) it is 3 and should be 2.")}
+    done = gate(ratio=1.1, failures=failures)
+    assert done.exit_code == ExitCode.MEASUREMENT_FAILED
+    assert "it is 3 and should be 2" in done.stdout
+
+
+def test_undecided_ends_with_4_only_where_asked_to(gate):
+    wild = Noise(launch_sd=0.2, slot_sd=0.01)
+    assert gate(noise=wild).exit_code == ExitCode.DONE
+    assert gate("--strict", noise=wild).exit_code == ExitCode.UNDECIDED
+
+
+def test_interrupted_ends_with_130(gate):
+    assert gate(interrupted=True).exit_code == ExitCode.INTERRUPTED
+
+
+def test_json_is_one_document(gate, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = gate("--json", ratio=1.1)
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == 1
+    assert [verdict["outcome"] for verdict in document["verdicts"]] == ["slower", "same"]
+    assert document["calibration"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gate"],
+        ["gate", "--base", "nonsense"],
+        ["gate", "--base", "limit"],
+        ["gate", "--base", "fake", "--tolerance", "x"],
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments, monkeypatch):
+    from poolbench.cli.app import main
+
+    monkeypatch.setattr("sys.argv", ["poolbench", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == ExitCode.USAGE
