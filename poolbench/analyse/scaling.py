@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.paired import compare_pair
 from poolbench.analyse.student import t_quantile
 from poolbench.model.ids import parse_id
-from poolbench.model.subject import LIMIT, parse_subject
+from poolbench.model.subject import LIMIT, Subject, parse_subject
 from poolbench.model.workload import Workload
 
 LEAST_SIZES = 4
@@ -109,12 +109,11 @@ def size_series(summary: RunSummary, ledger: Ledger, *, most: int = 3) -> list[S
 
 def speed_ups(summary: RunSummary, ledger: Ledger) -> list[SpeedUp]:
     """Return what more threads gain, for the subjects that were measured with several counts, workload by workload."""
-    threads = {subject: parse_subject(subject) for subject in summary.header.subjects}
+    subjects = {text: parse_subject(text) for text in summary.header.subjects}
     base_threads = summary.header.method.threads
-    variants: dict[tuple[str, str, int], dict[int, str]] = {}
-    for text, subject in threads.items():
-        key = (subject.backend, subject.environment, subject.copy)
-        variants.setdefault(key, {})[subject.threads or base_threads] = text
+    variants: dict[Subject, dict[int, str]] = {}
+    for text, subject in subjects.items():
+        variants.setdefault(replace(subject, threads=None), {})[subject.threads or base_threads] = text
     found = []
     for workload in summary.workloads:
         for counts in variants.values():

@@ -35,11 +35,12 @@ def read_run(path: Path) -> StoredRun:
     try:
         with path.open("rb") as file:
             header = decode_header(file.readline(), path)
+            machine = header.machine.key  # it is computed each time that it is asked for
             for number, line in enumerate(file, start=2):
                 if not line.strip():
                     continue
                 try:
-                    row = _row_of(line, header)
+                    row = _row_of(line, header, machine)
                 except StoreError as error:
                     torn = "" if line.endswith(b"\n") else " The line is the last and has no end: it was being written."
                     warnings.append(f"{path}:{number}: this line is left out: {error}{torn}")
@@ -83,13 +84,13 @@ def unreadable(path: Path, error: OSError) -> StoreError:
     return StoreError(f"The results in {path} cannot be read: {error.strerror or error}.")
 
 
-def _row_of(line: bytes, header: RunHeader) -> ResultRow:
+def _row_of(line: bytes, header: RunHeader, machine: str) -> ResultRow:
     row = decode_line(line)
     if isinstance(row, RunHeader):
         raise StoreError(f"it is the header of run {row.run}; a run has one, in its first line.")
-    if row.run != header.run or row.machine != header.machine.key:
+    if row.run != header.run or row.machine != machine:
         raise StoreError(
             f"its row belongs to run {row.run} on machine {row.machine}, and this file to run {header.run} on "
-            f"{header.machine.key}: runs are never mixed."
+            f"{machine}: runs are never mixed."
         )
     return row

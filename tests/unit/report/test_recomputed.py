@@ -52,14 +52,13 @@ class Run:
     def __init__(self, path):
         self.header, *self.rows = (json.loads(line) for line in path.read_text().splitlines())
         rule = self.header["method"]["rejection"]
-        frames = []
+        columns = {}
         for row in self.rows:
-            frame = pd.DataFrame(row["samples"])
-            frame[["workload", "subject", "launch", "group", "status"]] = [
-                row[name] for name in ("workload", "subject", "launch", "group", "status")
-            ]
-            frames.append(frame)
-        samples = pd.concat(frames, ignore_index=True)
+            for name, values in row["samples"].items():
+                columns.setdefault(name, []).extend(values)
+            for name in ("workload", "subject", "launch", "group"):
+                columns.setdefault(name, []).extend([row[name]] * len(row["samples"]["block"]))
+        samples = pd.DataFrame(columns)
         without = samples[["foreign_cpu_ns"]].assign(other=samples.elapsed_ns - samples.cpu_ns).max(axis=1)
         samples["rejected"] = without > (samples.elapsed_ns * rule["max_wait_share"]).clip(lower=rule["min_wait_ns"])
         samples["log"] = (samples.elapsed_ns / samples.loops).map(math.log)
@@ -92,37 +91,42 @@ class Run:
         return self.known[key]
 
 
+def median(values):
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
 def locate(values):
     """Return centre, influence by launch, allowance and degrees of freedom: Huber's estimate of location."""
-    launches, series = list(values), pd.Series(list(values.values()), dtype=float)
-    count = len(series)
+    launches, levels = list(values), list(values.values())
+    count = len(levels)
+    centre = median(levels)
     if count < 3:
-        return {
-            "centre": series.median(),
-            "influence": dict.fromkeys(launches, 0.0),
-            "allowance": math.inf,
-            "degrees": 0,
-        }
-    deviation = 1.4826 * (series - series.median()).abs().median()
-    if deviation <= 1e-12 * (1 + abs(series.median())):
-        deviation = series.std()
+        return {"centre": centre, "influence": dict.fromkeys(launches, 0.0), "allowance": math.inf, "degrees": 0}
+    deviation = 1.4826 * median([abs(level - centre) for level in levels])
+    if deviation <= 1e-12 * (1 + abs(centre)):
+        mean = sum(levels) / count
+        deviation = math.sqrt(sum((level - mean) ** 2 for level in levels) / (count - 1))
     bound = 1.5 * deviation * SMALL.get(count, count / (count - 0.8))
-    centre = series.median()
+
+    def clipped():
+        return [min(max(level - centre, -bound), bound) for level in levels]
+
     for _ in range(30):
-        inside = max(((series - centre).abs() < bound).mean(), 0.3)
-        step = (series - centre).clip(-bound, bound).mean() / inside
+        inside = max(sum(abs(level - centre) < bound for level in levels) / count, 0.3)
+        step = sum(clipped()) / count / inside
         centre += step
         if abs(step) <= 1e-9 * bound + 1e-15:
             break
-    within = (series - centre).abs() <= bound
-    share = max(within.mean(), 1 / count)
+    within = sum(abs(level - centre) <= bound for level in levels)
+    share = max(within / count, 1 / count)
     correction = 1 + (1 - share) / (count * max(share, 0.1))
-    influence = correction * (series - centre).clip(-bound, bound) / (share * count)
+    influence = [correction * value / (share * count) for value in clipped()]
     return {
         "centre": centre,
         "influence": dict(zip(launches, influence, strict=True)),
         "allowance": 0.05 * deviation,
-        "degrees": max(within.sum() - 1, 1),
+        "degrees": max(within - 1, 1),
     }
 
 
