@@ -41,11 +41,12 @@ def main(path: Path) -> None:
         ratios.append(best)
         limits.append((workload, limit.ratio))
         mark = "" if best.high <= TOLERANCE else (" ?" if best.low <= 1 else " slower")
+        spread = f"({best.low:.2f} to {best.high:.2f})" if math.isfinite(best.high) else "(too few clean launches)"
         lines.append(
             (
                 best.ratio,
                 f"| `{workload}` | {duration(own.median_ns)} | {best.reference} | {best.ratio:.2f} "
-                f"({best.low:.2f} to {best.high:.2f}){mark} | {limit.ratio:.2f} |",
+                f"{spread}{mark} | {limit.ratio:.2f} |",
             )
         )
     nearest = REUSING if REUSING in run.header.subjects else OURS
@@ -85,8 +86,8 @@ def duration(ns: float) -> str:
 
 
 def mean(values: Iterable[float]) -> float:
-    """Return the geometric mean."""
-    logs = [math.log(value) for value in values]
+    """Return the geometric mean of what is known."""
+    logs = [math.log(value) for value in values if not math.isnan(value)]
     return math.exp(sum(logs) / len(logs))
 
 
