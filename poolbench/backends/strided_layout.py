@@ -26,8 +26,8 @@ FEW_ELEMENTS = 9
 LARGE_WINDOW = 27
 """Windows of more elements are combined along one axis after the other, for which rows lie better than channels."""
 
-LARGE_TRAINED_WINDOW = 100
-"""The same for averages that are trained: what is added up once is spread over the window, too."""
+LARGE_PLANE = 100
+"""The sum of a plane of more elements than this is faster along its rows, trained or not."""
 
 
 def preferred_order(workload: Workload) -> str:
@@ -38,12 +38,11 @@ def preferred_order(workload: Workload) -> str:
 
 
 def _trains_better(workload: Workload) -> bool:
-    """Whether forward and backward are faster with channels innermost: all but sums over large planes are."""
+    """Whether forward and backward are faster with channels innermost: all but sums over whole, large planes are."""
     if workload.channels < LEAST_CHANNELS:
         return False
-    if workload.spec.kind is Kind.MAX:
-        return True
-    return _window_elements(workload) <= LARGE_TRAINED_WINDOW
+    is_sum = workload.spec.kind is Kind.AVG and math.prod(workload.output_shape[2:]) == 1
+    return not is_sum or math.prod(workload.spatial) <= LARGE_PLANE
 
 
 def _infers_better(workload: Workload) -> bool:

@@ -24,6 +24,7 @@ from poolbench.verify.reference import pool
         ("max2d-n1c512-h12w16-k13s1p6-f32-nchw.train", "nhwc"),
         ("avg2d-n1c2048-h60w60-a1-f32-nhwc", "nchw"),  # a sum over a large plane
         ("avg2d-n1c2048-h60w60-a1-f32-nchw.train", "nchw"),
+        ("avg2d-n1c2048-h60w60-a2-f32-nchw.train", "nhwc"),
         ("max1d-n32c256-w473-k4-f32-ncw", "nwc"),
         ("max1d-n256c32-w496-k4-f32-ncw", "ncw"),
         ("avg1d-n128c512-w30-k30-f32-ncw", "ncw"),
