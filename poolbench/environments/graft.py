@@ -19,6 +19,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import Distribution, DistributionFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 class Given(Distribution):
@@ -56,6 +57,25 @@ class Grafts(DistributionFinder):
         return [each for each in self._distributions if wanted is None or _same(each.name, wanted)]
 
 
+def install(grafts: Mapping[str, Any]) -> None:
+    """Put a finder for ``grafts`` before all others, and take out those that would add modules to what is grafted.
+
+    An editable installation has such a finder: asked for a compiled module below a grafted package, it would answer
+    with the present one.
+    """
+    tops = {name.partition(".")[0] for name in grafts["modules"]}
+    own = [finder for finder in sys.meta_path if finder is not PathFinder and any(_knows(finder, top) for top in tops)]
+    sys.meta_path[:] = [
+        Grafts(grafts["modules"], grafts["distributions"]),
+        *(finder for finder in sys.meta_path if finder not in own),
+    ]
+
+
+def _knows(finder: Any, top: str) -> bool:
+    find = getattr(finder, "find_spec", None)
+    return find is not None and find(top, None) is not None
+
+
 def _same(one: str, other: str) -> bool:
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
 
@@ -63,7 +83,7 @@ def _same(one: str, other: str) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Install the grafts and run the module's ``main``."""
     grafts = json.loads(arguments[0])
-    sys.meta_path.insert(0, Grafts(grafts["modules"], grafts["distributions"]))
+    install(grafts)
     return int(importlib.import_module(arguments[1]).main(list(arguments[2:])))
 
 

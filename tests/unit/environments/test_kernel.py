@@ -80,8 +80,7 @@ def answer(interpreter):
     """Return what the kernel says in a process that the interpreter's grafts are given to, and where it lies."""
     command = interpreter.command("unused")
     code = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); import graft; grafts = json.loads(sys.argv[2])\n"
-        "sys.meta_path.insert(0, graft.Grafts(grafts['modules'], grafts['distributions']))\n"
+        "import json, sys; sys.path.insert(0, sys.argv[1]); import graft; graft.install(json.loads(sys.argv[2]))\n"
         "from poolbench.strided import _pool; print(_pool.isa())"
     )
     arguments = [command[0], "-P", "-c", code, command[2].rpartition("/")[0], json.dumps(interpreter.grafts)]
