@@ -9,6 +9,7 @@ of Bauer and Köhne 1994, with the inverse normal combination of Lehmacher and W
 from __future__ import annotations
 
 import math
+import sys
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -23,18 +24,17 @@ def selected_p(together: float, *, suspicion: float, share: float) -> float:
     """Return the chance, without a difference, of both stages together showing as much, after a suspicious survey.
 
     ``together`` is the one-sided p-value of all the data in the survey's direction, ``suspicion`` the two-sided
-    p-value below which a survey is suspicious, ``share`` that of the data which the survey brought. Between 0 and 1.
+    p-value below which a survey is suspicious, ``share`` that of the data which the survey brought: above 0, below 1.
     """
     if together >= 0.5:
         return 1.0
     chosen = suspicion / 2  # to this side
     least = _NORMAL.inv_cdf(1 - chosen)
-    needed = _REACH if together <= 0 else min(_NORMAL.inv_cdf(1 - together), _REACH) if together > 1e-16 else _REACH
+    needed = min(-_NORMAL.inv_cdf(max(together, sys.float_info.min)), _REACH)
     old, new = math.sqrt(share), math.sqrt(1 - share)
     width = (_REACH - least) / _STEPS
     total = 0.0
     for step in range(_STEPS):  # midpoints: smooth, and far finer than the figure is used
         first = least + (step + 0.5) * width
-        beyond = (needed - old * first) / new if new > 0 else math.copysign(math.inf, needed - first)
-        total += _NORMAL.pdf(first) * (1 - _NORMAL.cdf(beyond) if math.isfinite(beyond) else float(beyond < 0)) * width
+        total += _NORMAL.pdf(first) * (1 - _NORMAL.cdf((needed - old * first) / new)) * width
     return min(total / chosen, 1.0)

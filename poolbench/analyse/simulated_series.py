@@ -16,6 +16,7 @@ import numpy as np
 from poolbench.analyse.changes import ERROR_RATE
 from poolbench.analyse.location import huber, standard_error
 from poolbench.analyse.segments import ENVIRONMENT_SD, Floats, find_steps, inflated, observations
+from poolbench.store.asv import detect_steps
 
 TAIL_DEGREES = 4
 """Launches are distributed like Student's t with so many degrees of freedom, scaled to their standard deviation."""
@@ -189,10 +190,8 @@ def _pelt(world: _World, runs: list[Floats]) -> list[int]:
 
 
 def _asv(world: _World, runs: list[Floats]) -> list[int]:
-    from asv.step_detect import detect_steps
-
     values, errors, _ = _reduced(runs)
-    return [int(begin) for begin, *_ in detect_steps(values, [error**-2 for error in errors])[1:]]
+    return [step.begin for step in detect_steps(values, [error**-2 for error in errors])[1:]]
 
 
 _METHODS: dict[str, Method] = {OWN: _own, CONFIRMED: _confirmed, PELT: _pelt, ASV: _asv}
