@@ -143,6 +143,10 @@ class Run:
         """Where the rows are stored."""
         return self.file.path
 
+    def kept(self) -> int:
+        """Return how many finished rows the file holds: Ctrl-C can come after rows are stored, before they are yielded."""
+        return len(read_run(self.path).rows)
+
     def measure(self) -> Iterator[tuple[ResultRow, ...]]:
         """Measure on, storing and yielding the rows of one workload of one launch at a time."""
         with contextlib.closing(self.session.rows()) as groups:

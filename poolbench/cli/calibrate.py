@@ -108,7 +108,7 @@ def _measure(run: Run, expected_s: float, *, quiet: bool) -> tuple[ResultRow, ..
                 )
     except KeyboardInterrupt:
         typer.echo(
-            f"\npoolbench: interrupted. {len(rows)} finished rows are kept in {run.path}; go on with the same command "
+            f"\npoolbench: interrupted. {run.kept()} finished rows are kept in {run.path}; go on with the same command "
             f"and --resume {run.header.run}",
             err=True,
         )

@@ -117,7 +117,7 @@ def _measure(run: Run) -> tuple[ResultRow, ...]:
             rows += group
     except KeyboardInterrupt:
         typer.echo(
-            f"\npoolbench: interrupted. {len(rows)} finished rows are kept in {run.path}; "
+            f"\npoolbench: interrupted. {run.kept()} finished rows are kept in {run.path}; "
             f"measure the rest with: poolbench compare --results {run.path.parent.parent} --resume {run.header.run}",
             err=True,
         )

@@ -87,7 +87,7 @@ def gate(
             for group in run.measure():
                 rows += group
         except KeyboardInterrupt:
-            typer.echo(f"\npoolbench: interrupted; {len(rows)} finished rows are kept in {run.path}.", err=True)
+            typer.echo(f"\npoolbench: interrupted; {run.kept()} finished rows are kept in {run.path}.", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     result = verdicts(
         rows, base=names[0], head=names[1], policy=policy, method=run.header.method, workloads=run.header.workloads
