@@ -54,7 +54,7 @@ report: $(INSTALLED)
 # pytest comes last, so that its summary is the last line that CI prints. A file's tests stay together: they share what
 # they compile. No test asserts a time, so they may run beside each other.
 test: lint types
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A shared machine is slow at times, which says nothing about the code: no test asserts a time, hypothesis' own limits
@@ -13,3 +14,8 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("poolbench")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what compiles first: its compilers fill the gaps in which other tests wait, and none waits for it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("compiles") is None)

@@ -36,6 +36,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return FOLDER / "fuzz"
 
 
+@pytest.mark.compiles
 @pytest.mark.timeout(1800)  # the vector code takes minutes to compile with sanitizers in it
 def test_the_kernel_agrees_with_the_reference_and_stays_in_its_buffers(fuzzer: Path) -> None:
     done = call(fuzzer, "--cases", str(CASES), "--seconds", "60", "--least", "1")
