@@ -17,5 +17,5 @@ settings.load_profile("poolbench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what compiles first: its compilers fill the gaps in which other tests wait, and none waits for it at the end."""
+    """Put what compiles first: its compilers fill the gaps in which other tests wait, and at the end none waits."""
     items.sort(key=lambda item: item.get_closest_marker("compiles") is None)

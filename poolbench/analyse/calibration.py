@@ -1,8 +1,8 @@
 """The gate's error rates on this machine, from a run that carries copies and slowed copies in the same blocks.
 
-Subjects come in pairs that are equal (the 1st and 2nd copy, the 3rd and 4th …) and slowed copies that are compared
-with the first. A run is cut into pieces of so many seconds a verdict; each piece gives one verdict a pair, by the
-gate's own code, from rows that no other piece has.
+Subjects come in pairs that share nobody: each slowed copy with a plain one, and plain ones with each other. So each
+pair gives what a gate of its own would, and verdicts are independent. A run is cut into pieces of so many seconds a
+verdict; each piece gives one verdict a pair, by the gate's own code, from rows that no other piece has.
 """
 
 from __future__ import annotations
@@ -50,22 +50,17 @@ class Trial:
 
 
 def pairs_of(subjects: Sequence[str]) -> list[tuple[str, str, float]]:
-    """Return the pairs that are judged: base, head and what is planted; equal pairs share no subject."""
-    parsed = {text: parse_subject(text) for text in subjects}
-    plain: dict[str, list[str]] = {}
-    for text, subject in parsed.items():
-        if subject.slow == 1.0 and not subject.is_limit:
-            plain.setdefault(subject.backend + subject.environment, []).append(text)
-    pairs = []
-    for copies in plain.values():
-        pairs += [(base, head, 1.0) for base, head in zip(copies[::2], copies[1::2], strict=False)]
-        family = parsed[copies[0]]
-        pairs += [
-            (copies[0], text, subject.slow)
-            for text, subject in parsed.items()
-            if subject.slow != 1.0 and (subject.backend, subject.environment) == (family.backend, family.environment)
-        ]
-    return pairs
+    """Return the pairs that are judged, base, head and what is planted. No subject is in two of them.
+
+    Of the plain copies the first are the bases of the slowed ones; the rest are equal pairs.
+    """
+    slowed = [(text, parse_subject(text).slow) for text in subjects if parse_subject(text).slow != 1.0]
+    plain = [text for text in subjects if parse_subject(text).slow == 1.0]
+    equal = plain[len(slowed) :]
+    return [
+        *((base, head, 1.0) for base, head in zip(equal[::2], equal[1::2], strict=True)),
+        *((base, head, slow) for base, (head, slow) in zip(plain, slowed, strict=False)),
+    ]
 
 
 def pieces_of(rows: Iterable[ResultRow]) -> dict[tuple[str, int], list[ResultRow]]:

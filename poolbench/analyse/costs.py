@@ -27,6 +27,7 @@ class LaunchCosts:
         self._slots_s: dict[str, float] = {}
         self._seen: set[tuple[int, str, str]] = set()
         self._begun_s = 0.0
+        self._overheads: dict[int, float] = {}
         self.overhead_s = 0.0
         """What the last launch took beyond its rows."""
 
@@ -52,6 +53,7 @@ class LaunchCosts:
             slots[row.workload] = slots.get(row.workload, 0.0) + sum(s.elapsed_ns for s in row.samples) / 1e9
         self._slots_s.update(slots)
         self.overhead_s = max(elapsed_s - self._begun_s - sum(row.seconds for row in fresh), 0.0)
+        self._overheads[fresh[-1].launch] = self.overhead_s
 
     def predict(self, workload: str, blocks: int) -> float:
         """Return the seconds of one group of ``blocks`` blocks; 0 where nothing is known yet."""
@@ -66,8 +68,14 @@ class LaunchCosts:
 
     @property
     def start_s(self) -> float:
-        """What the start of an importer adds to its first launch: the worst so far."""
-        return max((self._surplus(launch) for launch in self._first_of_importer & self._groups.keys()), default=0.0)
+        """What the start of an importer adds to its first launch, before its rows and in them: the worst so far."""
+        firsts = self._first_of_importer & self._groups.keys()
+        usual = [seconds for launch, seconds in self._overheads.items() if launch not in firsts]
+        least = min(usual, default=0.0)
+        return max(
+            (self._surplus(launch) + max(self._overheads.get(launch, 0.0) - least, 0.0) for launch in firsts),
+            default=0.0,
+        )
 
     def _surplus(self, launch: int) -> float:
         """Return by how much the workload measured first in a launch exceeds what it usually takes."""

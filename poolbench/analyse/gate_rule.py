@@ -24,7 +24,7 @@ START_SHARE = 0.1
 
 MOST_LAUNCHES = 60
 
-BLOCKS = 3
+BLOCKS = 16
 """In each launch: with few launches on either side, a further launch is worth more than further blocks."""
 
 

@@ -9,25 +9,31 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from poolbench.analyse.calibration import SIZES
+from poolbench.analyse.calibration import SIZES, pairs_of
 from poolbench.analyse.calibration_rule import CalibrationRule
 from poolbench.model.calibration import Neighbour
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import Subject, parse_subject
 
-EQUAL_PAIRS = 3
-"""Pairs of equal subjects in each block; they share no subject, so that their verdicts are independent."""
+EQUAL_PAIRS = 5
+"""Pairs of equal subjects in each block, as many as there are planted slowdowns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationPlan:
-    """A ``Plan``: each subject with importers of its own, as base and head have in a gate."""
+    """A ``Plan``: each subject with importers of its own, and each pair side by side, as base and head in a gate."""
 
+    subjects: tuple[Subject, ...]
     pieces: int
     seconds_per_verdict: float
     has_limit: bool = False
     is_apart: bool = True
+
+    @property
+    def circles(self) -> tuple[tuple[str, str], ...]:
+        """The pairs."""
+        return tuple((base, head) for base, head, _ in pairs_of([str(subject) for subject in self.subjects]))
 
     def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
         """Return the rule that measures piece after piece."""
@@ -41,9 +47,9 @@ class CalibrationPlan:
 
 
 def calibration_subjects(backend: str, *, pairs: int = EQUAL_PAIRS) -> tuple[Subject, ...]:
-    """Return ``pairs`` pairs of copies of ``backend``, and one copy slowed by each of SIZES."""
+    """Return copies of ``backend``: ``pairs`` equal pairs, and for each of SIZES a plain and a slowed one."""
     base = parse_subject(backend)
-    copies = [parse_subject(str(base) if n == 1 else f"{base}#{n}") for n in range(1, 2 * pairs + 1)]
+    copies = [parse_subject(str(base) if n == 1 else f"{base}#{n}") for n in range(1, 2 * pairs + len(SIZES) + 1)]
     return (*copies, *(parse_subject(f"{base}+slow={size:g}") for size in SIZES))
 
 

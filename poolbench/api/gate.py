@@ -23,6 +23,11 @@ START_SECONDS = 10.0
 MEMORY_SECONDS = 1.0
 """What is added for importing and the first checks, and for the memory of each workload."""
 
+SLOT_NS = 1_500_000
+STAY = 2
+"""Other tenants of the machine come and go within some ms: slots that are shorter than that, side by side, share them.
+Moving the buffers takes longer than such a slot, so they stay for some blocks."""
+
 REJECTION = RejectionRule(max_wait_share=0.3)
 """A slot that had no core for less than this is no worse by CPU time; beyond it, its caches are not its own."""
 
@@ -39,6 +44,7 @@ class GatePlan:
     policy: GatePolicy = field(default=GatePolicy())
     has_limit: bool = False
     is_apart: bool = True
+    circles: tuple[tuple[str, ...], ...] = ()
 
     def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
         """Return the gate's rule for what is left of the budget."""
@@ -61,7 +67,16 @@ def gate_method(*, threads: int, memory: bool, limits: Limits) -> Method:
     """
     if threads > 1:
         return Method(threads=threads, memory=memory, limits=limits)
-    return Method(threads=threads, memory=memory, limits=limits, clock=Clock.CPU, tries=1, rejection=REJECTION)
+    return Method(
+        threads=threads,
+        memory=memory,
+        limits=limits,
+        clock=Clock.CPU,
+        slot_ns=SLOT_NS,
+        stay=STAY,
+        tries=1,
+        rejection=REJECTION,
+    )
 
 
 def gate_subjects(base: str, head: str) -> tuple[Subject, Subject]:

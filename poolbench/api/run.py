@@ -68,7 +68,8 @@ class Plan(Protocol):
     """How a command other than ``compare`` goes about its run.
 
     ``has_limit``: whether the streaming limit is measured beside the subjects. ``is_apart``: whether each subject has
-    an importer of its own.
+    an importer of its own. ``circles``: the subjects that are compared among themselves alone; none where all are
+    compared with all.
     """
 
     @property
@@ -79,6 +80,11 @@ class Plan(Protocol):
     @property
     def is_apart(self) -> bool:
         """Whether each subject has an importer of its own."""
+        ...
+
+    @property
+    def circles(self) -> Sequence[Sequence[str]]:
+        """The subjects that are compared among themselves alone."""
         ...
 
     def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
@@ -144,7 +150,7 @@ class Run:
         return self.file.path
 
     def kept(self) -> int:
-        """Return how many finished rows the file holds: Ctrl-C can come after rows are stored, before they are yielded."""
+        """Return how many finished rows the file holds: Ctrl-C may come after they are stored and before they count."""
         return len(read_run(self.path).rows)
 
     def measure(self) -> Iterator[tuple[ResultRow, ...]]:
@@ -262,6 +268,7 @@ def _running(
             inputs=inputs,
             done=done,
             cold_bytes=2 * max(header.machine.hardware.cache_bytes.values(), default=128 << 20),
+            circles=plan.circles if plan is not None else (),
             observer=observer or Silent(),
         )
         yield Run(file=file, header=header, session=session, stored=done, warnings=warnings)

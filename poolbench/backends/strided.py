@@ -92,6 +92,7 @@ class Strided:
 
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Choose the function and its arguments; the input stays where it is, or is converted here, untimed."""
+        self.stop_recycling()  # a kept output would lie where the last ones lay, however often buffers move
         workload, source = _in_best_order(workload, source)
         rank, array = workload.spec.rank, source.array
         natural = default_order(rank)

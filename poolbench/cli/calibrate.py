@@ -57,7 +57,7 @@ def calibrate(
     entries = chosen_workloads(workloads or ["core"], None, None)
     subjects = calibration_subjects(subject)
     pieces = pieces_for(equal=equal, planted=planted, workloads=len(entries))
-    plan = CalibrationPlan(pieces=pieces, seconds_per_verdict=seconds_per_verdict)
+    plan = CalibrationPlan(subjects=subjects, pieces=pieces, seconds_per_verdict=seconds_per_verdict)
     expected_s = expected_seconds(
         pieces=pieces, workloads=len(entries), subjects=len(subjects), seconds_per_verdict=seconds_per_verdict
     )

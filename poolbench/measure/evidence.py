@@ -36,19 +36,23 @@ def read(proc: Path = PROC) -> Reading:
 
 
 class Evidence:
-    """Gathers the evidence of one group's blocks. ``reader`` tells where the counters stand."""
+    """Gathers the evidence of one group's stretches of blocks. ``reader`` tells where the counters stand."""
 
     def __init__(self, reader: Callable[[], Reading] = read) -> None:
         self._reader = reader
         self._before = reader()
+        self._first: int | None = None
         self.blocks: list[BlockEvidence] = []
 
-    def begin(self) -> None:
-        """A block begins."""
-        self._before = self._reader()
+    def begin(self, block: int) -> None:
+        """A stretch begins with ``block``."""
+        self._before, self._first = self._reader(), block
 
-    def end(self, block: int) -> None:
-        """The block is over."""
+    def end(self) -> None:
+        """The stretch is over, if one has begun."""
+        block, self._first = self._first, None
+        if block is None:
+            return
         before, now = self._before, self._reader()
         self.blocks.append(
             BlockEvidence(

@@ -10,6 +10,7 @@ from typing import Any
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import Worker
 from poolbench.model.method import Method
+from poolbench.model.subject import parse_subject
 from poolbench.model.workload import Workload
 
 BOTH_FILLINGS = ("exact", "random")
@@ -61,10 +62,13 @@ class Opening:
             cold_bytes=self.cold_bytes,
             threads=threads,
             slow=slow,
-            pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, name),
+            pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, parse_subject(name).backend),
         )
 
 
-def pad_bytes(seed: int, launch: int, block: int, workload: str, subject: str) -> int:
-    """Return by how much a block's buffers are displaced: a multiple of a cache line, below a page."""
-    return random.Random(f"{seed}/{launch}/{block}/{workload}/{subject}").randrange(64) * 64
+def pad_bytes(seed: int, launch: int, block: int, workload: str, backend: str) -> int:
+    """Return by how much a block's buffers are displaced: a multiple of a cache line, below a page.
+
+    It is the same for all subjects of a backend: what a displacement costs then cancels in their ratio.
+    """
+    return random.Random(f"{seed}/{launch}/{block}/{workload}/{backend}").randrange(64) * 64

@@ -59,7 +59,8 @@ class RunStamp:
 class Session:
     """Measures ``workloads`` × ``subjects``. ``done`` are the rows of an interrupted run, which are kept as they are.
 
-    ``cold_bytes`` is how much memory calls must walk through to leave the last-level cache (used when cold).
+    ``cold_bytes`` is how much memory calls must walk through to leave the last-level cache (used when cold);
+    ``circles`` are the subjects that are compared among themselves alone (``schedule.block_order``).
     """
 
     stamp: RunStamp
@@ -71,6 +72,7 @@ class Session:
     inputs: InputStore
     done: Sequence[ResultRow] = ()
     cold_bytes: int = 256 << 20
+    circles: Sequence[Sequence[str]] = ()
     observer: Observer = field(default_factory=Silent)
     clock: Callable[[], float] = time.monotonic
     _failed: dict[tuple[str, str], ResultRow] = field(default_factory=dict, init=False)
@@ -134,6 +136,7 @@ class Session:
             loops=self._loops,
             checked=self._checked,
             self_warming=self._self_warming,
+            circles=self.circles,
         )
         for subject in self.subjects:
             name = str(subject)

@@ -1,4 +1,4 @@
-"""Evidence of disturbance: what the whole machine did while a block was measured."""
+"""Evidence of disturbance: what the whole machine did while blocks were measured."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockEvidence:
-    """One block, measured from before its first slot to after its last, over the whole machine.
+    """The whole machine during a stretch of blocks between which no buffer moved; the first of them is ``block``.
 
     ``busy_ns`` is the time that its cores spent on anything, added up; ``steal_ns`` the time that a host took from
     them; ``pressure_ns`` the part of ``wall_ns`` in which some process waited for a core (0 where the system does not
-    tell). The system counts the first two in ticks of some ms: single blocks are coarse, their sum over a run is not.
+    tell). The system counts the first two in ticks of some ms: single stretches are coarse, their sum over a run not.
     """
 
     block: int

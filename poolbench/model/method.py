@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from poolbench.model.sample import RejectionRule
 
-METHOD_VERSION = 1
-"""Raised whenever a change to the harness may move the numbers."""
+METHOD_VERSION = 2
+"""Raised whenever a change to the harness may move the numbers. From 2 on, the subjects of a backend share loops."""
 
 
 class Cache(StrEnum):
@@ -53,8 +53,9 @@ class Limits:
 class Method:
     """Everything that decides how numbers come about. ``slot_ns`` is the target length of a slot.
 
-    For each block that is asked for, up to ``tries`` are measured until one is free of contaminated slots.
-    ``memory`` says whether the memory of a call is measured too, in launches of its own.
+    Buffers stay where they are for ``stay`` blocks, and are then prepared anew elsewhere. For each block that is asked
+    for, up to ``tries`` are measured until one is free of contaminated slots. ``memory`` says whether the memory of a
+    call is measured too, in launches of its own.
     """
 
     version: int = METHOD_VERSION
@@ -63,6 +64,7 @@ class Method:
     layout: LayoutPolicy = LayoutPolicy.BEST
     clock: Clock = Clock.WALL
     slot_ns: int = 5_000_000
+    stay: int = 1
     tries: int = 4
     seed: int = 20_240_229
     memory: bool = True

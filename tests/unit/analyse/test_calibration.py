@@ -53,16 +53,18 @@ def header():
     return replace(plain_header(), subjects=SUBJECTS, workloads=(MAX2D, AVG2D))
 
 
-def test_equal_pairs_share_no_subject_and_slowed_copies_are_held_to_the_first():
+def test_no_subject_is_in_two_pairs():
     pairs = pairs_of(SUBJECTS)
-    assert [pair[:2] for pair in pairs if pair[2] == 1.0] == [("fake", "fake#2"), ("fake#3", "fake#4")]
-    assert {(base, planted) for base, _, planted in pairs if planted > 1} == {
-        ("fake", size) for size in (1.02, 1.03, 1.05, 1.1, 1.2)
-    }
+    assert [pair[:2] for pair in pairs if pair[2] == 1.0] == [("fake#6", "fake#7"), ("fake#8", "fake#9")]
+    assert [(base, planted) for base, _, planted in pairs if planted > 1] == [
+        ("fake", 1.02), ("fake#2", 1.03), ("fake#3", 1.05), ("fake#4", 1.1), ("fake#5", 1.2),
+    ]  # fmt: skip
+    members = [name for pair in pairs for name in pair[:2]]
+    assert sorted(members) == sorted(SUBJECTS)
 
 
 def test_there_are_verdicts_enough():
-    assert pieces_for(equal=500, planted=100, workloads=12) == 14
+    assert pieces_for(equal=500, planted=100, workloads=12) == 9
     assert pieces_for(equal=10, planted=100, workloads=4) == 25
 
 

@@ -24,10 +24,11 @@ def test_what_the_system_does_not_tell_is_nothing(tmp_path):
     assert (reading.busy_ns, reading.steal_ns, reading.pressure_ns) == (0, 0, 0)
 
 
-def test_a_block_has_what_happened_within_it():
+def test_a_stretch_of_blocks_has_what_happened_within_it():
     readings = iter([Reading(0, 0, 0, 0), Reading(100, 50, 7, 1), Reading(300, 250, 9, 1)])
     evidence = Evidence(lambda: next(readings))
-    evidence.begin()
-    evidence.end(4)
+    evidence.begin(4)
+    evidence.end()
+    evidence.end()  # none has begun since
     (block,) = evidence.blocks
     assert (block.block, block.wall_ns, block.busy_ns, block.steal_ns, block.pressure_ns) == (4, 200, 200, 2, 0)

@@ -24,6 +24,19 @@ def test_the_order_depends_on_the_arguments_alone(names, seed, launch, block):
     )
 
 
+def test_a_circle_is_measured_as_if_alone():
+    order = block_order("abcdefg", seed=1, launch=2, block=3, circles=["ab", "dc"])
+    parts = "".join(order)
+    assert any(part in parts for part in ("abba", "baab"))
+    assert any(part in parts for part in ("cddc", "dccd"))
+    rest = parts.translate(str.maketrans("", "", "abcd"))
+    assert rest == rest[::-1] and sorted(rest[:3]) == ["e", "f", "g"]
+
+
+def test_who_fell_out_of_a_circle_is_missed_by_nobody():
+    assert block_order("ac", seed=1, launch=0, block=0, circles=["ab"]) in (tuple("aacc"), tuple("ccaa"))
+
+
 def test_no_subject_always_follows_the_same_neighbour():
     orders = {block_order("abcd", seed=1, launch=launch, block=0)[:4] for launch in range(60)}
     followers = Counter(order[index + 1] for order in orders for index in range(3) if order[index] == "a")
