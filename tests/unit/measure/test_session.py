@@ -44,6 +44,56 @@ def test_loops_are_calibrated_once_and_fill_the_slot():
     assert {(row.subject, row.loops) for row in rows} == {("a", Method().slot_ns // 1000), ("b", 1)}
 
 
+KIN = {"fake": 1000, "fake#2": 1700, "fake+slow=1.05": 400, "fake:wrong": 500}
+"""Three subjects of one backend, as they would calibrate by themselves, and one of another."""
+
+
+def test_copies_releases_and_revisions_make_as_many_calls_in_a_slot():
+    session, launcher = virtual_session({name: Behaviour(call_ns=ns) for name, ns in KIN.items()}, [SMALL])
+    loops = {row.subject: row.loops for row in rows_of(session)}
+    assert loops == {"fake": 5000, "fake#2": 5000, "fake+slow=1.05": 5000, "fake:wrong": 10_000}
+    assert [name for name, op, _ in launcher.log if op == "calibrate"] == ["fake", "fake:wrong"]
+
+
+def test_who_joins_later_makes_the_calls_of_its_kin():
+    behaviours = {name: Behaviour(call_ns=ns) for name, ns in KIN.items()}
+    session, _ = virtual_session({"fake": behaviours["fake"]}, [SMALL])
+    done = rows_of(session)
+    resumed, launcher = virtual_session(behaviours, [SMALL], done=done)
+    assert {row.loops for row in rows_of(resumed) if row.subject == "fake#2"} == {5000}
+    assert [name for name, op, _ in launcher.log if op == "calibrate"] == ["fake:wrong"]
+
+
+def test_a_copy_whose_slot_was_lengthened_once_warms_up_like_the_other():
+    behaviours = {"fake": Behaviour(call_ns=2_000_000, first_slot_is_longer=50), "fake#2": Behaviour(call_ns=2_000_000)}
+    session, launcher = virtual_session(behaviours, [SMALL], rule=FixedRule([SMALL.id], blocks=4))
+    rows_of(session)
+    assert [worker.warmed for worker in launcher.workers] == [[1] * 8] * 4
+
+
+def test_long_calls_are_not_made_to_warm_up_once_that_is_known():
+    session, launcher = virtual_session({"fake": Behaviour(call_ns=10**9)}, [SMALL])
+    rows_of(session)
+    assert [worker.warmed for worker in launcher.workers] == [[1, 1, 0, 0], [0, 0, 0, 0]]
+
+
+def test_buffers_move_by_as_much_for_copies_and_for_all_of_them_or_none():
+    behaviours = {"fake": Behaviour(prepare_ns=10**8), "fake#2": Behaviour(prepare_ns=10**6), "fake:wrong": Behaviour()}
+    session, launcher = virtual_session(behaviours, [SMALL], rule=FixedRule([SMALL.id], launches=1, blocks=3))
+    rows_of(session)
+    first, second, other = (worker.pads for worker in launcher.workers)
+    assert first == second and len(first) == 3
+    assert first != other
+
+
+def test_buffers_stay_for_as_many_blocks_as_the_method_says():
+    rule = FixedRule([SMALL.id], launches=1, blocks=6)
+    session, launcher = virtual_session({"fake": Behaviour()}, [SMALL], rule=rule, method=Method(memory=False, stay=2))
+    (row,) = rows_of(session)
+    assert len(launcher.workers[0].pads) == 3
+    assert [part.block for part in row.evidence] == [0, 2, 4]
+
+
 def test_importers_are_renewed_when_the_plan_says_so_and_workers_live_for_one_launch():
     session, launcher = virtual_session({"a": Behaviour()}, [SMALL], rule=FixedRule([SMALL.id], launches=4))
     rows = rows_of(session)

@@ -28,12 +28,15 @@ class VirtualClock:
 @dataclass
 class Behaviour:
     """How a subject answers: its time per call, on which (op, workload id) it fails and how, in how many slots of its
-    life it first has to wait for a core, and the bytes that it requests.
+    life it first has to wait for a core, by what factor the host lengthens the first of them, the time that it takes
+    to prepare, and the bytes that it requests.
     """
 
     call_ns: int = 1000
     requests: int = 4096
     waits_in_first_slots: int = 0
+    first_slot_is_longer: int = 1
+    prepare_ns: int = 0
     failures: Mapping[tuple[str, str], WorkerFailure] = field(default_factory=dict)
 
 
@@ -49,6 +52,8 @@ class VirtualWorker:
     slots: int = 0
     closed: bool = False
     caches: list[str] = field(default_factory=list)
+    warmed: list[int] = field(default_factory=list)
+    pads: list[int] = field(default_factory=list)
 
     def ask(self, op: str, *, deadline_s: float, **content: Any) -> dict[str, Any]:
         assert not self.closed, "a closed worker was asked"
@@ -60,17 +65,21 @@ class VirtualWorker:
         self.clock.now_ns += 1_000
         if op == "open":
             self.caches.append(content["cache"])
+            self.pads.append(content["pad_bytes"])
             return {
                 "ok": True,
                 "layout": "nchw",
                 "facts": {},
-                "prepare_ns": 0,
+                "prepare_ns": self.behaviour.prepare_ns,
                 "verification": {f"{name}_ulp": 0.0 for name in content["checks"]},
             }
         if op == "calibrate":
             return {"ok": True, "loops": max(1, content["slot_ns"] // self.behaviour.call_ns)}
         if op == "slot":
             elapsed = content["loops"] * self.behaviour.call_ns
+            if self.slots == 0:
+                elapsed *= self.behaviour.first_slot_is_longer
+            self.warmed.append(content["warm"])
             self.clock.now_ns += elapsed
             self.slots += 1
             waits = self.slots <= self.behaviour.waits_in_first_slots
