@@ -85,14 +85,12 @@ def pieces_of(rows: Iterable[ResultRow]) -> dict[tuple[str, int], list[ResultRow
     return pieces
 
 
-def trials(
-    rows: Sequence[ResultRow], subjects: Sequence[str], policy: GatePolicy, method: Method, seconds_per_verdict: float
-) -> list[Trial]:
+def trials(rows: Sequence[ResultRow], subjects: Sequence[str], policy: GatePolicy, method: Method) -> list[Trial]:
     """Return every verdict that the run gives; pieces that are not finished give none."""
     found = []
     for (workload, number), piece in sorted(pieces_of(rows).items()):
-        if seconds_of(piece, 2) < 0.8 * seconds_per_verdict:
-            continue  # interrupted
+        if len(_launches(piece, Stage.CONFIRMATION)) < len(_launches(piece, Stage.SURVEY)):
+            continue  # interrupted: two fifths of the time are the survey's
         for base, head, planted in pairs_of(subjects):
             pair = [row for row in piece if row.subject in (base, head)]
             if len({row.subject for row in pair if row.status is Status.OK}) < 2:
@@ -120,6 +118,10 @@ def trials(
                 )
             )
     return found
+
+
+def _launches(rows: Iterable[ResultRow], stage: Stage) -> set[int]:
+    return {row.launch for row in rows if row.stage is stage}
 
 
 def seconds_of(rows: Iterable[ResultRow], subjects: int) -> float:
@@ -205,7 +207,7 @@ def calibration(
     neighbour: str = "none",
 ) -> Calibration:
     """Return the error rates that a run shows. Raises ValueError where not one piece of it is finished."""
-    found = trials(rows, header.subjects, policy, header.method, seconds_per_verdict)
+    found = trials(rows, header.subjects, policy, header.method)
     if not found:
         raise ValueError("no verdict is finished")
     rates = summarise_trials(found, policy)

@@ -24,8 +24,8 @@ START_SHARE = 0.1
 
 MOST_LAUNCHES = 60
 
-BLOCKS = 16
-"""In each launch: with few launches on either side, a further launch is worth more than further blocks."""
+BLOCKS = 8
+"""In each launch, four slots of 1.5 ms each: with more, large layers have too few launches to tell their spread."""
 
 
 class Importers:

@@ -40,6 +40,8 @@ class CalibrationPlan:
         return CalibrationRule(
             workloads=header.workloads,
             subjects=len(header.subjects),
+            equal=[(base, head) for base, head, planted in pairs_of(header.subjects) if planted == 1.0],
+            method=header.method,
             pieces=self.pieces,
             seconds_per_verdict=self.seconds_per_verdict,
             stored=stored,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from poolbench.analyse.calibration import calibration, pairs_of, pieces_of, smallest_found
-from poolbench.analyse.calibration_rule import CalibrationRule
+from poolbench.analyse.calibration_rule import CalibrationRule, share_out
 from poolbench.analyse.student import share_bounds
 from poolbench.api.calibrate import calibration_subjects, pieces_for
 from poolbench.model.calibration import Rates
@@ -45,7 +45,13 @@ def measure(rule: CalibrationRule, rows: list[ResultRow], *, launches: int = 10*
 
 def rule(stored: list[ResultRow], pieces: int = 3) -> CalibrationRule:
     return CalibrationRule(
-        workloads=[MAX2D, AVG2D], subjects=len(SUBJECTS), pieces=pieces, seconds_per_verdict=8.0, stored=stored
+        workloads=[MAX2D, AVG2D],
+        subjects=len(SUBJECTS),
+        equal=[pair[:2] for pair in pairs_of(SUBJECTS) if pair[2] == 1.0],
+        method=plain_header().method,
+        pieces=pieces,
+        seconds_per_verdict=8.0,
+        stored=stored,
     )
 
 
@@ -86,6 +92,15 @@ def test_survey_and_confirmation_of_a_piece_have_no_importer_in_common():
         assert len(importers) == 2
         first, second = importers.values()
         assert not first & second
+
+
+def test_time_goes_where_it_is_missing_and_all_get_enough_to_survey_and_confirm():
+    shared = share_out({"calm": 0.01, "wild": 0.04}, {"calm": 0.1, "wild": 0.2}, seconds=8.0)
+    assert shared["calm"] == pytest.approx(1.2)
+    assert shared["wild"] == pytest.approx(6.8, abs=0.2)
+    even = share_out({"a": 0.02, "b": 0.02}, {"a": 0.1, "b": 0.1}, seconds=4.0)
+    assert even["a"] == pytest.approx(even["b"], abs=0.11)
+    assert share_out({"a": 0.0}, {"a": 0.0}, seconds=4.0) == {"a": 4.0}
 
 
 @pytest.mark.parametrize("cut", [1, 5, 12, 17])

@@ -59,7 +59,7 @@ def test_who_joins_later_makes_the_calls_of_its_kin():
     behaviours = {name: Behaviour(call_ns=ns) for name, ns in KIN.items()}
     session, _ = virtual_session({"fake": behaviours["fake"]}, [SMALL])
     done = rows_of(session)
-    resumed, launcher = virtual_session(behaviours, [SMALL], done=done)
+    resumed, launcher = virtual_session(behaviours, [SMALL], done=done, rule=FixedRule([SMALL.id], launches=4))
     assert {row.loops for row in rows_of(resumed) if row.subject == "fake#2"} == {5000}
     assert [name for name, op, _ in launcher.log if op == "calibrate"] == ["fake:wrong"]
 
