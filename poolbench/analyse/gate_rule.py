@@ -24,7 +24,7 @@ START_SHARE = 0.1
 
 MOST_LAUNCHES = 60
 
-BLOCKS = 8
+BLOCKS = 12
 """In each launch, four slots of 1.5 ms each: with more, large layers have too few launches to tell their spread."""
 
 

@@ -14,8 +14,6 @@ from itertools import islice, repeat
 _ROUNDING = 1e-9
 """So much below a whole number is one: 100 loops at 1.05 are 105, not 104."""
 
-_MOST_SHARE = 0.5
-
 
 class Calls:
     """What a slot calls: one function again and again (hot), or many in turn, each on its own buffers (cold).
@@ -33,10 +31,7 @@ class Calls:
         if self.surplus is None:
             self.repeat(count)
         else:
-            whole, parts = self.surplus.take(count)
-            self.repeat(count + whole)
-            for _ in repeat(None, parts):
-                self.surplus.part()
+            self.surplus.work(self, count)
 
     def repeat(self, count: int) -> None:
         """Call ``count`` times. Each result is dropped before the next call, as in a plain loop."""
@@ -54,28 +49,40 @@ class Calls:
 
 
 class Surplus:
-    """How many further calls make ``loops`` calls ``factor`` times the work.
+    """Further work that makes ``count`` calls ``factor`` times as much: whole calls as far as they go, then parts.
 
-    Whole calls as far as they go; for the rest ``part``, a call on a part of the batch that costs ``part_share`` of a
-    whole one (unless that is about as much as a whole one). What neither can express is carried over to the next slot.
-    ``phase``, drawn from 0 to 1, is where the carry begins, so that the factor is exact on average also where it begins
-    anew in every launch.
+    ``part`` is a call on a part of the batch; None where there is none, and what whole calls cannot express is then
+    carried over to the next slot. Parts are called until they have taken the CPU time that is owed, and what they take
+    too much is owed less the next time: what a part costs after whole calls, which leave the caches without its data,
+    cannot be told beforehand. ``owed``, in whole calls, is where the account begins.
     """
 
-    def __init__(self, factor: float, part: Callable[[], object], part_share: float, phase: float) -> None:
+    def __init__(
+        self,
+        factor: float,
+        part: Callable[[], object] | None,
+        *,
+        owed: float = 0.0,
+        cpu_ns: Callable[[], int] = time.process_time_ns,
+    ) -> None:
         self._factor = factor
+        self._cpu_ns = cpu_ns
         self.part = part
-        self._share = part_share if part_share < _MOST_SHARE else 0.0
-        self._owed = phase * (self._share or 1.0)
+        self.owed = owed
 
-    def take(self, loops: int) -> tuple[int, int]:
-        """Return how many whole calls and how many parts a slot of ``loops`` calls gets in addition."""
-        self._owed += loops * (self._factor - 1)
-        whole = math.floor(self._owed + _ROUNDING)
-        self._owed -= whole
-        parts = math.floor(self._owed / self._share + _ROUNDING) if self._share > 0 else 0
-        self._owed -= parts * self._share
-        return whole, parts
+    def work(self, calls: Calls, count: int) -> None:
+        """Call ``count`` times, and what comes on top."""
+        self.owed += count * (self._factor - 1)
+        whole = max(math.floor(self.owed + _ROUNDING), 0)
+        self.owed -= whole
+        now = self._cpu_ns()
+        calls.repeat(count + whole)
+        before, now = now, self._cpu_ns()
+        call_ns = max((now - before) / (count + whole), 1.0)
+        while self.part is not None and self.owed > _ROUNDING:
+            self.part()
+            before, now = now, self._cpu_ns()
+            self.owed -= max(now - before, 1) / call_ns
 
 
 def part_planes(batch: int, channels: int, share: float) -> tuple[int, int] | None:
@@ -86,24 +93,13 @@ def part_planes(batch: int, channels: int, share: float) -> tuple[int, int] | No
     return (round(planes / channels), channels) if planes >= channels else (1, planes)
 
 
-def cost_share(part: Callable[[], object], whole: Callable[[], object], *, least_ns: int = 500_000) -> float:
-    """Return what ``part`` costs as a share of ``whole``, in CPU time: the median over three turns of either."""
-    shares = []
-    with _collector_paused():
-        part()
-        whole()
-        for _ in range(3):
-            shares.append(_cpu_ns(part, least_ns) / _cpu_ns(whole, least_ns))
-    return sorted(shares)[len(shares) // 2]
-
-
-def _cpu_ns(function: Callable[[], object], least_ns: int) -> float:
-    """Return the CPU nanoseconds of a call, over as many calls as take ``least_ns``."""
-    count, begin = 0, time.process_time_ns()
-    while count == 0 or time.process_time_ns() - begin < least_ns:
-        function()
-        count += 1
-    return (time.process_time_ns() - begin) / count
+def cpu_share(part: Callable[[], object], whole: Callable[[], object]) -> float:
+    """Return about what ``part`` costs as a share of ``whole``, at most 1, by one call of either."""
+    begin = time.process_time_ns()
+    part()
+    middle = time.process_time_ns()
+    whole()
+    return min((middle - begin) / max(time.process_time_ns() - middle, 1), 1.0)
 
 
 def run_slot(calls: Calls, loops: int, warm: int) -> dict[str, int]:

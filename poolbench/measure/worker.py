@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import Backend, Differentiated, Prepared, Recycling, Saving, Source
-from poolbench.measure.clock import Calls, Surplus, calibrate, cost_share, part_planes, run_slot
+from poolbench.measure.clock import Calls, Surplus, calibrate, cpu_share, part_planes, run_slot
 from poolbench.measure.inputs import map_array
 from poolbench.measure.memory import give_back_at_once, held_bytes, requested_peak, switch_off_huge_pages, touched_peak
 from poolbench.measure.protocol import Channel, ChannelClosedError, Message
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_COLD_BUFFERS = 2048
 """Enough to leave the caches with inputs of 100 KB; for smaller ones more would only cost time to prepare."""
+
+PART_WARM_UPS = 2
+"""Calls of a new part before it counts: its pages are faulted in by then, which is no work of the subject's."""
 
 _OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
 
@@ -74,7 +77,7 @@ class Worker:
         self._ballast: list[bytearray] = []
         self._prepare_ns = 0
         self._part: Prepared | None = None
-        self._part_share: dict[tuple[str, int], float] = {}
+        self._surpluses: dict[tuple[str, float], Surplus] = {}
         self._small_pages = False
 
     def handle(self, request: Message) -> Message:
@@ -158,18 +161,25 @@ class Worker:
         self._close_part()
         if factor == 1:
             return None
-        phase = random.Random(f"{message['pad_bytes']}/surplus").random()
         planes = part_planes(workload.batch, workload.channels, factor - 1)
-        if planes is None:
-            return Surplus(factor, _nothing, 0.0, phase)
-        batch, channels = planes
-        part = replace(workload, batch=batch, channels=channels)
-        arrays = {name: array[:batch, :channels] for name, array in _arrays(filling).items()}
-        self._part = self._prepare_arrays(part, arrays, message, pad=message["pad_bytes"])
-        key = (workload.id, batch * channels)
-        if key not in self._part_share:
-            self._part_share[key] = cost_share(self._part.run, self._prepared[0].run)
-        return Surplus(factor, self._part.run, self._part_share[key], phase)
+        if planes is not None:
+            batch, channels = planes
+            part = replace(workload, batch=batch, channels=channels)
+            arrays = {name: array[:batch, :channels] for name, array in _arrays(filling).items()}
+            self._part = self._prepare_arrays(part, arrays, message, pad=message["pad_bytes"])
+            for _ in range(PART_WARM_UPS):
+                self._part.run()
+        key = (workload.id, factor)
+        if key not in self._surpluses:
+            self._surpluses[key] = Surplus(factor, None, owed=self._owed_at_first(message))
+        surplus = self._surpluses[key]
+        surplus.part = None if self._part is None else self._part.run
+        return surplus
+
+    def _owed_at_first(self, message: Message) -> float:
+        """Return where a surplus begins: anywhere between two calls, so that over many launches it is exact."""
+        phase = random.Random(f"{message['pad_bytes']}/surplus").random()
+        return phase if self._part is None else -phase * cpu_share(self._part.run, self._prepared[0].run)
 
     def _close(self, _: Message) -> Message:
         self.close()
