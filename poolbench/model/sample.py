@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One slot: a subject's loop timed as a whole.
+class Sample(NamedTuple):
+    """One slot: a subject's loop timed as a whole. A tuple, since a store may hold a million of them.
 
     ``block`` counts within the launch, ``position`` within the block (both from 0). ``foreign_cpu_ns`` is how long
     the process was runnable but waited for a core. Faults and switches are counts over the slot.
@@ -29,7 +29,7 @@ class Sample:
         return self.elapsed_ns / self.loops
 
 
-SAMPLE_FIELDS = tuple(field.name for field in fields(Sample))
+SAMPLE_FIELDS = Sample._fields
 
 
 def samples_as_columns(samples: Iterable[Sample]) -> dict[str, list[int]]:
@@ -43,21 +43,7 @@ def samples_from_columns(columns: dict[str, list[int]]) -> tuple[Sample, ...]:
     missing = [name for name in SAMPLE_FIELDS if name not in columns]
     if missing:
         raise ValueError(f"the samples lack the columns {', '.join(missing)}")
-    rows: Iterator[tuple[int, ...]] = zip(*(columns[name] for name in SAMPLE_FIELDS), strict=True)
-    # Spelt out, in the order of SAMPLE_FIELDS: a store may hold a million of them, and this takes a third of the time.
-    return tuple(
-        Sample(
-            block=block,
-            position=position,
-            loops=loops,
-            elapsed_ns=elapsed_ns,
-            cpu_ns=cpu_ns,
-            foreign_cpu_ns=foreign_cpu_ns,
-            page_faults=page_faults,
-            context_switches=context_switches,
-        )
-        for block, position, loops, elapsed_ns, cpu_ns, foreign_cpu_ns, page_faults, context_switches in rows
-    )
+    return tuple(map(Sample._make, zip(*(columns[name] for name in SAMPLE_FIELDS), strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,7 @@ def test_by_cpu_time_what_the_host_took_is_not_the_heads():
     rows = []
     for row in rows_of(builder):
         taken = 1.2 if row.subject == "head" else 1.0
-        samples = tuple(replace(s, elapsed_ns=round(s.elapsed_ns * taken)) for s in row.samples)
+        samples = tuple(s._replace(elapsed_ns=round(s.elapsed_ns * taken)) for s in row.samples)
         rows.append(replace(row, samples=samples))
     by_cpu = Method(clock=Clock.CPU, rejection=RejectionRule(max_wait_share=0.3))
     (found,) = gate(rows, base="base", head="head", policy=GatePolicy(), method=by_cpu).verdicts

@@ -67,7 +67,7 @@ def test_two_launches_have_figures_without_bounds() -> None:
 
 def test_times_of_nothing_are_left_out() -> None:
     rows = [
-        replace(row, samples=tuple(replace(sample, elapsed_ns=0) for sample in row.samples))
+        replace(row, samples=tuple(sample._replace(elapsed_ns=0) for sample in row.samples))
         if row.subject == "a"
         else row
         for row in make_rows(TWO)
