@@ -43,7 +43,7 @@ def test_each_is_made_once_and_what_fails_leaves_the_others_alone(tmp_path, monk
     assert len(made) == 3 and lines == []
 
 
-def test_interrupted_it_ends_the_builders_and_leaves_nothing(tmp_path, monkeypatch):
+def test_interrupted_it_ends_the_builders_and_leaves_nothing(tmp_path, monkeypatch, request):
     begun, lines = threading.Barrier(3), []
 
     def build(release, folder, commands):
@@ -58,6 +58,9 @@ def test_interrupted_it_ends_the_builders_and_leaves_nothing(tmp_path, monkeypat
         time.sleep(0.3)  # until the main thread waits for the builders, as it does nearly all of the time
         os.kill(os.getpid(), signal.SIGINT)
 
+    # A shell starts its background jobs with Ctrl-C ignored, and the tests may be one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         provide(
