@@ -27,17 +27,19 @@ class Cells(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.table, self.row, self.found, self.texts = "", {}, [], []
+        self.table, self.line, self.row, self.found, self.texts = "", 0, {}, [], []
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         if tag == "table":
-            self.table = values.get("id", "")
+            self.table, self.line = values.get("id", ""), -1  # the first line is the head
         elif tag == "tr":
             self.row = {name[5:]: value for name, value in values.items() if name.startswith("data-")}
+            self.line += 1
         elif tag == "td" and "data-v" in values:
             numbers = {name: float(values[f"data-{name}"]) for name in ("v", "low", "high") if f"data-{name}" in values}
-            self.found.append({"table": self.table, "quantity": values["data-q"], **self.row, **numbers})
+            cell = {"table": self.table, "line": self.line, "quantity": values["data-q"], **self.row, **numbers}
+            self.found.append(cell)
         if tag in ("td", "th"):
             self.texts.append("")
 
@@ -51,6 +53,7 @@ class Run:
 
     def __init__(self, path):
         self.header, *self.rows = (json.loads(line) for line in path.read_text().splitlines())
+        self.calibration = json.loads((path.parent / "calibration.json").read_text())
         rule = self.header["method"]["rejection"]
         columns = {}
         for row in self.rows:
@@ -230,6 +233,8 @@ def bytes_moved(identity):
 def expected(cell, run, results):
     """Return what a cell must hold."""
     quantity, subject = cell["quantity"], cell.get("subject")
+    if cell["table"] == "table-calibration":
+        return calibrated(quantity, run.calibration["rates"][cell["line"] - 1])
     level = run.level(cell["id"], subject) if cell.get("id") else None
     if quantity == "median_ns":
         return exponential(interval(level))
@@ -261,6 +266,26 @@ def expected(cell, run, results):
     if quantity.endswith("_bytes"):
         return {"v": memory(quantity.removesuffix("_bytes"), cell, run)}
     raise AssertionError(f"{quantity} is not recomputed")
+
+
+def calibrated(quantity, rates):
+    """Return what the stored calibration says; the share's bounds are those of Clopper and Pearson, each at 95 %."""
+    if quantity != "found_share":
+        return {"v": rates[quantity]}
+    hits, count = rates["found"], rates["verdicts"]
+
+    def at_most(limit, share):
+        return sum(math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(limit + 1))
+
+    def where(falls_to, limit):
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if at_most(limit, middle) > falls_to else (low, middle)
+        return low
+
+    return {"v": hits / count, "low": where(0.95, hits - 1) if hits else 0.0,
+            "high": where(0.05, hits) if hits < count else 1.0}  # fmt: skip
 
 
 def memory(part, cell, run):
