@@ -42,7 +42,7 @@ class CalibrationRule:
         self._equal = tuple(equal)
         self._method = method
         self._aims: dict[str, float] = dict.fromkeys(self._workloads, seconds_per_verdict)
-        self._rows: list[ResultRow] = []
+        self._rows: Sequence[ResultRow] = ()
         self._costs = LaunchCosts()
         self._importers = Importers(max((row.importer for row in stored), default=-1) + 1)
         self._next = max((row.launch for row in stored), default=-1) + 1
@@ -118,7 +118,7 @@ class CalibrationRule:
     def _learn(self, rows: Sequence[ResultRow], elapsed_s: float) -> None:
         fresh = rows[self._seen :]
         self._seen = len(rows)
-        self._rows += fresh
+        self._rows = rows
         by_group: dict[tuple[str, str], list[ResultRow]] = {}
         for row in fresh:
             by_group.setdefault((row.group, row.workload), []).append(row)

@@ -9,12 +9,12 @@ from typing import Any
 from poolbench.measure.client import WorkerFailure
 from poolbench.measure.evidence import Evidence
 from poolbench.measure.launcher import Worker
-from poolbench.measure.opening import BOTH_FILLINGS, Opening
+from poolbench.measure.opening import BOTH_FILLINGS, Opening, kin
 from poolbench.measure.schedule import block_order
 from poolbench.model.method import Cache, Method
 from poolbench.model.result import Status
 from poolbench.model.sample import Sample
-from poolbench.model.subject import LIMIT, parse_subject
+from poolbench.model.subject import LIMIT
 from poolbench.model.workload import Workload
 
 EXCLUSIVE_BYTES = 256 << 20
@@ -102,9 +102,9 @@ class Group:
         The first calls of a slot are slower than the rest, by what the caches lack. Were each calibrated by itself,
         one would have that in six calls and the other in eleven, throughout the run: a difference of several percent.
         """
-        mine, backend = self.workload.id, _kin(name)
+        mine, backend = self.workload.id, kin(name)
         return next(
-            (n for (workload, other), n in self.loops.items() if workload == mine and _kin(other) == backend), None
+            (n for (workload, other), n in self.loops.items() if workload == mine and kin(other) == backend), None
         )
 
     def _calibrate(self, worker: Worker) -> int:
@@ -185,7 +185,7 @@ class Group:
         for name, result in self._results.items():
             for sample in result.samples:
                 if sample.block == block:
-                    backend = _kin(name)
+                    backend = kin(name)
                     quickest[backend] = min(quickest.get(backend, sample.call_ns), sample.call_ns)
         self.self_warming |= {
             (self.workload.id, backend)
@@ -198,11 +198,9 @@ class Group:
 
         Not where preparing is dear, as where it compiles.
         """
-        dear = {_kin(name) for name in self._running()} - {
-            _kin(name) for name in self._running() if self._prepare_ns.get(name, 0) <= CHEAP_NS
-        }
+        cheap = {kin(name) for name in self._running() if self._prepare_ns.get(name, 0) <= CHEAP_NS}
         for name in self._running():
-            if _kin(name) not in dear:
+            if kin(name) in cheap:
                 try:
                     self._open(name, (), block)
                 except WorkerFailure as failure:
@@ -217,7 +215,7 @@ class Group:
         """
         if self._method.cache is Cache.COLD:
             return 0
-        if (self.workload.id, _kin(name)) in self.self_warming:
+        if (self.workload.id, kin(name)) in self.self_warming:
             return 0
         share = FRESH_SHARE if name in self._is_fresh else WARM_SHARE
         self._is_fresh.discard(name)
@@ -246,8 +244,3 @@ class Group:
             block=block,
             slow=self._slow[name],
         )
-
-
-def _kin(name: str) -> str:
-    """Return the backend of a subject, which its copies, releases, revisions and slowed copies share."""
-    return parse_subject(name).backend

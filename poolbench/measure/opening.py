@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from poolbench.measure.inputs import InputStore
@@ -62,8 +63,14 @@ class Opening:
             cold_bytes=self.cold_bytes,
             threads=threads,
             slow=slow,
-            pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, parse_subject(name).backend),
+            pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, kin(name)),
         )
+
+
+@cache
+def kin(name: str) -> str:
+    """Return the backend of a subject, which its copies, releases, revisions and slowed copies share."""
+    return parse_subject(name).backend
 
 
 def pad_bytes(seed: int, launch: int, block: int, workload: str, backend: str) -> int:
