@@ -127,6 +127,7 @@ class Group:
                 clean += self._run_block(block)
                 if clean == self.blocks:
                     break
+            self.evidence.end()  # a stretch that the last block cut short
         for name in self._running():
             if not self._results[name].samples:
                 self.give_up(name, Status.FAILED, "No subject was left to be measured against the limit.")

@@ -87,7 +87,7 @@ def test_buffers_move_by_as_much_for_copies_and_for_all_of_them_or_none():
 
 
 def test_buffers_stay_for_as_many_blocks_as_the_method_says():
-    rule = FixedRule([SMALL.id], launches=1, blocks=6)
+    rule = FixedRule([SMALL.id], launches=1, blocks=5)
     session, launcher = virtual_session({"fake": Behaviour()}, [SMALL], rule=rule, method=Method(memory=False, stay=2))
     (row,) = rows_of(session)
     assert len(launcher.workers[0].pads) == 3
