@@ -10,7 +10,7 @@ from poolbench.measure.client import WorkerFailure
 from poolbench.measure.evidence import Evidence
 from poolbench.measure.launcher import Worker
 from poolbench.measure.opening import BOTH_FILLINGS, Opening, kin
-from poolbench.measure.schedule import block_order
+from poolbench.measure.schedule import block_order, turns
 from poolbench.model.method import Cache, Method
 from poolbench.model.result import Status
 from poolbench.model.sample import Sample
@@ -53,7 +53,7 @@ class Group:
     session: calibration holds for a run, as does which calls are so long that they need no warming up, and the exact
     check for an importer. Copies, releases and revisions of one backend, here its kin, are always treated alike, since
     what each would get by its own measurements differs by chance and stays.
-    ``circles`` are those of ``schedule.block_order``.
+    ``circles`` are those of ``schedule.turns``.
     """
 
     workload: Workload
@@ -122,12 +122,12 @@ class Group:
     def run(self) -> dict[str, GroupResult]:
         """Measure the blocks and return every subject's result by name."""
         if any(result.status is Status.OK for name, result in self._results.items() if name != LIMIT):
-            clean = 0
-            for block in range(self.blocks * self._method.tries):
-                clean += self._run_block(block)
-                if clean == self.blocks:
-                    break
-            self.evidence.end()  # a stretch that the last block cut short
+            most = self.blocks * self._method.tries
+            first = clean = 0
+            while first < most and clean < self.blocks:
+                stretch = range(first, min(first + self._method.stay, most))
+                clean += self._run_stretch(stretch)
+                first = stretch.stop
         for name in self._running():
             if not self._results[name].samples:
                 self.give_up(name, Status.FAILED, "No subject was left to be measured against the limit.")
@@ -144,40 +144,51 @@ class Group:
         return self._method.limits.request_s
 
     @property
+    def _draw(self) -> dict[str, int]:
+        """What the order of slots is drawn from, beside the block."""
+        return {"seed": self._method.seed, "launch": self.opening.launch}
+
+    @property
     def _exclusive(self) -> bool:
         return self.workload.read_bytes >= EXCLUSIVE_BYTES
 
     def _running(self) -> list[str]:
         return [name for name, result in self._results.items() if result.status is Status.OK]
 
-    def _run_block(self, block: int) -> bool:
-        """Measure a block; return whether no slot of it was contaminated. A tainted block is kept, and repeated."""
-        is_first = block % self._method.stay == 0
-        if is_first and block and not self._exclusive and self._method.cache is Cache.HOT:
-            self._move_buffers(block)
-        order = block_order(
-            self._running(),
-            seed=self._method.seed,
-            launch=self.opening.launch,
-            block=block,
-            circles=self.circles,
-        )
+    def _run_stretch(self, blocks: range) -> int:
+        """Measure blocks on one placement of the buffers; return how many had no contaminated slot.
+
+        A tainted block is kept, and another one measured. Circles take turns only here, since whoever is measured in
+        between takes the caches: a pair of a calibration has them for itself as long as the two of a gate do.
+        """
+        self.evidence.begin(blocks.start)
+        tainted: set[int] = set()
+        position = 0
+        for circle in turns(self._running(), block=blocks.start, circles=self.circles, **self._draw):
+            if blocks.start and not self._exclusive and self._method.cache is Cache.HOT:
+                self._move_buffers(circle, blocks.start)
+            for block in blocks:
+                if not self._run_block(circle, block, position):
+                    tainted.add(block)
+                self._note_long_calls(block)
+            position += 2 * len(circle)
+        self.evidence.end()
+        return len(blocks) - len(tainted)
+
+    def _run_block(self, circle: Sequence[str], block: int, position: int) -> bool:
+        """Measure one block, whose slots are numbered from ``position``; return whether none was contaminated."""
         is_clean = True
-        if is_first:
-            self.evidence.begin(block)
-        for position, name in enumerate(order):
+        order = block_order([name for name in circle if name in self._running()], block=block, **self._draw)
+        for place, name in enumerate(order, position):
             if self._results[name].status is not Status.OK:
                 continue  # it fell out earlier in this block
             loops = self.loops[self.workload.id, name]
             fields = self._attempt(name, "slot", loops=loops, warm=self._warm(name, loops))
             if fields is not None:
                 del fields["ok"]
-                sample = Sample(block=block, position=position, **fields)
+                sample = Sample(block=block, position=place, **fields)
                 self._results[name].samples.append(sample)
                 is_clean = is_clean and not self._method.rejection.rejects(sample)
-        self._note_long_calls(block)
-        if (block + 1) % self._method.stay == 0:
-            self.evidence.end()
         return is_clean
 
     def _note_long_calls(self, block: int) -> None:
@@ -194,13 +205,13 @@ class Group:
             if call_ns > SELF_WARMING_SLOTS * self._method.slot_ns
         }
 
-    def _move_buffers(self, block: int) -> None:
+    def _move_buffers(self, circle: Sequence[str], block: int) -> None:
         """Let each subject prepare anew, so that no single placement of its buffers stands for all of the launch.
 
         Not where preparing is dear, as where it compiles.
         """
         cheap = {kin(name) for name in self._running() if self._prepare_ns.get(name, 0) <= CHEAP_NS}
-        for name in self._running():
+        for name in circle:
             if kin(name) in cheap:
                 try:
                     self._open(name, (), block)

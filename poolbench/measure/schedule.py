@@ -1,4 +1,4 @@
-"""The order of slots: palindromic blocks, as a pure function.
+"""The order of slots: palindromic blocks, as pure functions.
 
 Within a block every subject runs once forward and once in reverse order, so that a linear drift of the machine
 cancels. The forward order changes from block to block, so that no subject always follows the same neighbour.
@@ -10,21 +10,23 @@ import random
 from collections.abc import Sequence
 
 
-def block_order(
-    subjects: Sequence[str], *, seed: int, launch: int, block: int, circles: Sequence[Sequence[str]] = ()
-) -> tuple[str, ...]:
-    """Return the slots of one block, such as A B C C B A. Depends on the arguments alone.
+def turns(
+    subjects: Sequence[str], *, seed: int, launch: int, block: int, circles: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], ...]:
+    """Return who is measured together in the stretch that begins with ``block``, one after the other.
 
-    ``circles`` are subjects that are compared among themselves alone: each gets a palindrome of its own, such as
-    A B B A D C C D, as if it were measured without the others. Who is in none of them is in one with the like.
+    ``circles`` are subjects that are compared among themselves alone: each is measured as if there were nobody else.
+    Who is in none of them is measured with the like. Depends on the arguments alone.
     """
-    chance = random.Random(f"{seed}/{launch}/{block}")
     inside = {name for circle in circles for name in circle}
-    groups = [[name for name in circle if name in subjects] for circle in circles]
-    groups.append([name for name in subjects if name not in inside])
-    chance.shuffle(groups)
-    order: list[str] = []
-    for group in groups:
-        chance.shuffle(group)
-        order += [*group, *reversed(group)]
-    return tuple(order)
+    groups = [tuple(name for name in circle if name in subjects) for circle in circles]
+    groups.append(tuple(name for name in subjects if name not in inside))
+    random.Random(f"{seed}/{launch}/{block}/turns").shuffle(groups)
+    return tuple(group for group in groups if group)
+
+
+def block_order(subjects: Sequence[str], *, seed: int, launch: int, block: int) -> tuple[str, ...]:
+    """Return the slots of one block, such as A B C C B A. Depends on the arguments alone."""
+    order = list(subjects)
+    random.Random(f"{seed}/{launch}/{block}/{' '.join(subjects)}").shuffle(order)
+    return (*order, *reversed(order))

@@ -60,7 +60,7 @@ class Session:
     """Measures ``workloads`` × ``subjects``. ``done`` are the rows of an interrupted run, which are kept as they are.
 
     ``cold_bytes`` is how much memory calls must walk through to leave the last-level cache (used when cold);
-    ``circles`` are the subjects that are compared among themselves alone (``schedule.block_order``).
+    ``circles`` are the subjects that are compared among themselves alone (``schedule.turns``).
     """
 
     stamp: RunStamp

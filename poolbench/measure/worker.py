@@ -171,15 +171,16 @@ class Worker:
                 self._part.run()
         key = (workload.id, factor)
         if key not in self._surpluses:
-            self._surpluses[key] = Surplus(factor, None, owed=self._owed_at_first(message))
+            self._surpluses[key] = self._new_surplus(factor, message)
         surplus = self._surpluses[key]
         surplus.part = None if self._part is None else self._part.run
         return surplus
 
-    def _owed_at_first(self, message: Message) -> float:
-        """Return where a surplus begins: anywhere between two calls, so that over many launches it is exact."""
+    def _new_surplus(self, factor: float, message: Message) -> Surplus:
+        """Return an account that begins anywhere between two payments, so that over many launches it is exact."""
+        share = 1.0 if self._part is None else cpu_share(self._part.run, self._prepared[0].run)
         phase = random.Random(f"{message['pad_bytes']}/surplus").random()
-        return phase if self._part is None else -phase * cpu_share(self._part.run, self._prepared[0].run)
+        return Surplus(factor, None, share=share, owed=phase * share)
 
     def _close(self, _: Message) -> Message:
         self.close()
