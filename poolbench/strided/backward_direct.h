@@ -197,7 +197,8 @@ struct GatherDirect : Lanes<S> {
   static constexpr std::int64_t kBand = 16;  // rows of the input of a unit
 
   static bool fits(const TrainingPlan& p) {
-    return L::fits(p) && p.w.stride <= 2 && p.w.in * 2 >= kN / 4 && p.w.out < (1 << 30) && p.h.out < (1 << 30);
+    // An adaptive axis with more outputs than inputs has small windows, but many of them read one position.
+    return L::fits(p) && most_readers(p.d) * most_readers(p.h) <= L::kMostWindow && p.w.stride <= 2 && p.w.in * 2 >= kN / 4 && p.w.out < (1 << 30) && p.h.out < (1 << 30);
   }
   static std::int64_t bands(const TrainingPlan& p) { return (p.h.in + kBand - 1) / kBand; }
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * bands(p); }
