@@ -55,10 +55,14 @@ class NumpyBackend:
         """Return NumPy's version and the instruction sets that its loops may use on this processor."""
         import numpy as np
 
-        simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
+        try:
+            found = np.show_config(mode="dicts").get("SIMD Extensions", {})
+            simd = " ".join([*found.get("baseline", []), *found.get("found", [])])
+        except TypeError:  # before 1.26 it only prints
+            simd = "not told by this release"
         return {
             "numpy": np.__version__,
-            "simd": " ".join([*simd.get("baseline", []), *simd.get("found", [])]),
+            "simd": simd,
             "accumulates": "in the input's type, half types in float32",
         }
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-OPSET = 21
-"""Has everything that is used, in every release of ONNX Runtime since 1.20."""
+FORMATS = (((1, 20), 21, 10), ((1, 15), 19, 9), ((0, 0), 18, 8))
+"""Opset and file format by the first release of ONNX Runtime that knows them; it refuses later ones."""
 
-IR_VERSION = 10
-"""The file format that belongs to the opset; later ones are unknown to earlier runtimes."""
+DILATED_AVERAGE_OPSET = 19
+"""The first opset in which averages have dilations."""
 
 _MAX_DTYPES = (DType.F64, DType.F32, DType.F16, DType.I8, DType.U8)
 _GLOBAL_MAX_DTYPES = (*_MAX_DTYPES, DType.I32, DType.I64)
@@ -88,7 +88,7 @@ class OnnxRuntime:
         return {
             "onnxruntime": onnxruntime.__version__,
             "onnx": onnx.__version__,
-            "opset": str(OPSET),
+            "opset": str(_format()[0]),
             "provider": "CPUExecutionProvider",
         }
 
@@ -101,6 +101,10 @@ class OnnxRuntime:
         import numpy as np
 
         natural = default_order(workload.spec.rank)
+        if _is_dilated_average(workload) and _format()[0] < DILATED_AVERAGE_OPSET:
+            raise RuntimeError(
+                f"this release of ONNX Runtime has no dilated average: that is opset {DILATED_AVERAGE_OPSET}."
+            )
         run = _session(workload, source.threads, indices=False, arena=self._arena).run
         layout, order, given = natural, workload.order, source.array
         if source.layout is LayoutPolicy.GIVEN:
@@ -144,6 +148,14 @@ def _session(workload: Workload, threads: int, *, indices: bool, arena: bool = T
     )
 
 
+def _format() -> tuple[int, int]:
+    """Return the opset and the version of the file format for the runtime that is installed."""
+    import onnxruntime
+
+    release = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
+    return next((opset, ir_version) for since, opset, ir_version in FORMATS if release >= since)
+
+
 def _operator(workload: Workload) -> str:
     """Return the operator that computes ``workload``."""
     spec, dtype = workload.spec, workload.dtype
@@ -152,6 +164,11 @@ def _operator(workload: Workload) -> str:
     if dtype in _AVG_DTYPES:  # the types of both global operators
         return "GlobalMaxPool" if spec.kind is Kind.MAX else "GlobalAveragePool"
     return "ReduceMax" if spec.kind is Kind.MAX else "ReduceMean"
+
+
+def _is_dilated_average(workload: Workload) -> bool:
+    windowed = workload.spec.as_windowed(workload.spatial)
+    return workload.spec.kind is Kind.AVG and windowed is not None and max(windowed.dilation) > 1
 
 
 def _model(workload: Workload, *, indices: bool) -> bytes:
@@ -178,7 +195,8 @@ def _model(workload: Workload, *, indices: bool) -> bytes:
     nodes.insert(0, helper.make_node(operator, inputs, outputs, **_attributes(workload)))
     entry = helper.make_tensor_value_info("x", element, workload.reference_input_shape)
     graph = helper.make_graph(nodes, "pooling", [entry], declared, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    opset, ir_version = _format()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
     return bytes(model.SerializeToString())
 
 
@@ -190,10 +208,11 @@ def _attributes(workload: Workload) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "kernel_shape": spec.window,
         "strides": spec.stride,
-        "dilations": spec.dilation,
         "pads": [lo for lo, _ in padding] + [hi for _, hi in padding],
         "ceil_mode": int(spec.ceil_mode and spec.divisor is None),
     }
+    if max(spec.dilation) > 1:
+        attributes["dilations"] = spec.dilation
     if spec.kind is Kind.AVG:
         attributes["count_include_pad"] = int(spec.include_padding)
     return attributes

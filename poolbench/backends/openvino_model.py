@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
@@ -64,7 +65,7 @@ class OpenVino:
 
     def load(self, threads: int) -> None:
         """Import openvino; the threads are those of the model that ``prepare`` compiles."""
-        import openvino.opset14  # noqa: F401
+        _operators()
 
     def facts(self) -> Mapping[str, str]:
         """Return the release, the device and what the precision of its calculation is."""
@@ -121,6 +122,16 @@ class Out(OpenVino):
     shares_output = True
 
 
+def _operators() -> Any:
+    """Return the set of operators; releases before 2025 have it elsewhere."""
+    try:
+        return import_module("openvino.opset14")
+    except ModuleNotFoundError as error:
+        if error.name == "openvino":
+            raise
+        return import_module("openvino.runtime.opset14")
+
+
 def _compiled(workload: Workload, order: str, threads: int, *, indices: bool = False) -> Any:
     """Return the compiled model whose input and output have their axes in ``order``; of the indices if asked."""
     import openvino
@@ -138,8 +149,8 @@ def _compiled(workload: Workload, order: str, threads: int, *, indices: bool = F
 def _model(workload: Workload, order: str, *, indices: bool) -> Any:
     import numpy as np
     import openvino
-    from openvino import opset14 as op
 
+    op = _operators()
     spec, natural = workload.spec, default_order(workload.spec.rank)
     sizes = dict(zip(natural, workload.reference_input_shape, strict=True))
     entry = op.parameter([sizes[axis] for axis in order], getattr(openvino.Type, workload.dtype.value))
@@ -167,8 +178,8 @@ def _operator(spec: PoolSpec) -> str:
 def _pooling(workload: Workload) -> Any:
     """Return the function from an output of the graph, with the channels first, to the node that pools it."""
     import numpy as np
-    from openvino import opset14 as op
 
+    op = _operators()
     spec = workload.spec
     operator = getattr(op, _operator(spec))
     if spec.is_global:

@@ -80,10 +80,17 @@ def facts() -> dict[str, str]:
 
     return {
         "torch": torch.__version__,
-        "capability": torch.backends.cpu.get_cpu_capability(),
+        "capability": _capability(),
         "onednn": str(torch.backends.mkldnn.is_available()).lower(),
         "threads": str(torch.get_num_threads()),
     }
+
+
+def _capability() -> str:
+    import torch
+
+    tell = getattr(torch.backends.cpu, "get_cpu_capability", None)  # since 2.1
+    return tell() if tell is not None else "not told by this release"
 
 
 def pooling(workload: Workload) -> Pool:
@@ -131,7 +138,7 @@ def as_tensor(array: NDArray[Any], *, training: bool = False) -> Tensor:
     with torch.inference_mode(not training), warnings.catch_warnings():
         # The input is shared between processes and mapped read-only; no pooling call writes to it.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
-        tensor = torch.from_numpy(array.view(np.uint16) if is_bfloat16 else array)
+        tensor = torch.from_numpy(array.view(np.int16) if is_bfloat16 else array)
         return tensor.view(torch.bfloat16) if is_bfloat16 else tensor
 
 
@@ -143,7 +150,7 @@ def to_array(tensor: Tensor, order: str) -> NDArray[Any]:
 
     tensor = tensor.detach()
     if tensor.dtype is torch.bfloat16:
-        array = tensor.contiguous().view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+        array = tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)  # uint16 came with 2.3
     else:
         array = tensor.numpy()
     return np.asarray(contiguous(array, order, default_order(len(order) - 2)))

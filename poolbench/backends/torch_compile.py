@@ -34,7 +34,7 @@ class Compile(Eager):
         """
         import torch._functorch.config as autograd_config
 
-        if workload.pass_.is_training:
+        if workload.pass_.is_training and hasattr(autograd_config, "donated_buffer"):
             autograd_config.donated_buffer = workload.pass_ is Pass.TRAINING
         prepared = super().prepare(workload, source)
         prepared.run()

@@ -32,6 +32,9 @@ _QUICK_TIMEOUT_S = 300.0
 _OLD_NUMPY = "numpy<2"
 _LISTED = 5
 
+EXTRAS = {"jax": "cpu"}
+"""What a framework's release is asked for with: early ones of JAX need it to bring what they compile with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
@@ -45,7 +48,8 @@ class Release:
         framework = self.reference.framework
         tool = (f"{MEMORY_TOOL}=={metadata.version(MEMORY_TOOL)}",) if find_spec(MEMORY_TOOL) is not None else ()
         others = [name for name in (*self.reference.companions, *WORKER_NEEDS) if name != framework]
-        return (f"{framework}=={self.reference.text}", *others, *tool)
+        extra = f"[{EXTRAS[framework]}]" if framework in EXTRAS else ""
+        return (f"{framework}{extra}=={self.reference.text}", *others, *tool)
 
     @property
     def name(self) -> str:
@@ -105,7 +109,7 @@ class Release:
         """Return why pip could not install, as a sentence."""
         framework, version = self.reference.framework, self.reference.text
         offered = re.search(r"satisfies the requirement (\S+?)==(\S+) \(from versions: ([^)]*)\)", output)
-        if offered is not None and offered[1] == framework:
+        if offered is not None and offered[1].partition("[")[0] == framework:
             versions = [text for text in re.split(r",\s*", offered[3]) if text and text != "none"]
             if versions:
                 near = sorted(nearest(version, versions, _LISTED), key=versions.index) or versions[-_LISTED:]

@@ -30,15 +30,23 @@ def main(arguments: list[str]) -> int:
         backends = {name: registry.create(name) for name in arguments[3:]}
         for backend in backends.values():
             backend.load(threads)
-        facts = {name: dict(backend.facts()) for name, backend in backends.items()}
     except Exception as error:
         # Whatever an import raises is for the session to report; its traceback goes where the output is kept.
         traceback.print_exc()
         channel.send({"ok": False, "note": f"{type(error).__name__}: {error}"})
         return 1
-    channel.send({"ok": True, "facts": facts})
+    channel.send({"ok": True, "facts": {name: _facts(backend) for name, backend in backends.items()}})
     _serve_forks(channel, backends)
     return 0
+
+
+def _facts(backend: Backend) -> dict[str, str]:
+    """Return what a backend says of itself. An old release that cannot say something can be measured all the same."""
+    try:
+        return dict(backend.facts())
+    except Exception as error:
+        traceback.print_exc()
+        return {"facts": f"not told: {type(error).__name__}: {error}"}
 
 
 def _serve_forks(channel: Channel, backends: dict[str, Backend]) -> None:
