@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from poolbench.analyse.paired import holm
-from poolbench.analyse.segments import Observations, Step, contrast, find_steps, inflated, observations
+from poolbench.analyse.segments import (
+    LOCATION_DEFICIT,
+    Observations,
+    Step,
+    contrast,
+    find_steps,
+    inflated,
+    observations,
+)
 from poolbench.analyse.student import t_quantile, t_tail
 
 ERROR_RATE = 0.02
@@ -22,6 +30,9 @@ since correcting for the places of a step assumes that they were independent (do
 
 TOUCHED_ERROR = 0.01
 """The chance that one workload too many is named at a change."""
+
+NORMAL_99 = 2.326
+"""The 99 % point of the normal distribution."""
 
 MEAN = "geometric mean"
 """The name of the series of the workloads' mean."""
@@ -134,28 +145,45 @@ def _gains(step: Step, points: Sequence[int]) -> dict[int, float]:
     """Return the gain of each possible gap: the gap g lies between the points g and g + 1 of the whole series."""
     gains = {}
     for place in range(step.first, step.last + 1):
+        if place != step.place and step.gains.get(place, 0.0) <= step.gains[step.place] - LOCATION_DEFICIT:
+            continue
         for gap in range(points[place - 1], points[place]):  # a point that this workload lacks leaves several
             gains[gap] = step.gains.get(place, 0.0)
     return gains
 
 
 def _together(strongest: _Found, found: Sequence[_Found]) -> list[_Found]:
-    """Return the steps in one direction that may be the same as the strongest: some gap is possible for all."""
+    """Return the steps in one direction that may be the same as the strongest: some gap is possible for them all."""
     together = [strongest]
-    gaps = set(strongest.gains)
     for one in sorted(found, key=lambda one: one.step.p_value):
         is_same_way = one.step.size * strongest.step.size > 0
         if one is not strongest and is_same_way and one.workload not in {each.workload for each in together}:
-            common = gaps & set(one.gains)
-            if common:
-                gaps = common
-                together.append(one)
+            wider = [*together, one]
+            gains = _joint_gains(wider)
+            apart = sum(max(each.gains.values()) for each in wider)
+            if gains and max(gains.values()) > apart - joint_deficit(len(wider)):
+                together = wider
     return together
 
 
-def _best_gap(together: Sequence[_Found]) -> int:
+def joint_deficit(steps: int) -> float:
+    """Return how much larger the sum of squares may be where ``steps`` share a place: the 99 % point of χ², about.
+
+    By Wilson and Hilferty (1931); for one it is LOCATION_DEFICIT.
+    """
+    part = 2 / (9 * steps)
+    return max(steps * (1 - part + NORMAL_99 * math.sqrt(part)) ** 3, LOCATION_DEFICIT)
+
+
+def _joint_gains(together: Sequence[_Found]) -> dict[int, float]:
+    """Return the summed gain of each gap that is possible for all."""
     common = set.intersection(*(set(one.gains) for one in together))
-    return max(sorted(common), key=lambda gap: sum(one.gains[gap] for one in together))
+    return {gap: sum(one.gains[gap] for one in together) for gap in sorted(common)}
+
+
+def _best_gap(together: Sequence[_Found]) -> int:
+    gains = _joint_gains(together)
+    return max(gains, key=lambda gap: gains[gap])
 
 
 def _change(

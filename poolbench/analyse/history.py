@@ -34,7 +34,7 @@ class Cell:
 
     ``log_ratio`` with its ``error`` of ``degrees`` freedom; NaN where there is none, and ``note`` says why.
     ``runs`` counts those with an estimate, ``estimate`` is with the interval. ``is_bridged``: measured by an earlier
-    method and carried over.
+    method and carried over. ``blames_anchor``: what failed is not the point.
     """
 
     workload: str
@@ -47,6 +47,7 @@ class Cell:
     runs: int = 0
     note: str = ""
     is_bridged: bool = False
+    blames_anchor: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -56,7 +57,7 @@ class Cell:
     @property
     def is_settled(self) -> bool:
         """Whether measuring it again would tell nothing new: it is known, or is known to fail."""
-        return self.is_known or bool(self.note)
+        return self.is_known or (bool(self.note) and not self.blames_anchor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

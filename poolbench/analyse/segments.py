@@ -27,6 +27,9 @@ importers lay out code and memory anew."""
 INFLATION_PRIOR = 30.0
 """How many differences between neighbours it takes before they count as much as the stated errors do."""
 
+LEAST_GAPS = 5
+"""A release that is slow alone makes two of the differences between neighbours; among so many they are not most."""
+
 LOCATION_DEFICIT = 6.63
 """A place is possible while the sum of squares there is larger by no more than this: the 99 % point of χ² with one
 degree of freedom."""
@@ -97,11 +100,12 @@ def inflated(series: Sequence[Observations]) -> tuple[Observations, ...]:
     """Return ``series`` with larger variances where neighbours differ by more than the stated errors explain.
 
     A few steps do not count as noise, since the typical difference is looked at, and that of all series together: what
-    moves a point beside its launches' noise moves it on every workload.
+    moves a point beside its launches' noise moves it on every workload. Of fewer than five gaps a step or two are most:
+    there the stated errors stand.
     """
     parts = [np.abs(np.diff(one.values)) / np.sqrt(one.variances[1:] + one.variances[:-1]) for one in series]
     differences = np.concatenate([np.zeros(0), *parts])
-    if not differences.size:
+    if max((part.size for part in parts), default=0) < LEAST_GAPS:
         return tuple(series)
     seen = float((np.median(differences) / 0.6745) ** 2)
     factor = (INFLATION_PRIOR + differences.size * seen) / (INFLATION_PRIOR + differences.size)

@@ -137,7 +137,8 @@ def _cell(
         failures = [row for ledger in ledgers if (row := ledger.failure(workload, subject)) is not None]
         if failures:
             text = f"{failures[-1].status}: {failures[-1].note}" if failures[-1].note else f"{failures[-1].status}."
-            return Cell(workload=workload, point=place, note=f"{subject} ended {text}"), None
+            note, is_anchor = f"{subject} ended {text}", subject == subjects[1]
+            return Cell(workload=workload, point=place, note=note, blames_anchor=is_anchor), None
     return (Cell(workload=workload, point=place, launches=len(launches)) if launches else None), None
 
 

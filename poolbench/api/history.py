@@ -13,10 +13,11 @@ from poolbench.analyse.series import Measured, build_history, measured_as
 from poolbench.api.run import Request, default_budget_s
 from poolbench.backends import registry
 from poolbench.environments.reference import is_kernel
-from poolbench.environments.releases import chosen_releases, released
+from poolbench.environments.releases import chosen_releases, released, whole_releases
 from poolbench.environments.revisions import revisions
 from poolbench.errors import StoreError, UsageError
 from poolbench.model.method import Method
+from poolbench.model.result import Status
 from poolbench.model.subject import Subject, parse_subject
 from poolbench.model.verdict import Policy
 from poolbench.model.workload import Workload
@@ -88,7 +89,10 @@ def choose_points(text: str, *, releases: str | None, revs: str | None, every: i
 def choose_anchor(
     subject: Subject, points: Sequence[Point], *, results_dir: Path, machine: str, wanted: str | None = None
 ) -> Point:
-    """Return the point that all are measured against: the wanted one, else that of the stored runs, else the first."""
+    """Return the point that all are measured against: the wanted one, else that of the stored runs, else the first.
+
+    Unless it is wanted, none is taken that is known to fail wherever it was tried.
+    """
     by_subject = {point.subject: point for point in points}
     if wanted is not None:
         named = {point.label: point for point in points} | by_subject
@@ -96,20 +100,36 @@ def choose_anchor(
             return named[wanted]
         text = f"{'rev:' if is_kernel(subject) else ''}{wanted}"
         return Point(label=wanted, subject=str(replace(subject, environment=text)))
+    failing = failing_subjects(subject, results_dir=results_dir, machine=machine)
     together: Counter[str] = Counter()
     for run in list_runs(results_dir):
         if run.machine != machine or run.problem:
             continue
         family = [text for text in run.subjects if _is_point_of(text, subject)]
         if len(family) > 1 and (set(family) & set(by_subject) or len(family) > 2):
-            together.update({text: 1 for text in family if parse_subject(text).copy == 1})
+            together.update({text: 1 for text in family if parse_subject(text).copy == 1 and text not in failing})
     if together:
         text = together.most_common(1)[0][0]
         return by_subject.get(text) or Point(label=_label(text), subject=text)
     sound = [point for point in points if not point.problem and not point.same_as]
     if not sound:
         raise UsageError(f"None of the points can be measured; the first says: {points[0].problem}")
-    return sound[0]
+    return next((point for point in sound if point.subject not in failing), sound[0])
+
+
+def failing_subjects(subject: Subject, *, results_dir: Path, machine: str) -> frozenset[str]:
+    """Return the points of ``subject`` that were tried on this machine and never gave a result on any workload."""
+    has_result: dict[str, bool] = {}
+    for run in list_runs(results_dir):
+        if run.machine != machine or run.problem or not any(_is_point_of(text, subject) for text in run.subjects):
+            continue
+        try:
+            rows = read_run(run.path).rows
+        except StoreError:
+            continue  # load_history says which file cannot be read
+        for row in rows:
+            has_result[row.subject] = has_result.get(row.subject, False) or row.status is Status.OK
+    return frozenset(name for name, has_one in has_result.items() if not has_one)
 
 
 def load_history(request: HistoryRequest) -> tuple[History, list[str]]:
@@ -128,10 +148,10 @@ def load_history(request: HistoryRequest) -> tuple[History, list[str]]:
 
 
 def missing_runs(history: History, request: HistoryRequest, *, remeasure: bool = False) -> list[Request]:
-    """Return the runs that measure what no stored run has. Points that are known to fail are not tried again.
+    """Return the runs that measure what no stored run has.
 
-    What an earlier method has measured is not measured again unless ``remeasure`` says so, but for the latest such
-    point and the anchor: the bridge between the methods.
+    Points that are known to fail are not tried again, and what an earlier method has measured is not measured again,
+    unless ``remeasure`` says so; but for the latest such point and the anchor: the bridge between the methods.
     """
     bridge = _bridge_points(history)
     lacking: dict[tuple[Workload, ...], list[int]] = {}
@@ -141,7 +161,7 @@ def missing_runs(history: History, request: HistoryRequest, *, remeasure: bool =
         wanted = []
         for workload in request.workloads:
             own = history.series.cells.get((workload.id, place))
-            is_settled = own is not None and own.is_settled
+            is_settled = own is not None and (own.is_known if remeasure else own.is_settled)
             is_carried = history.cell(workload.id, place).is_bridged or _is_known_earlier(history, workload.id, place)
             if not is_settled and (remeasure or place in bridge or not is_carried):
                 wanted.append(workload)
@@ -170,7 +190,14 @@ def confirming_runs(history: History, request: HistoryRequest, *, spent_s: float
 
 
 def _release_points(subject: Subject, package: str, text: str, every: int) -> list[Point]:
-    found = chosen_releases(package, text, released(package), every=every)
+    try:
+        known = released(package)
+    except UsageError:
+        named = whole_releases(text)  # then no index is needed: some may be stored, and some environments kept
+        if named is None:
+            raise
+        known = named
+    found = chosen_releases(package, text, known, every=every)
     return [Point(label=version, subject=str(replace(subject, environment=version))) for version in found]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,8 @@ from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from poolbench.analyse.history import History
     from poolbench.api.history import HistoryRequest
     from poolbench.api.run import Request
@@ -60,7 +63,10 @@ def history(
         bool, typer.Option("--confirm/--no-confirm", help="Whether the points beside a change are measured again.")
     ] = True,
     remeasure: Annotated[
-        bool, typer.Option("--remeasure", help="After a change of method, measure the old points anew as well.")
+        bool,
+        typer.Option(
+            "--remeasure", help="Try again what failed; after a change of method, measure the old points anew as well."
+        ),
     ] = False,
     results: Results = RESULTS,
     out: Annotated[
@@ -102,20 +108,25 @@ def history(
         budget_s=budget,
     )
     if measure:
-        _measure(request, remeasure=remeasure, confirm=confirm, quiet=quiet)
+        request = _measure(request, remeasure=remeasure, confirm=confirm, may_change_anchor=anchor is None, quiet=quiet)
     found, warnings = load_history(request)
     for warning in warnings:
         typer.echo(f"poolbench: {warning}", err=True)
     _report(found, out or results / machine.key / "history", points=releases or revs or "", json=json)
 
 
-def _measure(request: HistoryRequest, *, remeasure: bool, confirm: bool, quiet: bool) -> None:
-    """Measure what is missing, and then beside what seems to have changed. On Ctrl-C say how to go on."""
-    from poolbench.api.history import confirming_runs, load_history, missing_runs
+def _measure(
+    request: HistoryRequest, *, remeasure: bool, confirm: bool, may_change_anchor: bool, quiet: bool
+) -> HistoryRequest:
+    """Measure what is missing, and then beside what seems to have changed. On Ctrl-C say how to go on.
+
+    Returns the request, with another anchor where the first one failed.
+    """
+    from poolbench.api.history import confirming_runs, load_history
 
     begin = time.monotonic()
     try:
-        _run_all(missing_runs(load_history(request)[0], request, remeasure=remeasure), "points", quiet=quiet)
+        request = _measure_points(request, remeasure=remeasure, may_change_anchor=may_change_anchor, quiet=quiet)
         for _ in range(CONFIRMING_ROUNDS if confirm else 0):
             spent_s = time.monotonic() - begin
             if request.budget_s is not None and spent_s > request.budget_s:
@@ -131,13 +142,43 @@ def _measure(request: HistoryRequest, *, remeasure: bool, confirm: bool, quiet: 
             err=True,
         )
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    return request
 
 
-def _run_all(requests: list[Request], what: str, *, quiet: bool) -> None:
+def _measure_points(
+    request: HistoryRequest, *, remeasure: bool, may_change_anchor: bool, quiet: bool
+) -> HistoryRequest:
+    """Measure the points. Where the anchor fails altogether, the next point takes its place."""
+    from poolbench.api.history import choose_anchor, failing_subjects, load_history, missing_runs
+
+    def has_failed() -> bool:
+        failing = failing_subjects(request.subject, results_dir=request.results_dir, machine=request.machine)
+        return request.anchor.subject in failing
+
+    tried: set[str] = set()
+    while True:
+        missing = missing_runs(load_history(request)[0], request, remeasure=remeasure)
+        _run_all(missing, "points", quiet=quiet, is_vain=has_failed if may_change_anchor else None)
+        tried.add(request.anchor.subject)
+        if not may_change_anchor or not has_failed():
+            return request
+        anchor = choose_anchor(
+            request.subject, request.points, results_dir=request.results_dir, machine=request.machine
+        )
+        if anchor.subject in tried:
+            return request
+        teller(quiet=quiet)(f"{request.anchor.label} cannot be measured; all points are held to {anchor.label} instead")
+        request = replace(request, anchor=anchor)
+
+
+def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callable[[], bool] | None = None) -> None:
+    """Measure ``requests``; no more of them where ``is_vain`` after one."""
     from poolbench.api.run import new_run
 
     tell = teller(quiet=quiet)
     for number, request in enumerate(requests, 1):
+        if number > 1 and is_vain is not None and is_vain():
+            return
         names = ", ".join(str(subject) for subject in request.subjects[1:])
         tell(f"{what}, run {number} of {len(requests)}, {request.budget_s:.0f} s: {names}")
         with budget_bar(request.budget_s, quiet=quiet) as bar, new_run(request, observer=bar, tell=tell) as run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -16,16 +15,21 @@ _TIMEOUT_S = 60.0
 _SHOWN = 3
 _RANGE = re.compile(r"\s*([^\s,]*?)\s*\.\.\s*([^\s,]*)\s*")
 _FINAL = re.compile(r"\d+(\.\d+)*(\.post\d+)?")
+_NO_RELEASE = "0+none"
+_OFFERED = re.compile(r"\(from versions: ([^)]*)\)")
+_UNREACHABLE = re.compile(r"Retrying|Could not fetch|Connection|connection|Temporary failure")
 
 
 def released(package: str) -> list[str]:
     """Return the final releases of ``package`` that have a wheel for this Python, the oldest first.
 
-    Asks the package index by pip. Raises UsageError where pip cannot tell.
+    Asks the package index by pip: what it could choose from it says where it is asked for a release that cannot be,
+    and every pip does. (``pip index versions`` lists sources too, and tells its choice as text, before pip 25.1.)
+    Raises UsageError where pip cannot tell.
     """
     command = [
-        *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"),
-        *("index", "versions", package, "--only-binary", ":all:", "--json"),
+        *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--dry-run"),
+        *("--no-deps", "--only-binary", ":all:", f"{package}=={_NO_RELEASE}"),
     ]
     try:
         answer = subprocess.run(
@@ -33,18 +37,23 @@ def released(package: str) -> list[str]:
         )
     except subprocess.TimeoutExpired as error:
         raise UsageError(f"pip did not say within {_TIMEOUT_S:.0f} s which releases {package} has.") from error
-    if answer.returncode:
+    offered = _OFFERED.search(answer.stderr)
+    found = [] if offered is None else [text.strip().partition("+")[0] for text in offered[1].split(",")]
+    final = sorted(dict.fromkeys(version for version in found if _FINAL.fullmatch(version)), key=_order)
+    if not final and (offered is None or _UNREACHABLE.search(answer.stderr)):
         raise UsageError(
             f"pip cannot say which releases {package} has: {last_lines(answer.stderr)}. Without the package index, "
-            "name releases that were measured before, separated by commas and without '..'."
+            "name whole releases, such as 1.2.3, separated by commas and without '..'."
         )
-    try:
-        found = [str(version) for version in json.loads(answer.stdout)["versions"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"This pip does not list releases as JSON: {sys.executable} -m pip install --upgrade pip"
-        ) from error
-    return sorted((version for version in found if _FINAL.fullmatch(version)), key=_order)
+    return final
+
+
+def whole_releases(text: str) -> list[str] | None:
+    """Return the releases that ``text`` names one by one, the oldest first; None where it names ranges or prefixes."""
+    found = [entry.strip() for entry in text.split(",")]
+    if not all(_FINAL.fullmatch(entry) and entry.count(".") >= 2 for entry in found):
+        return None
+    return sorted(dict.fromkeys(found), key=_order)
 
 
 def chosen_releases(package: str, text: str, known: Sequence[str], *, every: int = 1) -> list[str]:

@@ -79,6 +79,7 @@ def _panel(axis: Any, history: History, title: str) -> None:
                 ],
                 fmt="o", markersize=3.5, color=colour, markerfacecolor=face, elinewidth=1.0, capsize=2, zorder=3,
             )  # fmt: skip
+    drawn: list[float] = []
     for change, _ in history.changes:
         touched = [effect for effect in change.effects if effect.workload == title]
         if not touched and title != MEAN:
@@ -86,12 +87,14 @@ def _panel(axis: Any, history: History, title: str) -> None:
         colour = _COLOUR[change.direction]
         middle = (history.last_of_build(change.before) + change.after) / 2
         axis.axvline(middle, color=colour, linewidth=1.2, linestyle="--", zorder=2)
+        above = drawn.count(middle)  # two changes in one place, up and down: one label below the other
+        drawn.append(middle)
         ratio = touched[0].ratio if touched else change.ratio
         count = "" if touched else f" on {len(change.effects) or len(history.series.mean_workloads)}"
         axis.annotate(
             f"{_MARK[change.direction]} × {ratio:.3g}{count}",
             (middle, 1.0), xycoords=("data", "axes fraction"),
-            xytext=(3, -3), textcoords="offset points", va="top", fontsize=7, color=colour,
+            xytext=(3, -3 - 9 * above), textcoords="offset points", va="top", fontsize=7, color=colour,
         )  # fmt: skip
     for place, point in enumerate(history.points):
         failed = title != MEAN and history.cell(title, place).note

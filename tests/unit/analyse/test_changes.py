@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from poolbench.analyse.changes import MEAN, Direction, Track, find_changes
+from poolbench.analyse.changes import MEAN, Direction, Track, _Found, _together, find_changes, joint_deficit
 from poolbench.analyse.segments import contrast, find_steps, observations, optimal_places, penalty
 from poolbench.analyse.simulated_series import CONFIRMED, SCENARIOS, simulate
 
@@ -68,6 +68,44 @@ def test_a_change_names_direction_workloads_and_nothing_else():
     assert (second.before, second.after, second.direction) == (5, 6, Direction.SLOWER)
     assert {effect.workload for effect in second.effects} == {"up", "also up"}
     assert second.low < second.ratio < second.high and 1.04 < second.ratio < 1.1
+
+
+@pytest.mark.parametrize(("count", "place"), [(2, 1), (3, 1), (3, 2), (4, 2)])
+def test_a_step_on_all_workloads_of_a_short_series_is_no_noise(count, place):
+    tracks = {f"w{number}": track(stepped(number, count, place, 0.3)) for number in range(12)}
+    (change,) = find_changes(tracks)
+    assert (change.before, change.after) == (place - 1, place)
+    assert len(change.effects) == 12
+
+
+def test_a_release_that_is_slow_alone_among_four_is_two_changes():
+    slow = {f"w{number}": track(RNG(number).normal(0, 0.01, 4) + np.array([0, 0.3, 0, 0])) for number in range(12)}
+    found = find_changes(slow)
+    assert [(one.before, one.after, one.direction) for one in found] == [
+        (0, 1, Direction.SLOWER),
+        (1, 2, Direction.FASTER),
+    ]
+
+
+def test_two_steps_in_one_direction_at_places_that_fit_no_common_one_stay_two():
+    tracks = {"early": track(stepped(3, 12, 4, 0.06)), "late": track(stepped(4, 12, 8, 0.06))}
+    assert [one.after for one in find_changes(tracks)] == [4, 8]
+
+
+def test_steps_share_a_place_while_the_sum_of_squares_allows():
+    assert joint_deficit(1) == pytest.approx(6.63, abs=0.01)
+    assert joint_deficit(2) == pytest.approx(9.21, rel=0.02)
+    assert joint_deficit(12) == pytest.approx(26.22, rel=0.01)
+    early, late = ({5: 20.0, 6: 15.0, 7: 14.0}, {7: 14.0, 8: 20.0})
+    assert [sorted(one.gains) for one in _together(*_steps(early, late))] == [[5, 6, 7]]
+    close = ({5: 20.0, 6: 19.0}, {6: 18.0, 7: 20.0})
+    assert len(_together(*_steps(*close))) == 2
+
+
+def _steps(*gains):
+    step = find_steps(observations(stepped(2, 10, 4, 0.05), [0.01] * 10, [4.0] * 10), error_rate=0.02)[0]
+    found = [_Found(workload=f"w{number}", step=step, gains=one) for number, one in enumerate(gains)]
+    return found[0], found
 
 
 def test_what_moves_every_workload_a_little_shows_in_their_mean():

@@ -10,6 +10,7 @@ from poolbench.environments.revisions import Revision
 from poolbench.errors import UsageError
 from poolbench.model.ids import parse_id
 from poolbench.model.method import Method
+from poolbench.model.result import Status
 from poolbench.model.subject import parse_subject
 from poolbench.store.jsonl import RunFile
 from tests.unit.analyse.histories import make_points, make_run
@@ -93,6 +94,44 @@ def test_another_method_asks_for_new_points_and_the_bridge_alone(tmp_path):
     assert measured == {f"{points[0].subject}#2", *(points[place].subject for place in (2, 3, 4))}
     everything = {subject for run in asked(planned(asking, remeasure=True)) for subject in run[1:]}
     assert points[1].subject in everything
+
+
+def test_what_failed_is_tried_again_when_asked(tmp_path):
+    points = make_points(4)
+    failures = {(w, points[2].subject): (Status.FAILED, "no network.") for w in RATIOS}
+    key = store(tmp_path, make_run(points, RATIOS, range(4), failures=failures))
+    asking = request(tmp_path, key, points)
+    assert planned(asking) == []
+    assert asked(planned(asking, remeasure=True)) == [(points[0].subject, points[2].subject)]
+
+
+def test_an_anchor_that_failed_settles_nothing_and_is_not_chosen_again(tmp_path):
+    points = make_points(4)
+    failures = {(w, points[0].subject): (Status.FAILED, "does not install.") for w in RATIOS}
+    failures |= {(w, f"{points[0].subject}#2"): (Status.FAILED, "does not install.") for w in RATIOS}
+    key = store(tmp_path, make_run(points, RATIOS, range(4), failures=failures))
+    asking = request(tmp_path, key, points)
+    subject = parse_subject("numpy")
+    assert api.failing_subjects(subject, results_dir=tmp_path, machine=key) == {
+        points[0].subject,
+        f"{points[0].subject}#2",
+    }
+    anchor = api.choose_anchor(subject, points, results_dir=tmp_path, machine=key)
+    assert anchor == points[1]
+    assert {point for run in asked(planned(asking)) for point in run[1:]} >= {point.subject for point in points[1:]}
+    wanted = api.choose_anchor(subject, points, results_dir=tmp_path, machine=key, wanted=points[0].label)
+    assert wanted == points[0]
+
+
+def test_whole_releases_are_points_where_no_index_is(monkeypatch):
+    def no_index(package):
+        raise UsageError("pip cannot say.")
+
+    monkeypatch.setattr(api, "released", no_index)
+    _, points = api.choose_points("numpy", releases="2.0.2,2.1.0", revs=None)
+    assert [point.label for point in points] == ["2.0.2", "2.1.0"]
+    with pytest.raises(UsageError, match="cannot say"):
+        api.choose_points("numpy", releases="2.0..2.1", revs=None)
 
 
 def test_other_threads_are_another_history(tmp_path):
