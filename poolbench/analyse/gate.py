@@ -20,6 +20,7 @@ from poolbench.analyse.selection import selected_p
 from poolbench.analyse.student import t_tail
 from poolbench.analyse.text import counted, percent, signed_percent
 from poolbench.model.gate import GatePolicy, GateResult, GateVerdict, MemoryChange
+from poolbench.model.memory import NOT_MEASURED, Amount
 from poolbench.model.method import Method
 from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, Status
@@ -166,13 +167,14 @@ def _outcome(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, f
             f"{outcome.capitalize()} by {change} ({interval}); fresh processes confirm it with {again} "
             f"(both together: p = {adjusted_p:.1g} among {counted(family, 'suspicion')}){beyond}."
         )
-    suspicion = "" if evidence.confirmation is None else " A suspicion was not confirmed in fresh processes."
+    is_checked = evidence.confirmation is not None and evidence.confirmation.launches >= policy.min_launches
+    suspicion = " A suspicion was not confirmed in fresh processes." if is_checked else ""
     if is_same(evidence, policy):
         return Outcome.SAME, f"Within ± {percent(policy.tolerance)}: {interval}.{suspicion}"
-    if is_suspected(evidence, policy) and evidence.confirmation is None:
+    if is_suspected(evidence, policy) and not is_checked:
         return Outcome.UNDECIDED, f"A difference of {change} is suspected, and the budget left no time to confirm it."
     wanted = f"neither a difference nor equality within ± {percent(policy.tolerance)} is sure: {interval}"
-    return Outcome.UNDECIDED, f"{wanted[0].upper()}{wanted[1:]}.{suspicion} A larger --budget decides."
+    return Outcome.UNDECIDED, f"{wanted[0].upper()}{wanted[1:]}.{suspicion or ' A larger --budget decides.'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,13 +214,28 @@ def _neither_supports(workload: str, rows: Sequence[ResultRow], base: str, head:
     return refusing == {base, head}
 
 
+def _without_memory(verdict: GateVerdict, before: Amount, after: Amount) -> GateVerdict:
+    """Say why there is no memory to compare; where one side alone has none, its growth would pass unseen: invalid."""
+    if before.bytes is None and after.bytes is None:
+        return replace(verdict, memory_reason=before.note or after.note)
+    side, missing = ("base", before) if before.bytes is None else ("head", after)
+    return replace(
+        verdict,
+        outcome=Outcome.INVALID,
+        is_regression=False,
+        memory_reason=missing.note,
+        reason=f"The memory of {side} alone was {missing.note or NOT_MEASURED} --no-memory leaves memory out. "
+        f"Of time: {verdict.reason}",
+    )
+
+
 def _with_memory(verdict: GateVerdict, ledger: Ledger, base: str, head: str) -> GateVerdict:
     accounts = [ledger.memory(verdict.workload, subject) for subject in (base, head)]
     if any(account is None for account in accounts):
         return replace(verdict, memory_reason="Memory was not measured.")
     before, after = (account.requested for account in accounts if account is not None)
     if before.bytes is None or after.bytes is None:
-        return replace(verdict, memory_reason=before.note or after.note)
+        return _without_memory(verdict, before, after)
     slack = MEMORY_SLACK.get(parse_subject(head).backend.split(":")[0], OTHER_SLACK)
     change = MemoryChange(base_bytes=before.bytes, head_bytes=after.bytes, slack=slack)
     reason = ""

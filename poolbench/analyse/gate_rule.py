@@ -96,7 +96,10 @@ class GateRule:
         return launch > 0 and elapsed_s >= self._budget_s
 
     def _agenda(self, elapsed_s: float, remaining_s: float) -> list[tuple[Stage, list[str]]]:
-        """Return what to do in order of urgency: first looks, then confirmations, then what is still open."""
+        """Return what to do in order of urgency: first looks, confirmations, what is open, what is the same already.
+
+        Of what is the same a slight slowdown may still be shown, but not in time that an open workload could use.
+        """
         first = [w for w in self._workloads if self._count(w, Stage.SURVEY) < FIRST_LOOK and not self._is_lost(w)]
         if first:
             return [(Stage.SURVEY, first)]
@@ -105,8 +108,12 @@ class GateRule:
         if begun:
             return [(Stage.CONFIRMATION, begun)]
         suspected = [w for w in self._workloads if w not in self._again and self._is_suspected(w)]
+        urgent = [w for w in suspected if w in unsettled]
         still_open = [w for w in unsettled if w not in self._again and self._count(w, Stage.SURVEY) < MOST_LAUNCHES]
-        if suspected and (elapsed_s >= SURVEY_SHARE * self._budget_s or not set(still_open) - set(suspected)):
+        if urgent and (elapsed_s >= SURVEY_SHARE * self._budget_s or not set(still_open) - set(urgent)):
+            self._set_aims(urgent, remaining_s)
+            return [(Stage.CONFIRMATION, urgent)]
+        if not still_open and suspected:
             self._set_aims(suspected, remaining_s)
             return [(Stage.CONFIRMATION, suspected)]
         return [(Stage.SURVEY, still_open)]

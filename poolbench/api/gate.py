@@ -59,13 +59,15 @@ class GatePlan:
         )
 
 
-def gate_method(*, threads: int, memory: bool, limits: Limits) -> Method:
-    """Return how a gate measures: CPU time where a side has one thread, and no block twice.
+def gate_method(*, threads: int, memory: bool, limits: Limits, subjects: Sequence[Subject] = ()) -> Method:
+    """Return how a gate measures ``subjects``: CPU time where each has one thread, and no block twice.
+
+    ``threads`` is for those that do not say their own, as ``torch+threads=2`` does.
 
     On several threads the sum of their CPU time says little of what a user waits for: there it is wall time, and the
     stricter rule of ``compare``.
     """
-    if threads > 1:
+    if max([subject.threads or threads for subject in subjects], default=threads) > 1:
         return Method(threads=threads, memory=memory, limits=limits)
     return Method(
         threads=threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from poolbench.cli.listing import listing
 from poolbench.cli.report import report
 from poolbench.cli.show import show
 from poolbench.cli.verify import verify
-from poolbench.errors import PoolbenchError
+from poolbench.errors import ExitCode, PoolbenchError
 
 # Plain help: typer's rich help would double the time that `poolbench --help` takes.
 app = typer.Typer(
@@ -62,9 +63,16 @@ def poolbench(
 
 
 def main() -> None:
-    """Run the command line. An error that poolbench raised on purpose is one sentence and an exit code."""
+    """Run the command line. An error that poolbench raised on purpose is one sentence and an exit code.
+
+    Any other is a defect. Python would end with 1 then, which a script would take for a regression.
+    """
     try:
         app()
     except PoolbenchError as error:
         print(f"poolbench: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
+    except Exception:
+        traceback.print_exc()
+        print("poolbench: this is a defect of poolbench; please report it with the lines above.", file=sys.stderr)
+        sys.exit(int(ExitCode.MEASUREMENT_FAILED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +15,14 @@ from poolbench.errors import ExitCode, UsageError
 from poolbench.model.calibration import Neighbour
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from poolbench.api.run import Run
     from poolbench.model.calibration import Calibration
-    from poolbench.model.result import ResultRow
+    from poolbench.model.result import ResultRow, RunHeader
+    from poolbench.model.subject import Subject
+    from poolbench.model.workload import Workload
 
 REPORT_EVERY_S = 60.0
 
@@ -51,6 +55,7 @@ def calibrate(
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
     from poolbench.store.calibration import write_calibration
+    from poolbench.store.reading import read_header
     from poolbench.store.runs import find_run
 
     choose_subjects([subject])
@@ -73,10 +78,10 @@ def calibrate(
         )
         opened = new_run(request, tell=teller(quiet=quiet))
     else:
-        opened = resumed_run(find_run(results, resume), plan=plan, tell=teller(quiet=quiet))
+        path = find_run(results, resume)
+        _require_alike(read_header(path), path, subjects=subjects, workloads=entries, expected_s=expected_s)
+        opened = resumed_run(path, plan=plan, tell=teller(quiet=quiet))
     with beside(neighbour), opened as run:
-        if run.header.subjects != tuple(map(str, subjects)):
-            raise UsageError(f"{run.path} is not a calibration of {subject}: its subjects are {run.header.subjects}.")
         rows = _measure(run, expected_s, quiet=quiet)
     policy = GatePolicy(tolerance=tolerance, confidence=confidence)
     try:
@@ -89,6 +94,22 @@ def calibrate(
     # What a gate prints is what holds on this machine as it is, not beside a neighbour that was put there.
     written = write_calibration(known, results) if neighbour is Neighbour.NONE else ()
     _report(known, run.path, written, json=json)
+
+
+def _require_alike(
+    header: RunHeader, path: Path, *, subjects: Sequence[Subject], workloads: Sequence[Workload], expected_s: float
+) -> None:
+    """Raise UsageError where the run is no calibration, or one that was asked for otherwise."""
+    asked = tuple(map(str, subjects))
+    if header.subjects != asked:
+        raise UsageError(f"{path} is not a calibration of {asked[0]}: its subjects are {', '.join(header.subjects)}.")
+    if header.workloads != tuple(workload.id for workload in workloads):
+        raise UsageError(f"{path} is a calibration on other workloads: name them with --workloads as it was begun.")
+    if not math.isclose(header.budget_s, expected_s, rel_tol=1e-6):
+        raise UsageError(
+            f"{path} was to take {header.budget_s / 60:.0f} min, and this would take {expected_s / 60:.0f}: give "
+            "--equal, --planted and --seconds-per-verdict as it was begun."
+        )
 
 
 def _measure(run: Run, expected_s: float, *, quiet: bool) -> tuple[ResultRow, ...]:

@@ -63,7 +63,6 @@ def gate(
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
     from poolbench.report.gate import exit_code
-    from poolbench.store.calibration import read_calibration
 
     entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
     subjects = gate_subjects(base, head)
@@ -73,7 +72,7 @@ def gate(
     request = Request(
         subjects=subjects,
         workloads=entries,
-        method=gate_method(threads=threads, memory=memory, limits=limits),
+        method=gate_method(threads=threads, memory=memory, limits=limits, subjects=subjects),
         budget_s=default_gate_budget_s(len(entries), memory=memory) if budget is None else budget,
         results_dir=results,
         plan=GatePlan(base=names[0], head=names[1], policy=policy),
@@ -82,6 +81,7 @@ def gate(
         budget_bar(request.budget_s, quiet=quiet) as bar,
         new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
+        known = _known_calibration(run.header.machine.key, results)
         rows: list[ResultRow] = []
         try:
             for group in run.measure():
@@ -93,9 +93,19 @@ def gate(
         rows, base=names[0], head=names[1], policy=policy, method=run.header.method, workloads=run.header.workloads
     )
     code = exit_code(result, strict=strict)
-    known = read_calibration(run.header.machine.key, results)
     _report(result, run.header, known, code, run.path, junit_file, markdown_file, strict=strict, json=json)
     raise typer.Exit(code)
+
+
+def _known_calibration(machine: str, results: Path) -> Calibration | None:
+    """Return what is known of the machine. A file that cannot be read is told and costs no verdict."""
+    from poolbench.store.calibration import read_calibration
+
+    try:
+        return read_calibration(machine, results)
+    except StoreError as error:
+        typer.echo(f"poolbench: {error}", err=True)
+        return None
 
 
 def _report(

@@ -15,8 +15,8 @@ class GatePolicy:
     is one less the chance of even one false "slower" or "faster" in the whole set. ``least_change`` is what nothing
     is claimed below: importers differ by so much in what their launches share. ``suspicion`` is the p-value below
     which a difference is measured again in fresh processes, ``agreement`` the one below which these agree. A verdict
-    is invalid where more than ``max_rejected`` of its blocks were contaminated, or either stage has fewer than
-    ``min_launches``.
+    is invalid where more than ``max_rejected`` of its blocks were contaminated, or fewer than ``min_launches`` could be
+    compared; a confirmation of fewer is none.
     """
 
     tolerance: float = 0.03

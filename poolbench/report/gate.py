@@ -12,6 +12,7 @@ from poolbench.analyse.text import counted, listed, percent
 from poolbench.errors import ExitCode
 from poolbench.model.calibration import Calibration
 from poolbench.model.gate import Disturbance, GateResult, GateVerdict
+from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Outcome
 
 COLUMNS = ("workload", "verdict", "head / base", "95 % interval", "slots", "launches", "memory")
@@ -46,7 +47,15 @@ def headline(result: GateResult) -> str:
     invalid = sum(verdict.outcome is Outcome.INVALID for verdict in result.verdicts)
     if invalid:
         parts.append(f"nothing can be said on {invalid} of {counted(len(result.verdicts), 'workload')}")
-    text = failed + (" and ".join(parts) or f"nothing is slower by {tolerance} or more")
+    if not parts:
+        undecided = sum(verdict.outcome is Outcome.UNDECIDED for verdict in result.verdicts)
+        parts.append(
+            f"nothing was found to be slower by {tolerance} or more, but {undecided} of "
+            f"{counted(len(result.verdicts), 'workload')} could not be decided"
+            if undecided
+            else f"nothing is slower by {tolerance} or more"
+        )
+    text = failed + " and ".join(parts)
     counts = [
         f"{number} {outcome}"
         for outcome in Outcome
@@ -55,8 +64,8 @@ def headline(result: GateResult) -> str:
     return f"{text} ({', '.join(counts)})."
 
 
-def calibration_text(known: Calibration | None) -> str:
-    """Say how often the gate errs on this machine, or that it isn't known."""
+def calibration_text(known: Calibration | None, result: GateResult | None = None) -> str:
+    """Say how often the gate errs on this machine, or that it isn't known; and where ``result`` is of another kind."""
     if known is None or known.equal is None:
         return (
             "This machine was never calibrated, so the gate's rate of false alarms and the smallest slowdown that it "
@@ -75,11 +84,24 @@ def calibration_text(known: Calibration | None) -> str:
     )
     beside = "" if known.neighbour == "none" else f", beside a neighbour ({known.neighbour})"
     return (
-        f"Calibrated here on {known.measured_at[:10]}{beside}, with {known.budget_per_verdict:g} s a verdict: "
+        f"Calibrated here on {known.measured_at[:10]}{beside}, with copies of {known.subjects[0]} on one thread, a "
+        f"tolerance of {percent(known.policy.tolerance)} and {known.budget_per_verdict:g} s a verdict: "
         f"{counted(equal.found, 'false alarm')} in {equal.verdicts} verdicts on equal pairs (surely below "
         f"{percent(equal.high)}), {percent(equal.same / equal.verdicts)} of them called the same; slowdowns of "
-        f"{listed(power)} of the verdicts; {smallest}."
+        f"{listed(power)} of the verdicts; {smallest}.{'' if result is None else _unlike(known, result)}"
     )
+
+
+def _unlike(known: Calibration, result: GateResult) -> str:
+    """Say what a gate has that its machine's calibration was not made with."""
+    mine = {name for text in (result.base, result.head) if (name := parse_subject(text).backend) != known.subjects[0]}
+    differences = [
+        (bool(mine), f"measures {listed(sorted(mine))}"),
+        (result.policy.tolerance != known.policy.tolerance, f"has a tolerance of {percent(result.policy.tolerance)}"),
+        (result.policy.confidence != known.policy.confidence, f"a confidence of {percent(result.policy.confidence)}"),
+    ]
+    found = [words for differs, words in differences if differs]
+    return f" This gate {listed(found)}, for which these rates were not measured." if found else ""
 
 
 def disturbance_text(found: Disturbance) -> str:
@@ -107,7 +129,7 @@ def terminal_lines(result: GateResult, names: Mapping[str, str], known: Calibrat
     lines.append(headline(result))
     lines += [f"- {text}" for text in _reasons(result, names)]
     lines += [f"- left out: {text}" for text in result.skipped]
-    lines += ["", disturbance_text(result.disturbance), calibration_text(known)]
+    lines += ["", disturbance_text(result.disturbance), calibration_text(known, result)]
     return lines
 
 
@@ -123,7 +145,7 @@ def markdown(result: GateResult, names: Mapping[str, str], known: Calibration | 
         lines.append("")
     lines += [f"- {text}" for text in _reasons(result, names)]
     lines += [f"- left out: {text}" for text in result.skipped]
-    lines += ["", disturbance_text(result.disturbance), "", calibration_text(known), ""]
+    lines += ["", disturbance_text(result.disturbance), "", calibration_text(known, result), ""]
     return "\n".join(lines)
 
 
@@ -154,7 +176,7 @@ def document(result: GateResult, names: Mapping[str, str], known: Calibration | 
         "skipped": list(result.skipped),
         "disturbance": {**asdict(result.disturbance), "causes": list(result.disturbance.causes)},
         "calibration": None if known is None else asdict(known),
-        "calibration_text": calibration_text(known),
+        "calibration_text": calibration_text(known, result),
     }
 
 

@@ -10,7 +10,7 @@ from poolbench.analyse.gate import gate
 from poolbench.analyse.gate_rule import GateRule
 from poolbench.model.evidence import BlockEvidence
 from poolbench.model.gate import GatePolicy
-from poolbench.model.memory import Amount
+from poolbench.model.memory import Amount, not_measured
 from poolbench.model.method import Clock, Method
 from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, Status
@@ -102,6 +102,34 @@ def test_memory_is_gated_to_the_byte(more, is_regression):
     assert found.is_memory_regression is is_regression
 
 
+@pytest.mark.parametrize("sides", [(None, 4096), (4096, None)])
+def test_memory_that_one_side_alone_does_not_tell_is_invalid(sides):
+    times = {MAX2D: {"strided": 1e5, "strided#2": 1e5}}
+    amounts = [Amount(bytes=size) if size is not None else not_measured("CRASHED: it ended.") for size in sides]
+    rows = rows_of(
+        RunBuilder(times=times, noise=NOISE, requests=dict(zip(("strided", "strided#2"), amounts, strict=True)))
+    )
+    (found,) = gate(rows, base="strided", head="strided#2", policy=GatePolicy(), method=Method()).verdicts
+    side = "base" if sides[0] is None else "head"
+    assert found.outcome is Outcome.INVALID
+    assert f"memory of {side} alone was not measured: CRASHED: it ended." in found.reason and "Within ±" in found.reason
+
+
+def test_memory_that_neither_side_tells_is_a_note():
+    times = {MAX2D: {"strided": 1e5, "strided#2": 1e5}}
+    requests = dict.fromkeys(("strided", "strided#2"), not_measured("memray is not installed."))
+    rows = rows_of(RunBuilder(times=times, noise=NOISE, requests=requests))
+    (found,) = gate(rows, base="strided", head="strided#2", policy=GatePolicy(), method=Method()).verdicts
+    assert (found.outcome, "memray" in found.memory_reason) == (Outcome.SAME, True)
+
+
+def test_a_confirmation_of_too_few_launches_is_none():
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.08e5}}, noise=NOISE)
+    (found,) = judged(builder, survey=8, confirmation=2).verdicts
+    assert found.outcome is Outcome.UNDECIDED
+    assert "left no time to confirm it" in found.reason
+
+
 def test_the_slack_of_a_framework_is_no_finding():
     requests = {"torch": Amount(bytes=200_704), "torch#2": Amount(bytes=201_304)}
     rows = rows_of(RunBuilder(times={MAX2D: {"torch": 1e5, "torch#2": 1e5}}, noise=NOISE, requests=requests))
@@ -180,6 +208,18 @@ def test_a_suspicion_is_measured_again_from_importers_that_surveyed_nothing():
     assert all(set(plan.blocks) == {MAX2D} for plan in session.plans if plan.stage is Stage.CONFIRMATION)
     result = gate(session.rows, base="base", head="head", policy=GatePolicy(), method=Method())
     assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SAME]
+
+
+def test_what_is_the_same_already_is_confirmed_last():
+    slight = {"base": 1e5, "head": 1.015e5}
+    builder = RunBuilder(times={MAX2D: slight, AVG2D: {"base": 1e5, "head": 1.1e5}}, noise=NOISE)
+    session = Virtual(builder)
+    session.run(rule_for(builder, 60.0))
+    confirmed = [set(plan.blocks) for plan in session.plans if plan.stage is Stage.CONFIRMATION]
+    assert confirmed[0] == {AVG2D} and confirmed[-1] == {MAX2D}
+    result = gate(session.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SLOWER]
+    assert [v.is_regression for v in result.verdicts] == [False, True]
 
 
 def test_what_is_open_gets_launches_until_the_budget_is_used():

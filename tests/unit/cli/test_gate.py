@@ -13,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 import poolbench.api.run
+from poolbench.api.gate import gate_method
 from poolbench.cli.app import app
 from poolbench.errors import ExitCode
 from poolbench.model.memory import Amount
+from poolbench.model.method import Clock, Limits
 from poolbench.model.plan import Stage
 from poolbench.model.result import Status
+from poolbench.model.subject import parse_subject
 from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder
 from tests.unit.store.strategies import plain_header
 
@@ -80,12 +83,36 @@ def test_a_regression_ends_with_1_and_is_named_in_every_output(gate, tmp_path, m
     done = gate("--junit", str(junit), "--markdown", str(markdown), ratio=1.1)
     assert done.exit_code == ExitCode.REGRESSION
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("::error")]
-    assert (line.startswith("::error title=poolbench%3A layer::Slower by +") and "10 %25" in line) or "9." in line
+    assert line.startswith("::error title=poolbench%3A layer::Slower by +")
+    assert "10 %25" in line or "9." in line
     suite = ElementTree.parse(junit).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["layer"]
     for text in (markdown.read_text(), (tmp_path / "summary.md").read_text()):
         assert "| layer | ❌ SLOWER |" in text
+
+
+def test_a_calibration_that_cannot_be_read_costs_no_verdict(gate, tmp_path):
+    known = tmp_path / "results" / plain_header().machine.key / "calibration.json"
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.write_text("{}", encoding="utf-8")
+    done = gate(ratio=1.1)
+    assert done.exit_code == ExitCode.REGRESSION
+    assert "is not a calibration of this version" in done.stderr and "never calibrated" in done.stdout
+
+
+def test_what_is_open_is_not_called_not_slower(gate):
+    done = gate(noise=Noise(launch_sd=0.2))
+    assert done.exit_code == ExitCode.DONE
+    assert "but 2 of 2 workloads could not be decided" in done.stdout
+
+
+def test_by_wall_time_where_a_side_has_more_threads():
+    limits = Limits()
+    one, two = (tuple(map(parse_subject, ("fake", text))) for text in ("fake#2", "fake+threads=2"))
+    assert gate_method(threads=1, memory=False, limits=limits, subjects=one).clock is Clock.CPU
+    assert gate_method(threads=1, memory=False, limits=limits, subjects=two).clock is Clock.WALL
+    assert gate_method(threads=2, memory=False, limits=limits, subjects=one).clock is Clock.WALL
 
 
 def test_a_slowdown_below_the_tolerance_is_shown_and_ends_with_0(gate):
