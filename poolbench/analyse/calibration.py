@@ -1,14 +1,14 @@
 """The gate's error rates on this machine, from a run that carries copies and slowed copies in the same blocks.
 
 Subjects come in pairs that share nobody: each slowed copy with a plain one, and plain ones with each other. So each
-pair gives what a gate of its own would, and verdicts are independent. A run is cut into pieces of so many seconds a
-verdict; each piece gives one verdict a pair, by the gate's own code, from rows that no other piece has.
+pair gives what a gate of its own would. A run is cut into pieces of so many seconds a verdict; each piece gives one
+gate a pair, with a verdict for each workload by the gate's own code, from rows that no other piece has.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -63,11 +63,13 @@ def pairs_of(subjects: Sequence[str]) -> list[tuple[str, str, float]]:
     ]
 
 
-def pieces_of(rows: Iterable[ResultRow]) -> dict[tuple[str, int], list[ResultRow]]:
+def pieces_of(rows: Iterable[ResultRow], joined: int = 1) -> dict[tuple[str, int], list[ResultRow]]:
     """Return the rows of each finished piece, by workload and number: a survey, and the confirmation behind it.
 
-    A piece ends where the next survey begins; the last one of a workload ends where its aim was reached, which its
-    confirmation's presence shows.
+    A piece ends where the next survey begins; the last one of a workload ends where its aim was reached. The survey
+    has two fifths of the time, so that a confirmation with fewer launches was cut short. ``joined`` consecutive pieces
+    are one, as if a gate had so many times the time: their surveys are one survey, their confirmations one
+    confirmation. Pieces that are left over give none.
     """
     by_workload: dict[str, list[ResultRow]] = {}
     for row in rows:
@@ -80,44 +82,75 @@ def pieces_of(rows: Iterable[ResultRow]) -> dict[tuple[str, int], list[ResultRow
                 number += 1
             before = row.stage
             pieces.setdefault((workload, number), []).append(row)
-        if before is Stage.SURVEY:
-            del pieces[workload, number]
-    return pieces
+    finished = {
+        key: piece
+        for key, piece in pieces.items()
+        if len(_launches(piece, Stage.CONFIRMATION)) >= len(_launches(piece, Stage.SURVEY))
+    }
+    return _join(finished, joined) if joined > 1 else finished
 
 
-def trials(rows: Sequence[ResultRow], subjects: Sequence[str], policy: GatePolicy, method: Method) -> list[Trial]:
-    """Return every verdict that the run gives; pieces that are not finished give none."""
-    found = []
-    for (workload, number), piece in sorted(pieces_of(rows).items()):
-        if len(_launches(piece, Stage.CONFIRMATION)) < len(_launches(piece, Stage.SURVEY)):
-            continue  # interrupted: two fifths of the time are the survey's
+def _join(pieces: Mapping[tuple[str, int], list[ResultRow]], joined: int) -> dict[tuple[str, int], list[ResultRow]]:
+    longer: dict[tuple[str, int], list[ResultRow]] = {}
+    for workload, number in pieces:
+        if number % joined == 0:
+            parts = [pieces.get((workload, number + later)) for later in range(joined)]
+            if all(parts):
+                longer[workload, number // joined] = [row for part in parts if part for row in part]
+    return longer
+
+
+def trials(
+    rows: Sequence[ResultRow], subjects: Sequence[str], policy: GatePolicy, method: Method, *, joined: int = 1
+) -> list[Trial]:
+    """Return every verdict that the run gives; pieces that are not finished give none.
+
+    A pair on all workloads of a piece is one gate: its suspicions are the family over which false claims are
+    controlled. ``joined`` pieces are a gate that has so many times the seconds.
+    """
+    pieces = pieces_of(rows, joined)
+    found: list[Trial] = []
+    for number in sorted({number for _, number in pieces}):
+        gate = {workload: piece for (workload, other), piece in pieces.items() if other == number}
         for base, head, planted in pairs_of(subjects):
-            pair = [row for row in piece if row.subject in (base, head)]
-            if len({row.subject for row in pair if row.status is Status.OK}) < 2:
-                continue
-            evidence = weigh(pair, workload, head, base, policy, method)
-            adjusted = confirmed({workload: evidence}).get(workload) if is_suspected(evidence, policy) else None
-            if adjusted is None:
-                # Where nothing is suspected the gate spends the rest of its time on the survey.
-                surveyed = [replace(row, stage=Stage.SURVEY) for row in pair]
-                evidence = weigh(surveyed, workload, head, base, policy, method)
-            verdict = judge(evidence, adjusted, policy)
-            found.append(
-                Trial(
-                    workload=workload,
-                    piece=number,
-                    head=head,
-                    planted=planted,
-                    outcome=verdict.outcome,
-                    is_regression=verdict.is_regression,
-                    ratio=verdict.comparison.ratio,
-                    is_suspected=adjusted is not None,
-                    seconds=seconds_of(piece, 2),
-                    cpu_ratio=_cpu_ratio(pair, base, head, method.rejection),
-                    medians_ratio=one_after_the_other(pair, base, head),
-                )
-            )
+            found += _verdicts(gate, number, base, head, planted, policy, method)
     return found
+
+
+def _verdicts(
+    gate: Mapping[str, list[ResultRow]],
+    number: int,
+    base: str,
+    head: str,
+    planted: float,
+    policy: GatePolicy,
+    method: Method,
+) -> Iterator[Trial]:
+    """Yield the verdicts of one pair on the workloads of one piece, as a gate of its own would give them."""
+    pairs = {workload: [row for row in piece if row.subject in (base, head)] for workload, piece in gate.items()}
+    pairs = {w: rows for w, rows in pairs.items() if len({r.subject for r in rows if r.status is Status.OK}) == 2}
+    evidence = {workload: weigh(rows, workload, head, base, policy, method) for workload, rows in pairs.items()}
+    suspected = {workload: part for workload, part in evidence.items() if is_suspected(part, policy)}
+    adjusted = confirmed(suspected)
+    for workload, rows in pairs.items():
+        if workload not in adjusted:
+            # Where nothing is suspected the gate spends the rest of its time on the survey.
+            surveyed = [replace(row, stage=Stage.SURVEY) for row in rows]
+            evidence[workload] = weigh(surveyed, workload, head, base, policy, method)
+        verdict = judge(evidence[workload], adjusted.get(workload), policy, family=len(adjusted))
+        yield Trial(
+            workload=workload,
+            piece=number,
+            head=head,
+            planted=planted,
+            outcome=verdict.outcome,
+            is_regression=verdict.is_regression,
+            ratio=verdict.comparison.ratio,
+            is_suspected=workload in adjusted,
+            seconds=seconds_of(gate[workload], 2),
+            cpu_ratio=_cpu_ratio(rows, base, head, method.rejection),
+            medians_ratio=one_after_the_other(rows, base, head),
+        )
 
 
 def _launches(rows: Iterable[ResultRow], stage: Stage) -> set[int]:

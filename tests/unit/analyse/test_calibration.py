@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from poolbench.analyse.calibration import calibration, pairs_of, pieces_of, smallest_found
+from poolbench.analyse.calibration import calibration, pairs_of, pieces_of, smallest_found, trials
 from poolbench.analyse.calibration_rule import CalibrationRule, share_out
 from poolbench.analyse.student import share_bounds
 from poolbench.api.calibrate import calibration_subjects, pieces_for
@@ -84,6 +84,17 @@ def test_every_piece_gives_a_verdict_for_each_pair_by_the_gates_code():
     assert by_size[1.05].cpu_ratio == pytest.approx(1.05, rel=0.01)
     assert 7.9 < known.seconds_per_verdict < 9.0
     assert "+20 %" in "\n".join(calibration_lines(known))
+
+
+def test_joined_pieces_are_one_with_their_surveys_and_confirmations():
+    rows = measure(rule([]), [])
+    single, double = pieces_of(rows), pieces_of(rows, joined=2)
+    assert {key[1] for key in double} == {0}  # the third piece is left over
+    for (workload, _), piece in double.items():
+        assert piece == single[workload, 0] + single[workload, 1]
+    found = trials(rows, SUBJECTS, GatePolicy(), header().method, joined=2)
+    assert len(found) == len(double) * len(pairs_of(SUBJECTS))
+    assert {round(trial.seconds / 16) for trial in found} == {1}
 
 
 def test_survey_and_confirmation_of_a_piece_have_no_importer_in_common():

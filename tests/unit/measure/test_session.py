@@ -94,6 +94,33 @@ def test_buffers_stay_for_as_many_blocks_as_the_method_says():
     assert [part.block for part in row.evidence] == [0, 2, 4]
 
 
+def test_a_circle_has_its_blocks_on_a_placement_before_the_next_takes_its_place():
+    names = ("fake", "fake#2", "fake#3", "fake#4")
+    circles = (names[:2], names[2:])
+    session, launcher = virtual_session(
+        {name: Behaviour() for name in names},
+        [SMALL],
+        rule=FixedRule([SMALL.id], launches=1, blocks=4),
+        method=Method(memory=False, stay=2),
+        circles=circles,
+    )
+    rows = rows_of(session)
+    turns = [(name, op) for name, op, _ in launcher.log if op in ("open", "slot")][len(names) :]
+    for stretch in range(2):
+        moved = 2 if stretch else 0  # on the first placement the buffers lie where they were opened
+        for turn in range(2):
+            own = turns[: moved + 8]
+            del turns[: moved + 8]
+            (circle,) = {tuple(sorted({name for name, _ in own}))} & set(circles)
+            assert [op for _, op in own] == ["open"] * moved + ["slot"] * 8, (stretch, turn)
+            for block in (own[moved : moved + 4], own[moved + 4 :]):
+                order = [name for name, _ in block]
+                assert order == order[::-1] and set(order) == set(circle)
+    assert not turns
+    places = sorted((sample.block, sample.position) for row in rows for sample in row.samples)
+    assert places == [(block, position) for block in range(4) for position in range(8)]
+
+
 def test_importers_are_renewed_when_the_plan_says_so_and_workers_live_for_one_launch():
     session, launcher = virtual_session({"a": Behaviour()}, [SMALL], rule=FixedRule([SMALL.id], launches=4))
     rows = rows_of(session)

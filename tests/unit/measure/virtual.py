@@ -163,6 +163,7 @@ def virtual_session(
     rule: FixedRule | None = None,
     done: Sequence[ResultRow] = (),
     method: Method | None = None,
+    circles: Sequence[Sequence[str]] = (),
 ) -> tuple[Session, VirtualLauncher]:
     """Return a session over ``behaviours`` (by subject) and the launcher that tells what it did.
 
@@ -179,6 +180,7 @@ def virtual_session(
         launcher=launcher,
         inputs=NoInputs(),  # type: ignore[arg-type]
         done=done,
+        circles=circles,
         clock=clock,
     )
     return session, launcher
