@@ -1,4 +1,4 @@
-"""What a call's memory is made of: its output, what it saves for the gradient, positions of maxima, and the rest."""
+"""What a call's memory is made of: output, what is saved for the gradient, positions of maxima, gradient, the rest."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ LEAST_POSITIONS = 4 * SMALL_BYTES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryParts:
-    """Parts of the requested peak, in bytes; they add up to it. ``index`` is inferred, the other parts are measured."""
+    """Parts of the requested peak, in bytes; they add up to it.
+
+    ``index`` is inferred. ``output`` and ``gradient`` (the input's) are by arithmetic, as far as the peak holds them:
+    of a backward pass the output and what was saved were made before the call.
+    """
 
     output: int
+    gradient: int
     saved: int
     index: int
     scratch: int
@@ -41,19 +46,21 @@ def memory_parts(workload: str, memory: Memory) -> MemoryParts | None:
     if requested is None:
         return None
     parsed = parse_id(workload)
-    output = min(memory.output_bytes, requested)
-    saved = min(memory.saved.bytes or 0, requested - output)
-    rest = requested - output - saved
+    pass_ = parsed.pass_
+    output = min(memory.output_bytes, requested) if pass_.runs_forward else 0
+    saved = min(memory.saved.bytes or 0, requested - output) if pass_.runs_forward else 0
+    gradient = min(parsed.input_bytes, requested - output - saved) if pass_.runs_backward else 0
+    rest = requested - output - saved - gradient
     elements = parsed.output_bytes // parsed.dtype.itemsize
     index = 0
     if parsed.spec.kind is Kind.MAX:
         if saved:
             index = _positions(saved, elements)
             saved -= index
-        else:
+        elif not pass_.is_training:
             index = _positions(rest, elements)
             rest -= index
-    return MemoryParts(output=output, saved=saved, index=index, scratch=rest)
+    return MemoryParts(output=output, gradient=gradient, saved=saved, index=index, scratch=rest)
 
 
 def _positions(excess: int, elements: int) -> int:

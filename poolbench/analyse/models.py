@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from poolbench.analyse.findings import Estimate, RunSummary
 from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.location import Location, combine, locate
+from poolbench.model.ids import parse_id
+from poolbench.model.workload import Pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,15 @@ class ModelIndex:
     of_layers: int
     calls: int
     is_fastest: bool
+
+
+def model_name(model: str, workload: str) -> str:
+    """Return what a model is called in the pass of ``workload``: passes are never added up with each other."""
+    parsed = parse_id(workload)
+    if parsed.pass_ is Pass.FORWARD:
+        return model
+    sliced = "" if parsed.gradient_view.is_contiguous else ", sliced gradient"
+    return f"{model} ({parsed.pass_}{sliced})"
 
 
 def model_indices(

@@ -150,7 +150,8 @@ class Group:
 
     @property
     def _exclusive(self) -> bool:
-        return self.workload.read_bytes >= EXCLUSIVE_BYTES
+        # A backward pass reads its gradient alone, and holds the input all the same.
+        return max(self.workload.input_bytes, self.workload.read_bytes) >= EXCLUSIVE_BYTES
 
     def _running(self) -> list[str]:
         return [name for name, result in self._results.items() if result.status is Status.OK]

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 MOST = 10
 """More workloads than these make a figure nobody reads: those where the subjects differ most are drawn."""
 
-_PARTS = {"output": ("sky", ""), "saved": ("green", "//"), "index": ("amber", ".."), "scratch": ("vermillion", "xx")}
+_PARTS = {
+    "output": ("sky", ""),
+    "gradient": ("blue", "--"),
+    "saved": ("green", "//"),
+    "index": ("amber", ".."),
+    "scratch": ("vermillion", "xx"),
+}
 _Bars = dict[str, dict[str, tuple[MemoryParts, int]]]
 
 
@@ -59,7 +65,7 @@ def _bars(summary: RunSummary) -> _Bars:
 
 
 def _total(parts: MemoryParts) -> int:
-    return parts.output + parts.saved + parts.index + parts.scratch
+    return parts.output + parts.gradient + parts.saved + parts.index + parts.scratch
 
 
 def _multiple(bar: tuple[MemoryParts, int, str, str]) -> float:
@@ -116,6 +122,13 @@ def _draw(bars: _Bars, names: list[str], width: Width) -> Figure:
     handles = [
         Patch(facecolor=TONES[tone][0], hatch=hatch, edgecolor=INK, linewidth=0.4, label=key)
         for key, (tone, hatch) in _PARTS.items()
+        if key != "gradient" or any(parts.gradient for name in names for parts, _ in bars[name].values())
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=4, handlelength=1.4, columnspacing=1.2)
+    figure.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=len(handles) if wide else 4,
+        handlelength=1.4,
+        columnspacing=1.2,
+    )
     return figure

@@ -11,6 +11,7 @@ from poolbench.analyse.text import counted, listed
 from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind
 from poolbench.model.subject import LIMIT
+from poolbench.model.workload import Pass
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import key_height, marker, ratio_axis, subject_key, time_ticks
@@ -132,10 +133,17 @@ def _round_size(size: float) -> str:
 def _windows(summary: RunSummary, kind: Kind) -> dict[str, int]:
     """Return the elements of the window by workload, for what has windows that slide."""
     found = {}
+    passes = {parse_id(workload.workload).pass_ for workload in summary.workloads}
+    drawn = next((pass_ for pass_ in Pass if pass_ in passes), None)  # limits of several passes are not of one kind
     for workload in summary.workloads:
         parsed = parse_id(workload.workload)
         spec = parsed.spec
-        if spec.kind is kind and spec.window is not None and any(size > 1 for size in parsed.output_spatial):
+        if (
+            parsed.pass_ is drawn
+            and spec.kind is kind
+            and spec.window is not None
+            and any(size > 1 for size in parsed.output_spatial)
+        ):
             found[workload.workload] = math.prod(spec.window)
     return found
 

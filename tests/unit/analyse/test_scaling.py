@@ -9,7 +9,7 @@ import pytest
 from poolbench.analyse.findings import RunSummary
 from poolbench.analyse.ledger import Ledger
 from poolbench.analyse.memory_parts import memory_parts
-from poolbench.analyse.models import Layer, model_indices
+from poolbench.analyse.models import Layer, model_indices, model_name
 from poolbench.analyse.scaling import moved_bytes, size_series, speed_ups
 from poolbench.analyse.summary import summarise
 from poolbench.model.ids import parse_id
@@ -71,6 +71,33 @@ def test_a_models_index_weights_each_layer() -> None:
     assert first.time_ns.low < 9e5 < first.time_ns.high
     assert second.ratio.low < 15 / 9 < second.ratio.high
     assert (first.layers, first.of_layers, first.calls) == (2, 3, 7)
+
+
+def test_the_passes_of_a_model_are_told_apart() -> None:
+    names = {model_name("VGG-16", f"{SIZES[0]}{ending}") for ending in ("", ".train", ".trainbwd", ".train.gc128")}
+    assert names == {
+        "VGG-16",
+        "VGG-16 (training)",
+        "VGG-16 (training-backward)",
+        "VGG-16 (training, sliced gradient)",
+    }
+
+
+def test_in_training_the_gradient_is_no_scratch_and_a_backward_pass_made_no_output() -> None:
+    forward = parse_id(SIZES[4])
+    output, source = forward.output_bytes, forward.input_bytes
+    saved = Amount(bytes=output // 4)
+    step = Memory(
+        output_bytes=output, least_bytes=1, saved=saved, requested=Amount(bytes=output + source + output // 4)
+    )
+    parts = memory_parts(f"{SIZES[4]}.train", step)
+    assert parts is not None
+    assert (parts.output, parts.gradient, parts.scratch) == (output, source, 0)
+    assert parts.saved + parts.index == output // 4
+    back = Memory(output_bytes=output, least_bytes=1, saved=saved, requested=Amount(bytes=source + 64))
+    parts = memory_parts(f"{SIZES[4]}.trainbwd", back)
+    assert parts is not None
+    assert (parts.output, parts.saved, parts.index, parts.gradient, parts.scratch) == (0, 0, 0, source, 64)
 
 
 @pytest.mark.parametrize(("size", "index"), [(8, True), (4, True), (1, True), (3, False)])

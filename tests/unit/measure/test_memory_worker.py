@@ -80,6 +80,13 @@ def test_saved_is_what_the_forward_pass_holds_beside_the_output() -> None:
     assert reply["note"] == ""
 
 
+def test_an_output_that_is_reused_is_not_taken_off_what_is_saved() -> None:
+    output, kept = np.empty(400_000, np.uint8), 100_000
+    worker, _ = opened(Training(run=lambda: None, forward=lambda: (output, np.empty(kept, np.uint8))))
+    reply = worker.handle({"op": "saved", "output_bytes": output.nbytes})
+    assert 0 <= reply["bytes"] - kept < 128
+
+
 def test_a_backend_without_a_forward_pass_by_itself_says_so() -> None:
     worker, _ = opened(Prepared(run=lambda: None))
     reply = worker.handle({"op": "saved", "output_bytes": 1})
