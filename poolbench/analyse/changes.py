@@ -215,7 +215,7 @@ def _change(
     parts = list(touched.values()) or [(one.step.size, one.step.error, one.step.degrees) for one in together]
     size, error = (sum(part[index] for part in parts) / len(parts) for index in (0, 1))
     half = t_quantile(round(min(part[2] for part in parts), 1), confidence) * error
-    common = set.intersection(*(set(one.gains) for one in together))
+    common = _joint_gains(together)
     known = sorted({point for one in together for point in tracks[one.workload].points})
     return Change(
         before=max(point for point in known if point <= gap),

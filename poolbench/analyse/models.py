@@ -62,8 +62,10 @@ def model_indices(
     model when it takes part in the comparison of each of its measured layers: otherwise its sum would lack a term.
     """
     found: list[ModelIndex] = []
-    for model in dict.fromkeys(layer.model for layer in layers):
-        mine = [layer for layer in layers if layer.model == model]
+    by_pass: dict[str, list[Layer]] = {}
+    for layer in layers:
+        by_pass.setdefault(model_name(layer.model, layer.workload), []).append(layer)
+    for model, mine in by_pass.items():
         compared = {w.workload: {cell.subject for cell in w.cells if cell.is_compared} for w in summary.workloads}
         subjects = set.intersection(*(compared.get(layer.workload, set()) for layer in mine))
         sums = {
@@ -85,7 +87,7 @@ def model_indices(
                     else _exponential(sums[subject].against(sums[fastest], summary.policy.confidence)),
                     workloads=tuple(layer.workload for layer in mine),
                     layers=len(mine),
-                    of_layers=max(known.get(model, 0), len(mine)),
+                    of_layers=max(known.get(mine[0].model, 0), len(mine)),
                     calls=sum(layer.weight for layer in mine),
                     is_fastest=subject == fastest,
                 )

@@ -14,7 +14,10 @@ def t_tail(t: float, degrees: float) -> float:
     """
     if math.isinf(t):
         return 0.0
-    return 0.5 * _regularised_beta(degrees / 2, 0.5, degrees / (degrees + t * t))
+    square = t * t
+    if square < degrees:  # the complement: beside the degrees a small t would be rounded away
+        return 0.5 - 0.5 * _regularised_beta(0.5, degrees / 2, square / (degrees + square))
+    return 0.5 * _regularised_beta(degrees / 2, 0.5, degrees / (degrees + square))
 
 
 @lru_cache(maxsize=4096)

@@ -108,9 +108,9 @@ class Release:
     def _why(self, output: str) -> str:
         """Return why pip could not install, as a sentence."""
         framework, version = self.reference.framework, self.reference.text
-        offered = re.search(r"satisfies the requirement (\S+?)==(\S+) \(from versions: ([^)]*)\)", output)
-        if offered is not None and offered[1].partition("[")[0] == framework:
-            versions = [text for text in re.split(r",\s*", offered[3]) if text and text != "none"]
+        lacking = re.search(r"satisfies the requirement (\S+?)==", output)
+        if lacking is not None and lacking[1].partition("[")[0] == framework:
+            versions = offered_versions(output)
             if versions:
                 near = sorted(nearest(version, versions, _LISTED), key=versions.index) or versions[-_LISTED:]
                 return (
@@ -158,6 +158,12 @@ def inventory(commands: Commands, python: Path, distributions: tuple[str, ...]) 
         return Inventory(**json.loads(output.splitlines()[-1]))
     except (CommandError, ValueError, TypeError, IndexError) as error:
         raise BuildError(f"{python} does not say what is installed in it: {error}") from error
+
+
+def offered_versions(output: str) -> list[str] | None:
+    """Return the versions among which pip says that it found none to its liking; None where it does not say so."""
+    offered = re.search(r"\(from versions: ([^)]*)\)", output)
+    return None if offered is None else [text for text in re.split(r",\s*", offered[1]) if text and text != "none"]
 
 
 def clean_variables() -> dict[str, str]:

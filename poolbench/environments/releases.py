@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from poolbench.environments.commands import last_lines
-from poolbench.environments.release import clean_variables
+from poolbench.environments.release import clean_variables, offered_versions
 from poolbench.errors import UsageError, nearest
 
 _TIMEOUT_S = 60.0
@@ -16,7 +16,6 @@ _SHOWN = 3
 _RANGE = re.compile(r"\s*([^\s,]*?)\s*\.\.\s*([^\s,]*)\s*")
 _FINAL = re.compile(r"\d+(\.\d+)*(\.post\d+)?")
 _NO_RELEASE = "0+none"
-_OFFERED = re.compile(r"\(from versions: ([^)]*)\)")
 _UNREACHABLE = re.compile(r"Retrying|Could not fetch|Connection|connection|Temporary failure")
 
 
@@ -37,8 +36,8 @@ def released(package: str) -> list[str]:
         )
     except subprocess.TimeoutExpired as error:
         raise UsageError(f"pip did not say within {_TIMEOUT_S:.0f} s which releases {package} has.") from error
-    offered = _OFFERED.search(answer.stderr)
-    found = [] if offered is None else [text.strip().partition("+")[0] for text in offered[1].split(",")]
+    offered = offered_versions(answer.stderr)
+    found = [text.partition("+")[0] for text in offered or ()]
     final = sorted(dict.fromkeys(version for version in found if _FINAL.fullmatch(version)), key=_order)
     if not final and (offered is None or _UNREACHABLE.search(answer.stderr)):
         raise UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from poolbench.analyse.ledger import Ledger
-from poolbench.analyse.models import Layer, model_indices, model_name
+from poolbench.analyse.models import Layer, model_indices
 from poolbench.analyse.samples import sample_scatters
 from poolbench.analyse.scaling import Crossover, size_series, speed_ups
 from poolbench.analyse.summary import summarise
@@ -50,16 +50,15 @@ def build_page(
     summary = summarise(header, known, ledger=ledger)
     origins = {w.workload: entries_by_key().get(_catalogue_name(w.name)) for w in summary.workloads}
     models = {key: entry.origin.model for key, entry in origins.items() if entry is not None}
-    bare_names = {model_name(model, key): model for key, model in models.items()}
     layers = [
-        Layer(model=model_name(entry.origin.model, key), workload=key, weight=entry.weight)
+        Layer(model=entry.origin.model, workload=key, weight=entry.weight)
         for key, entry in origins.items()
         if entry is not None and entry.origin.model and "reported" not in entry.tags and entry.origin.model != "user"
     ]
     sections = (
         _results(summary, models),
         _ratios(summary),
-        _models(summary, ledger, layers, bare_names),
+        _models(summary, ledger, layers),
         _sizes(summary, ledger),
         _windows(summary),
         _threads(summary, ledger),
@@ -147,14 +146,12 @@ def _ratios(summary: RunSummary) -> Section:
     return Section(key="ratios", title=title, drawings=(drawing,))
 
 
-def _models(summary: RunSummary, ledger: Ledger, layers: Sequence[Layer], bare_names: dict[str, str]) -> Section:
+def _models(summary: RunSummary, ledger: Ledger, layers: Sequence[Layer]) -> Section:
     title = "Pooling of whole models"
     catalogue: dict[str, int] = {}
     for entry in entries():
         catalogue[entry.origin.model] = catalogue.get(entry.origin.model, 0) + 1
-    indices = model_indices(
-        summary, ledger, layers, {name: catalogue.get(bare, 0) for name, bare in bare_names.items()}
-    )
+    indices = model_indices(summary, ledger, layers, catalogue)
     if not indices:
         return Section(
             key="models", title=title,

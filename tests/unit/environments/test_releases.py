@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from poolbench.environments import releases
 from poolbench.environments.releases import chosen_releases, released, whole_releases
 from poolbench.errors import UsageError
 
@@ -96,4 +95,4 @@ def test_this_python_s_own_pip_can_be_asked(tmp_path, monkeypatch):
         (tmp_path / f"poolbench_toy-{version}-py3-none-any.whl").touch()
     (tmp_path / "poolbench_toy-3.0.0.tar.gz").touch()
     assert released("poolbench_toy") == ["1.2.0", "1.10.0"]
-    assert releases.chosen_releases("poolbench_toy", "1.2..", released("poolbench_toy")) == ["1.2.0", "1.10.0"]
+    assert chosen_releases("poolbench_toy", "1.2..", released("poolbench_toy")) == ["1.2.0", "1.10.0"]
