@@ -9,6 +9,7 @@ from poolbench.analyse.gate_rule import GateRule
 from poolbench.api.run import choose_subjects
 from poolbench.environments.reference import WORKING_TREE
 from poolbench.errors import UsageError
+from poolbench.measure.cores import can_choose_cores
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Clock, Limits, Method
 from poolbench.model.plan import StoppingRule
@@ -76,6 +77,7 @@ def gate_method(*, threads: int, memory: bool, limits: Limits, subjects: Sequenc
         clock=Clock.CPU,
         slot_ns=SLOT_NS,
         stay=STAY,
+        one_core=can_choose_cores(),
         tries=1,
         rejection=REJECTION,
     )

@@ -166,6 +166,8 @@ class Group:
         tainted: set[int] = set()
         position = 0
         for circle in turns(self._running(), block=blocks.start, circles=self.circles, **self._draw):
+            if self._method.one_core:
+                self._gather(circle)
             if blocks.start and not self._exclusive and self._method.cache is Cache.HOT:
                 self._move_buffers(circle, blocks.start)
             for block in blocks:
@@ -175,6 +177,21 @@ class Group:
             position += 2 * len(circle)
         self.evidence.end()
         return len(blocks) - len(tainted)
+
+    def _gather(self, circle: Sequence[str]) -> None:
+        """Hold the circle on one core: what disturbs a core at other times than the next is no difference of subjects.
+
+        The system chooses it, since it knows which one is idle, or the quicker kind of two.
+        """
+        core: int | None = None
+        for name in circle:
+            # Let go, it may be elsewhere when it is woken the next time.
+            if core is None and self._attempt(name, "core", core=None) is not None:
+                reply = self._attempt(name, "core", core=None)
+                core = None if reply is None else reply["core"]
+            if core is not None:
+                self._attempt(name, "core", core=core)
+            self._is_fresh.add(name)
 
     def _run_block(self, circle: Sequence[str], block: int, position: int) -> bool:
         """Measure one block, whose slots are numbered from ``position``; return whether none was contaminated."""

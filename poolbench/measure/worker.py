@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import Backend, Differentiated, Prepared, Recycling, Saving, Source
 from poolbench.measure.clock import Calls, Surplus, calibrate, cpu_share, part_planes, run_slot
+from poolbench.measure.cores import allowed_cores, current_core, stay_on
 from poolbench.measure.inputs import map_array
 from poolbench.measure.memory import give_back_at_once, held_bytes, requested_peak, switch_off_huge_pages, touched_peak
 from poolbench.measure.protocol import Channel, ChannelClosedError, Message
@@ -79,6 +80,7 @@ class Worker:
         self._part: Prepared | None = None
         self._surpluses: dict[tuple[str, float], Surplus] = {}
         self._small_pages = False
+        self._cores: frozenset[int] = frozenset()
 
     def handle(self, request: Message) -> Message:
         """Carry out one request and return the reply's content."""
@@ -87,6 +89,7 @@ class Worker:
             "calibrate": lambda message: {"loops": calibrate(self._calls, message["slot_ns"])},
             "slot": lambda message: run_slot(self._calls, message["loops"], message["warm"]),
             "close": self._close,
+            "core": self._core,
             "settle": self._settle,
             "touched": self._touched,
             "requested": self._requested,
@@ -185,6 +188,12 @@ class Worker:
     def _close(self, _: Message) -> Message:
         self.close()
         return {}
+
+    def _core(self, message: Message) -> Message:
+        """Stay on a core, or where none is said on those that were allowed at first; say which one this runs on."""
+        self._cores = self._cores or allowed_cores()
+        stay_on(self._cores if message["core"] is None else {message["core"]})
+        return {"core": current_core()}
 
     def _settle(self, _: Message) -> Message:
         """Make this the worker of a memory launch: small pages, and no memory of one call kept for the next."""

@@ -53,9 +53,10 @@ class Limits:
 class Method:
     """Everything that decides how numbers come about. ``slot_ns`` is the target length of a slot.
 
-    Buffers stay where they are for ``stay`` blocks, and are then prepared anew elsewhere. For each block that is asked
-    for, up to ``tries`` are measured until one is free of contaminated slots. ``memory`` says whether the memory of a
-    call is measured too, in launches of its own.
+    Buffers stay where they are for ``stay`` blocks, and are then prepared anew elsewhere. With ``one_core`` all who are
+    compared are held on the same core for that long: the one on which the system put the first of them. For each block
+    that is asked for, up to ``tries`` are measured until one is free of contaminated slots. ``memory`` says whether the
+    memory of a call is measured too, in launches of its own.
     """
 
     version: int = METHOD_VERSION
@@ -65,6 +66,7 @@ class Method:
     clock: Clock = Clock.WALL
     slot_ns: int = 5_000_000
     stay: int = 1
+    one_core: bool = False
     tries: int = 4
     seed: int = 20_240_229
     memory: bool = True

@@ -1,6 +1,6 @@
 """Result files' records: RunHeader and ResultRow as JSON objects, one per line, and back to equal objects.
 
-A record is ``{"record": "run" | "row", "schema": 4, …fields}``. Its fields are those of the dataclass, by its type
+A record is ``{"record": "run" | "row", "schema": 5, …fields}``. Its fields are those of the dataclass, by its type
 hints: nested dataclasses are objects, tuples are lists, enums their values, and samples one list per field. JSON has
 no NaN or infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
 """
@@ -39,7 +39,17 @@ def _from_schema_3(record: Record) -> Record:
     return record
 
 
-CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {1: _from_schema_1, 2: _from_schema_2, 3: _from_schema_3}
+def _from_schema_4(record: Record) -> Record:
+    """Schema 5 has a method's ``one_core``; before, processes ran on any core, which is what it says by default."""
+    return record
+
+
+CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
+    1: _from_schema_1,
+    2: _from_schema_2,
+    3: _from_schema_3,
+    4: _from_schema_4,
+}
 """For each schema before the present one, the function that makes its records into those of the next."""
 
 

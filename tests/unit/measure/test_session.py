@@ -94,6 +94,35 @@ def test_buffers_stay_for_as_many_blocks_as_the_method_says():
     assert [part.block for part in row.evidence] == [0, 2, 4]
 
 
+@pytest.mark.parametrize("one_core", [True, False])
+def test_all_stay_on_the_core_that_the_system_chose_for_one_of_them(one_core):
+    names = ("fake", "fake#2", "fake#3", "fake#4")
+    behaviours = {name: Behaviour(core=number) for number, name in enumerate(names)}
+    session, launcher = virtual_session(
+        behaviours,
+        [SMALL],
+        rule=FixedRule([SMALL.id], launches=1, blocks=4),
+        method=Method(memory=False, stay=2, one_core=one_core),
+        circles=(names[:2], names[2:]),
+    )
+    rows_of(session)
+    cores = [worker.slot_cores for worker in launcher.workers]
+    assert cores == ([[0] * 8, [0] * 8, [2] * 8, [2] * 8] if one_core else [[None] * 8] * 4)
+    # Its choice is asked for anew on each placement, once the hold of the one before is over.
+    assert launcher.workers[0].cores == ([None, None, 0] * 2 if one_core else [])
+
+
+def test_where_one_is_lost_on_the_way_to_a_core_the_others_are_measured():
+    gone = failure(Status.CRASHED)
+    behaviours = {"fake": Behaviour(failures={("core", SMALL.id): gone}), "fake#2": Behaviour(core=3)}
+    session, launcher = virtual_session(
+        behaviours, [SMALL], rule=FixedRule([SMALL.id], launches=1), method=Method(memory=False, one_core=True)
+    )
+    rows = rows_of(session)
+    assert [(row.subject, row.status) for row in rows] == [("fake", Status.CRASHED), ("fake#2", Status.OK)]
+    assert set(launcher.workers[1].slot_cores) == {3}
+
+
 def test_a_circle_has_its_blocks_on_a_placement_before_the_next_takes_its_place():
     names = ("fake", "fake#2", "fake#3", "fake#4")
     circles = (names[:2], names[2:])

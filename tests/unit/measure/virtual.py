@@ -29,7 +29,7 @@ class VirtualClock:
 class Behaviour:
     """How a subject answers: its time per call, on which (op, workload id) it fails and how, in how many slots of its
     life it first has to wait for a core, by what factor the host lengthens the first of them, the time that it takes
-    to prepare, and the bytes that it requests.
+    to prepare, the core on which the system has it when it may be anywhere, and the bytes that it requests.
     """
 
     call_ns: int = 1000
@@ -37,6 +37,7 @@ class Behaviour:
     waits_in_first_slots: int = 0
     first_slot_is_longer: int = 1
     prepare_ns: int = 0
+    core: int = 0
     failures: Mapping[tuple[str, str], WorkerFailure] = field(default_factory=dict)
 
 
@@ -54,6 +55,8 @@ class VirtualWorker:
     caches: list[str] = field(default_factory=list)
     warmed: list[int] = field(default_factory=list)
     pads: list[int] = field(default_factory=list)
+    cores: list[int | None] = field(default_factory=list)
+    slot_cores: list[int | None] = field(default_factory=list)
 
     def ask(self, op: str, *, deadline_s: float, **content: Any) -> dict[str, Any]:
         assert not self.closed, "a closed worker was asked"
@@ -75,7 +78,11 @@ class VirtualWorker:
             }
         if op == "calibrate":
             return {"ok": True, "loops": max(1, content["slot_ns"] // self.behaviour.call_ns)}
+        if op == "core":
+            self.cores.append(content["core"])
+            return {"ok": True, "core": self.behaviour.core if content["core"] is None else content["core"]}
         if op == "slot":
+            self.slot_cores.append(self.cores[-1] if self.cores else None)
             elapsed = content["loops"] * self.behaviour.call_ns
             if self.slots == 0:
                 elapsed *= self.behaviour.first_slot_is_longer
