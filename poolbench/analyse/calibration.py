@@ -252,6 +252,7 @@ def calibration(
         subjects=header.subjects,
         workloads=header.workloads,
         policy=policy,
+        method=header.method,
         budget_per_verdict=seconds_per_verdict,
         seconds_per_verdict=sum(trial.seconds for trial in found) / len(found),
         rates=rates,

@@ -72,6 +72,7 @@ def gate(
         base=base,
         head=head,
         policy=policy,
+        method=method,
         verdicts=tuple(
             _with_memory(judge(found[w], adjusted.get(w), policy, family=len(adjusted)), ledger, base, head)
             for w in asked

@@ -1,4 +1,4 @@
-"""The rows of a run, indexed, with each row's samples reduced to one log time per uncontaminated block."""
+"""The rows of a run, indexed, with each row's samples reduced to the log times of its uncontaminated blocks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from poolbench.model.sample import RejectionRule
 class RowBlocks:
     """One row, reduced.
 
-    ``log_ns`` maps each block in which none of the subject's slots was rejected to the mean over its slots of the
-    logarithm of nanoseconds per call: the two slots of a palindrome average a linear drift out. ``slots`` counts all
-    slots by block, ``rejected`` the contaminated ones; ``level`` is the median log time of the clean slots (None
-    where there are none).
+    ``log_ns`` maps each block in which none of the subject's slots was rejected to the logarithms of nanoseconds per
+    call, one for each slot. ``slots`` counts all slots by block, ``rejected`` the contaminated ones; ``level`` is the
+    median log time of the clean slots (None where there are none).
     """
 
     row: ResultRow
-    log_ns: dict[int, float]
+    log_ns: dict[int, tuple[float, ...]]
     slots: dict[int, int]
     rejected: int
     level: float | None
@@ -34,20 +33,26 @@ class RowBlocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPair:
-    """A subject against a reference in one launch: one difference of log times per block that is clean on both sides.
+    """A subject against a reference in one launch, by the blocks that are clean on both sides.
 
-    ``dropped`` counts the blocks that were measured but contaminated.
+    ``differences`` has one difference of log times per block: the two slots of a palindrome average a linear drift
+    out. ``pairings`` has that of each slot of the one to each slot of the other in the same block, on which a drift
+    works as often upwards as downwards. ``dropped`` counts the blocks that were measured but contaminated.
     """
 
     launch: int
     importer: int
     differences: tuple[float, ...]
+    pairings: tuple[float, ...]
     dropped: int
 
     @property
     def estimate(self) -> float:
-        """The launch's log ratio: the median over its blocks."""
-        return median(self.differences)
+        """The launch's log ratio: the median over the pairings of all its blocks.
+
+        One slot that was disturbed spoils two of a block's four pairings, but all of its difference.
+        """
+        return median(self.pairings)
 
 
 class Ledger:
@@ -123,7 +128,7 @@ def reduce_row(row: ResultRow, rejection: RejectionRule, clock: Clock = Clock.WA
         logs.setdefault(block, []).append(log)
     return RowBlocks(
         row=row,
-        log_ns={block: fmean(values) for block, values in logs.items() if block not in tainted},
+        log_ns={block: tuple(values) for block, values in logs.items() if block not in tainted},
         slots=slots,
         rejected=rejected,
         level=median(clean) if clean else None,
@@ -158,17 +163,15 @@ def _pair(mine: RowBlocks, theirs: RowBlocks) -> LaunchPair:
     # A block in which the two have different numbers of slots was cut short: its drift does not cancel.
     alike = mine.slots == theirs.slots
     whole = len(mine.slots) if alike else sum(theirs.slots.get(block) == slots for block, slots in mine.slots.items())
-    others = theirs.log_ns
-    differences = tuple(
-        [
-            log - others[block]
-            for block, log in mine.log_ns.items()
-            if block in others and (alike or theirs.slots[block] == mine.slots[block])
-        ]
-    )
+    blocks = [
+        (logs, theirs.log_ns[block])
+        for block, logs in mine.log_ns.items()
+        if block in theirs.log_ns and (alike or theirs.slots[block] == mine.slots[block])
+    ]
     return LaunchPair(
         launch=mine.row.launch,
         importer=mine.row.importer,
-        differences=differences,
-        dropped=whole - len(differences),
+        differences=tuple([fmean(logs) - fmean(others) for logs, others in blocks]),
+        pairings=tuple([log - other for logs, others in blocks for log in logs for other in others]),
+        dropped=whole - len(blocks),
     )

@@ -1,8 +1,8 @@
 """Comparisons from interleaved rows, and the verdicts that a table of them allows.
 
-Within a launch, a block gives one difference of log times per subject and reference (both slots of each palindrome
-averaged), and a launch the median over its clean blocks. Launches are the units of the interval: the placement of
-buffers and pages moves a ratio by about 1 % from launch to launch and is constant within one.
+Within a launch, each clean block gives the differences of log times of a subject's slots to a reference's, each to
+each, and a launch gives their median. Launches are the units of the interval: the placement of buffers and pages moves
+a ratio by about 1 % from launch to launch and is constant within one.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from poolbench.model.gate import Disturbance, GatePolicy
+from poolbench.model.method import Method
 
 
 class Neighbour(StrEnum):
@@ -56,6 +57,7 @@ class Calibration:
     subjects: tuple[str, ...]
     workloads: tuple[str, ...]
     policy: GatePolicy
+    method: Method
     budget_per_verdict: float
     seconds_per_verdict: float
     rates: tuple[Rates, ...]

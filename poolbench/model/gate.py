@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from poolbench.model.method import Method
 from poolbench.model.verdict import Comparison, Outcome, Policy
 
 
@@ -84,6 +85,7 @@ class GateResult:
     base: str
     head: str
     policy: GatePolicy
+    method: Method
     verdicts: tuple[GateVerdict, ...]
     skipped: tuple[str, ...] = ()
     disturbance: Disturbance = field(default_factory=lambda: Disturbance())

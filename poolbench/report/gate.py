@@ -12,6 +12,7 @@ from poolbench.analyse.text import counted, listed, percent
 from poolbench.errors import ExitCode
 from poolbench.model.calibration import Calibration
 from poolbench.model.gate import Disturbance, GateResult, GateVerdict
+from poolbench.model.method import timing_method
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Outcome
 
@@ -98,7 +99,11 @@ def _unlike(known: Calibration, result: GateResult) -> str:
     differences = [
         (bool(mine), f"measures {listed(sorted(mine))}"),
         (result.policy.tolerance != known.policy.tolerance, f"has a tolerance of {percent(result.policy.tolerance)}"),
-        (result.policy.confidence != known.policy.confidence, f"a confidence of {percent(result.policy.confidence)}"),
+        (
+            result.policy.confidence != known.policy.confidence,
+            f"has a confidence of {percent(result.policy.confidence)}",
+        ),
+        (timing_method(result.method) != timing_method(known.method), "measures by another method"),
     ]
     found = [words for differs, words in differences if differs]
     return f" This gate {listed(found)}, for which these rates were not measured." if found else ""

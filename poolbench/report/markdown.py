@@ -137,12 +137,12 @@ def method_paragraphs(summary: RunSummary) -> Iterator[str]:
     )
     yield (
         f"A launch ({summary.launches} in all, from {counted(summary.importers, 'freshly started importer')}) gives "
-        "one ratio per workload and pair: the median over its blocks. The interval is a t interval around Huber's "
-        f"estimate of location over launches, at {percent(policy.confidence)}. A difference is claimed only where "
-        "the interval excludes 1 and Holm's method keeps the chance of even one false claim, among all "
-        f"{counted(summary.comparisons, 'pair')} of subjects in the table, below {percent(policy.family_error)}: so "
-        "choosing the fastest after the fact cannot make a claim. “The same” means that the whole interval lies within "
-        f"±{percent(policy.relevant_change)}."
+        "one ratio per workload and pair: the median over all pairings of their slots within its blocks. The interval "
+        f"is a t interval around Huber's estimate of location over launches, at {percent(policy.confidence)}. A "
+        "difference is claimed only where the interval excludes 1 and Holm's method keeps the chance of even one false "
+        f"claim, among all {counted(summary.comparisons, 'pair')} of subjects in the table, below "
+        f"{percent(policy.family_error)}: so choosing the fastest after the fact cannot make a claim. “The same” means "
+        f"that the whole interval lies within ±{percent(policy.relevant_change)}."
     )
     if method.memory:
         yield _memory_method()

@@ -16,7 +16,7 @@ from poolbench.store import typed
 
 DIRECTORY_VARIABLE = "POOLBENCH_DATA_DIR"
 NAME = "calibration.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 def write_calibration(calibration: Calibration, results_dir: Path) -> tuple[Path, ...]:

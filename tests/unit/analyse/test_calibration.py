@@ -11,7 +11,7 @@ from poolbench.analyse.calibration_rule import CalibrationRule, share_out
 from poolbench.analyse.student import share_bounds
 from poolbench.api.calibrate import calibration_subjects, pieces_for
 from poolbench.model.calibration import Rates
-from poolbench.model.gate import GatePolicy
+from poolbench.model.gate import GatePolicy, GateResult
 from poolbench.model.result import ResultRow
 from poolbench.report.calibration import calibration_lines
 from poolbench.report.gate import calibration_text
@@ -156,3 +156,20 @@ def test_a_calibration_is_kept_for_its_machine(tmp_path, monkeypatch):
     assert read_calibration(known.machine, tmp_path / "results") == known
     assert read_calibration(known.machine, tmp_path / "elsewhere") == known
     assert "0 false alarms in 12 verdicts" in calibration_text(known)
+
+
+def test_a_gate_says_what_its_calibration_was_not_made_with():
+    known = calibration(header(), measure(rule([]), []), policy=GatePolicy(), seconds_per_verdict=8.0)
+    same = GateResult(base="fake", head="fake#2", policy=known.policy, method=header().method, verdicts=())
+    assert "This gate" not in calibration_text(known, same)
+    assert "This gate" not in calibration_text(known, replace(same, method=replace(same.method, memory=True)))
+    other = replace(
+        same,
+        head="numpy",
+        policy=replace(same.policy, confidence=0.9),
+        method=replace(same.method, one_core=not same.method.one_core),
+    )
+    assert calibration_text(known, other).endswith(
+        "This gate measures numpy, has a confidence of 90 % and measures by another method, for which these rates were "
+        "not measured."
+    )

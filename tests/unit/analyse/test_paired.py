@@ -38,6 +38,23 @@ def test_linear_drift_cancels_within_palindromes() -> None:
     assert verdict.comparison.ratio == pytest.approx(1.5, rel=1e-6)
 
 
+def test_a_slow_slot_in_most_blocks_of_a_launch_does_not_move_it() -> None:
+    rows = make_rows({MAX2D: TWO}, blocks=3, noise=QUIET)
+    disturbed = [
+        replace(
+            row,
+            samples=tuple(
+                slower(sample, 1.2) if index in (0, 3) and row.subject == "b" else sample
+                for index, sample in enumerate(row.samples)
+            ),
+        )
+        for row in rows
+    ]
+    (pair, *_) = Ledger(disturbed, RULE).pairs(MAX2D, "b", "a")
+    assert sum(difference > math.log(1.5) + 0.01 for difference in pair.differences) == 2
+    assert math.exp(pair.estimate) == pytest.approx(1.5, rel=1e-6)
+
+
 def test_exchanging_subject_and_reference_mirrors_the_comparison() -> None:
     ledger = Ledger(make_rows({MAX2D: TWO}), RULE)
     forth = compare_pair(ledger, MAX2D, "b", "a", POLICY)

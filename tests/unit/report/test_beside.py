@@ -38,7 +38,7 @@ def results(tmp_path: Path) -> Path:
     (folder / "numpy-2.1..csv").write_text(POINTS)
     (folder / "numpy-2.1..changes.csv").write_text(CHANGES)
     rates = {"planted": 1.0, "verdicts": 100, "found": 1, "low": 0.0003, "high": 0.054, "undecided": 3}
-    (tmp_path / MACHINE / "calibration.json").write_text(json.dumps({"schema": 1, "run": "r", "rates": [rates]}))
+    (tmp_path / MACHINE / "calibration.json").write_text(json.dumps({"schema": 2, "run": "r", "rates": [rates]}))
     return tmp_path
 
 

@@ -71,6 +71,7 @@ class Run:
         keys = ["workload", "subject", "launch", "group", "block"]
         blocks = samples.groupby(keys).agg(slots=("log", "size"), log=("log", "mean"), lost=("rejected", "any"))
         self.blocks = dict(list(blocks.reset_index().groupby(["workload", "subject"])))
+        self.slots = dict(list(samples[[*keys, "log"]].groupby(["workload", "subject"])))
         self.known = {}
 
     def level(self, workload, subject):
@@ -79,14 +80,14 @@ class Run:
         return self.once((workload, subject), lambda: self.levels.loc[workload, subject].sort_index())
 
     def ratio(self, workload, subject, reference):
-        def differences():
-            both = self.blocks[workload, subject].merge(
-                self.blocks[workload, reference], on=["launch", "group", "block"]
-            )
-            both = both[(both.slots_x == both.slots_y) & ~both.lost_x & ~both.lost_y]
-            return (both.log_x - both.log_y).groupby(both.launch).median().sort_index()
+        def pairings():
+            block = ["launch", "group", "block"]
+            both = self.blocks[workload, subject].merge(self.blocks[workload, reference], on=block)
+            clean = both[(both.slots_x == both.slots_y) & ~both.lost_x & ~both.lost_y][block]
+            each = self.slots[workload, subject].merge(self.slots[workload, reference], on=block).merge(clean, on=block)
+            return (each.log_x - each.log_y).groupby(each.launch).median().sort_index()
 
-        return self.once((workload, subject, reference), differences)
+        return self.once((workload, subject, reference), pairings)
 
     def once(self, key, values):
         if key not in self.known:
