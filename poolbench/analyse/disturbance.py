@@ -18,8 +18,9 @@ def disturbance(rows: Sequence[ResultRow], rejection: RejectionRule, *, threads:
     # All rows of a group carry the same blocks: each group counts once.
     blocks = [block for row in {row.group: row for row in rows if row.evidence}.values() for block in row.evidence]
     wall = sum(block.wall_ns for block in blocks)
-    # Of our own processes one is at work at any time, so that what is busy beyond its cores is somebody else.
-    others = sum(block.busy_ns for block in blocks) - wall * threads
+    # Of our own processes one is at work at any time, so that what is wanted beyond its cores is somebody else's doing:
+    # what was busy, and what would have been, had the host not taken the core.
+    others = sum(block.busy_ns + block.steal_ns for block in blocks) - wall * threads
     return Disturbance(
         slots=len(samples),
         rejected=sum(rejection.rejects(sample) for sample in samples) / len(samples),

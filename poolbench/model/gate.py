@@ -97,8 +97,8 @@ class Disturbance:
 
     ``rejected`` slots broke the rule of the method; ``waited`` is time ready but without a core, ``lost`` wall time
     that is nobody's CPU time, ``stolen`` what a host took from the cores, ``pressure`` the time in which some process
-    waited for a core, ``others`` how many cores were busy with something else. ``switches`` are involuntary, a slot.
-    ``has_evidence`` is False for rows from before blocks recorded any.
+    waited for a core, ``others`` how many cores something else wanted, stolen or not. ``switches`` are involuntary, a
+    slot. ``has_evidence`` is False for rows from before blocks recorded any.
     """
 
     slots: int = 0

@@ -160,6 +160,15 @@ def test_a_neighbour_is_named():
     assert not judged(builder).disturbance.causes
 
 
+@pytest.mark.parametrize(("busy_ns", "others"), [(99, 0.5), (49, 0.0)], ids=["and a neighbour", "nobody else"])
+def test_a_host_that_takes_the_cores_hides_no_neighbour_and_makes_none(busy_ns, others):
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1e5}}, noise=NOISE)
+    block = BlockEvidence(block=0, wall_ns=100, busy_ns=busy_ns, steal_ns=51, pressure_ns=10)
+    rows = [replace(row, evidence=(block,)) for row in rows_of(builder)]
+    result = gate(rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    assert result.disturbance.others == pytest.approx(others)
+
+
 class Virtual:
     """A gate's session on a virtual clock."""
 
