@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean, median
 
 import numpy as np
@@ -35,16 +36,20 @@ class RowBlocks:
 class LaunchPair:
     """A subject against a reference in one launch, by the blocks that are clean on both sides.
 
-    ``differences`` has one difference of log times per block: the two slots of a palindrome average a linear drift
-    out. ``pairings`` has that of each slot of the one to each slot of the other in the same block, on which a drift
-    works as often upwards as downwards. ``dropped`` counts the blocks that were measured but contaminated.
+    ``pairings`` has, block by block, the difference of log times of each slot of the one to each slot of the other, on
+    which a linear drift works as often upwards as downwards. ``dropped`` counts the blocks that were measured but
+    contaminated.
     """
 
     launch: int
     importer: int
-    differences: tuple[float, ...]
-    pairings: tuple[float, ...]
+    pairings: tuple[tuple[float, ...], ...]
     dropped: int
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """One difference per block, the mean over its pairings: a linear drift cancels in it."""
+        return tuple(fmean(block) for block in self.pairings)
 
     @property
     def estimate(self) -> float:
@@ -52,7 +57,7 @@ class LaunchPair:
 
         One slot that was disturbed spoils two of a block's four pairings, but all of its difference.
         """
-        return median(self.pairings)
+        return median(chain.from_iterable(self.pairings))
 
 
 class Ledger:
@@ -138,9 +143,7 @@ def reduce_row(row: ResultRow, rejection: RejectionRule, clock: Clock = Clock.WA
 def block_noise(pairs: Sequence[LaunchPair]) -> float | None:
     """Return the standard deviation of a block's log ratio within launches, or None where no launch has two blocks."""
     parts = [
-        (float(np.var(pair.differences, ddof=1)), len(pair.differences) - 1)
-        for pair in pairs
-        if len(pair.differences) > 1
+        (float(np.var(pair.differences, ddof=1)), len(pair.pairings) - 1) for pair in pairs if len(pair.pairings) > 1
     ]
     if not parts:
         return None
@@ -152,7 +155,7 @@ def block_noise(pairs: Sequence[LaunchPair]) -> float | None:
 
 def estimates(pairs: Iterable[LaunchPair]) -> Iterator[tuple[int, float]]:
     """Yield launch number and log ratio of the launches that have a clean block."""
-    return ((pair.launch, pair.estimate) for pair in pairs if pair.differences)
+    return ((pair.launch, pair.estimate) for pair in pairs if pair.pairings)
 
 
 def _were_interleaved(row: ResultRow, other: ResultRow) -> bool:
@@ -163,15 +166,17 @@ def _pair(mine: RowBlocks, theirs: RowBlocks) -> LaunchPair:
     # A block in which the two have different numbers of slots was cut short: its drift does not cancel.
     alike = mine.slots == theirs.slots
     whole = len(mine.slots) if alike else sum(theirs.slots.get(block) == slots for block, slots in mine.slots.items())
-    blocks = [
-        (logs, theirs.log_ns[block])
-        for block, logs in mine.log_ns.items()
-        if block in theirs.log_ns and (alike or theirs.slots[block] == mine.slots[block])
-    ]
+    others = theirs.log_ns
+    pairings = tuple(
+        [
+            tuple([log - other for log in logs for other in others[block]])
+            for block, logs in mine.log_ns.items()
+            if block in others and (alike or theirs.slots[block] == mine.slots[block])
+        ]
+    )
     return LaunchPair(
         launch=mine.row.launch,
         importer=mine.row.importer,
-        differences=tuple([fmean(logs) - fmean(others) for logs, others in blocks]),
-        pairings=tuple([log - other for logs, others in blocks for log in logs for other in others]),
-        dropped=whole - len(blocks),
+        pairings=pairings,
+        dropped=whole - len(pairings),
     )

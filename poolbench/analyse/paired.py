@@ -61,7 +61,7 @@ def compare_pair(ledger: Ledger, workload: str, subject: str, reference: str, po
     The ratio is NaN where no launch has a clean block, the interval 0 to infinity where fewer than three have.
     """
     pairs = ledger.pairs(workload, subject, reference)
-    blocks = sum(len(pair.differences) for pair in pairs)
+    blocks = sum(len(pair.pairings) for pair in pairs)
     dropped = sum(pair.dropped for pair in pairs)
     launches = dict(estimates(pairs))
     values = list(launches.values())

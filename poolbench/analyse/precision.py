@@ -96,14 +96,14 @@ def workload_precision(ledger: Ledger, workload: str, policy: Policy, family: in
         doubtful=doubtful,
         launch_sd=largest_sd,
         block_share=median(shares) if shares else None,
-        launches=sum(bool(launch.differences) for launch in noisiest),
+        launches=sum(bool(launch.pairings) for launch in noisiest),
         blocks=_blocks(noisiest),
     )
 
 
 def _blocks(launches: Sequence[LaunchPair]) -> float:
     """Return how many clean blocks a launch has on average."""
-    return fmean(len(launch.differences) for launch in launches if launch.differences)
+    return fmean(len(launch.pairings) for launch in launches if launch.pairings)
 
 
 def _ratios(

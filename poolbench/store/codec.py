@@ -29,26 +29,16 @@ def _from_schema_1(record: Record) -> Record:
     return {**record, "method": {**method, "memory": False}} if isinstance(method, dict) else record
 
 
-def _from_schema_2(record: Record) -> Record:
-    """Schema 3 has a row's ``evidence`` of disturbance and its ``stage``; rows from before have none, and surveyed."""
-    return record
-
-
-def _from_schema_3(record: Record) -> Record:
-    """Schema 4 has a method's ``stay``; before, buffers moved with each block, which is what it says by default."""
-    return record
-
-
-def _from_schema_4(record: Record) -> Record:
-    """Schema 5 has a method's ``one_core``; before, processes ran on any core, which is what it says by default."""
+def _as_it_is(record: Record) -> Record:
+    """What the next schema adds says by its default how it was before."""
     return record
 
 
 CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     1: _from_schema_1,
-    2: _from_schema_2,
-    3: _from_schema_3,
-    4: _from_schema_4,
+    2: _as_it_is,  # 3 has a row's evidence of disturbance and its stage: rows from before have none, and surveyed
+    3: _as_it_is,  # 4 has a method's stay: buffers moved with each block
+    4: _as_it_is,  # 5 has a method's one_core: processes ran on any core
 }
 """For each schema before the present one, the function that makes its records into those of the next."""
 

@@ -21,9 +21,9 @@ BYTES = [moved_bytes(parse_id(workload)) for workload in SIZES]
 CALM = Noise(launch_sd=0.004, slot_sd=0.004)
 
 
-def analysed(times: dict[str, dict[str, float]]) -> tuple[RunSummary, Ledger]:
+def analysed(times: dict[str, dict[str, float]], seed: int = 1) -> tuple[RunSummary, Ledger]:
     subjects = tuple(next(iter(times.values())))
-    header, rows = make_header(subjects, tuple(times)), make_rows(times, launches=5, noise=CALM)
+    header, rows = make_header(subjects, tuple(times)), make_rows(times, launches=5, noise=CALM, seed=seed)
     return summarise(header, rows), Ledger(rows, header.method.rejection)
 
 
@@ -58,11 +58,12 @@ def test_too_few_sizes_make_no_series() -> None:
 
 def test_what_a_second_thread_gains() -> None:
     times = {SIZES[0]: {"a": 2e5, "a+threads=2": 1e5, "b": 3e5}}
-    (gain,) = speed_ups(*analysed(times))
-    assert (gain.base, gain.subject, gain.threads) == ("a", "a+threads=2", 2)
-    # The noise is drawn once, and one 95 % interval in twenty misses the truth.
-    assert gain.gain.value == pytest.approx(2, rel=0.01)
-    assert gain.gain.low < gain.gain.value < gain.gain.high < 1.02 * gain.gain.low
+    gains = [gain for seed in range(40) for gain in speed_ups(*analysed(times, seed))]
+    assert {(gain.base, gain.subject, gain.threads) for gain in gains} == {("a", "a+threads=2", 2)}
+    # One 95 % interval in twenty misses the truth; more than five of forty do once in a hundred times.
+    assert len(gains) == 40
+    assert sum(gain.gain.low < 2 < gain.gain.high for gain in gains) >= 35
+    assert all(gain.gain.value == pytest.approx(2, rel=0.02) for gain in gains)
 
 
 def test_a_models_index_weights_each_layer() -> None:
