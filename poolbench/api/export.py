@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ from poolbench.analyse.asv_figures import figures_of, method_options
 from poolbench.analyse.frames import rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
 from poolbench.errors import StoreError, UsageError
-from poolbench.measure.revision import PACKAGE, repository, resolve_commit
+from poolbench.measure.revision import PACKAGE, leads_to, repository, resolve_commit
 from poolbench.store.asv import AsvResults, write_results
 from poolbench.store.reading import StoredRun
 
@@ -30,8 +31,16 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def export_asv(stored: StoredRun, folder: Path, *, source: Path | None = None, commit: str | None = None) -> Path:
-    """Add a run to the asv folder ``folder`` and return the result file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """asv's result file that a run is in, and in sentences what asv will show otherwise than one would think."""
+
+    file: Path
+    warnings: tuple[str, ...]
+
+
+def export_asv(stored: StoredRun, folder: Path, *, source: Path | None = None, commit: str | None = None) -> Exported:
+    """Add a run to the asv folder ``folder``.
 
     asv files results under commits: that of the run, or ``commit``, in the git repository ``source`` (left out, the one
     that poolbench lies in). Raises UsageError where there is no such repository or commit, or asv is not installed, and
@@ -59,7 +68,22 @@ def export_asv(stored: StoredRun, folder: Path, *, source: Path | None = None, c
         options=method_options(stored.header),
         started_at=datetime.fromisoformat(stored.header.started_at),
     )
-    return write_results(folder, results, top)
+    file = write_results(folder, results, top)
+    return Exported(file=file, warnings=tuple(_warnings(stored, top, full, named=commit is not None)))
+
+
+def _warnings(stored: StoredRun, repository: Path, commit: str, *, named: bool) -> Iterator[str]:
+    if stored.header.dirty and not named:
+        yield (
+            f"run {stored.header.run} measured sources that differ from commit {commit[:8]}, under which asv will show "
+            "it."
+        )
+    if not leads_to(repository, commit):
+        yield (
+            f"asv's pages show the commits that lead to what is checked out in {repository}, and {commit[:8]} does "
+            "not: they will leave this run out. File it under another commit with --commit, or check out a branch that "
+            "has this one."
+        )
 
 
 def export_tables(stored: StoredRun, folder: Path, form: Format) -> tuple[Path, Path]:

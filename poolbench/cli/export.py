@@ -54,15 +54,11 @@ def export(
         samples, summary = export_tables(stored, out or stored.path.parent, Format(to))
         written = {"samples": samples, "summary": summary}
     else:
-        if stored.header.dirty and commit is None:
-            typer.echo(
-                f"poolbench: run {stored.header.run} measured sources that differ from commit "
-                f"{stored.header.revision[:8]}, under which asv will show it.",
-                err=True,
-            )
         folder = out or results / ASV_FOLDER
-        file = export_asv(stored, folder, source=repository, commit=commit)
-        written = {"results": file, "configuration": folder / CONFIGURATION}
+        exported = export_asv(stored, folder, source=repository, commit=commit)
+        for warning in exported.warnings:
+            typer.echo(f"poolbench: {warning}", err=True)
+        written = {"results": exported.file, "configuration": folder / CONFIGURATION}
     if json:
         print_json({name: str(path) for name, path in written.items()})
         return

@@ -216,10 +216,15 @@ def _about(machine: MachineFingerprint) -> dict[str, str]:
 
 
 def _software(machine: MachineFingerprint) -> tuple[str, dict[str, str]]:
-    """Return Python's version as asv writes it, such as 3.11, and the versions of everything else."""
+    """Return Python's version as asv writes it, such as 3.11, and the versions of everything else.
+
+    What stands behind a single subject's environment (NAME@VERSION, with all its distributions) is not the run's, and
+    would be a folder's name that no file system takes: the subject, a parameter, tells versions apart.
+    """
     version = machine.software.get("python", "").split()[-1:] or [""]
     python = ".".join(version[0].split(".")[:2])
-    return python, {name: text for name, text in machine.software.items() if name not in _NOT_SOFTWARE}
+    of_run = {name: text for name, text in machine.software.items() if "@" not in name}
+    return python, {name: text for name, text in of_run.items() if name not in _NOT_SOFTWARE}
 
 
 def _write_configuration(folder: Path, repository: Path) -> None:

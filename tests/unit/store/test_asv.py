@@ -80,6 +80,39 @@ def test_asv_compares_and_publishes_what_is_written(tmp_path: Path, repository: 
     assert len(json.loads(graph.read_text())) == 2
 
 
+def test_subjects_in_other_environments_are_published_however_much_is_installed_there(
+    tmp_path: Path, repository: Path
+) -> None:
+    stored = run_at(git(repository, "rev-parse", "HEAD"))
+    behind = "CPython 3.11.7, " + ", ".join(f"distribution{number}==1.0.{number}" for number in range(40))
+    machine = replace(stored.header.machine, software={**stored.header.machine.software, "torch@2.5.0": behind})
+    rows = tuple(replace(row, subject="torch@2.5.0" if row.subject == "torch" else row.subject) for row in stored.rows)
+    header = replace(stored.header, machine=machine, subjects=("torch@2.5.0", "limit"))
+    export_asv(replace(stored, header=header, rows=rows), tmp_path, source=repository)
+
+    run_asv(tmp_path, "publish", "--no-pull")
+    index = json.loads((tmp_path / "html/index.json").read_text())
+    (shown,) = [entry for entry in index["benchmarks"].values() if entry["pretty_name"] == "compare.time_call"]
+    assert shown["params"][0] == ["'torch@2.5.0'", "'limit'"]
+    assert index["params"]["torch"] == ["2.13.0"] and not [name for name in index["params"] if "@" in name]
+
+
+def test_a_run_that_asv_will_show_otherwise_is_told_of(tmp_path: Path, repository: Path) -> None:
+    first, last = git(repository, "rev-parse", "HEAD~1"), git(repository, "rev-parse", "HEAD")
+    assert export_asv(run_at(last), tmp_path, source=repository).warnings == ()
+    git(repository, "checkout", "-q", first)
+    (warning,) = export_asv(run_at(last), tmp_path, source=repository).warnings
+    assert last[:8] in warning and "--commit" in warning
+    run_asv(tmp_path, "publish", "--no-pull")
+    assert not list((tmp_path / "html/graphs").rglob("compare.time_call.json"))
+
+    changed = run_at(first)
+    changed = replace(changed, header=replace(changed.header, dirty=True))
+    (warning,) = export_asv(changed, tmp_path, source=repository).warnings
+    assert first[:8] in warning and "differ" in warning
+    assert export_asv(changed, tmp_path, source=repository, commit=first).warnings == ()
+
+
 def test_samples_and_amounts_come_back_in_the_frame_of_runs(tmp_path: Path, repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     stored = run_at(commit)
