@@ -20,10 +20,11 @@ struct KeepChannels {
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const std::int64_t parts = blocks(p);
+    KeepAhead ahead = KeepAhead::of<S>(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t c = unit % parts * kBlock, row = unit / parts;
       const std::int64_t oh = row % p.h.out, od = row / p.h.out % p.d.out, plane = row / p.h.out / p.d.out;
-      run_row(p, plane, od, oh, c, std::min(kBlock, p.inner - c));
+      run_row(p, ahead, plane, od, oh, c, std::min(kBlock, p.inner - c));
     }
   }
 
@@ -33,17 +34,21 @@ struct KeepChannels {
     P number;
   };
 
-  static void run_row(const TrainingPlan& p, std::int64_t plane, std::int64_t od, std::int64_t oh, std::int64_t c,
-                      std::int64_t n) {
+  static void run_row(const TrainingPlan& p, KeepAhead& ahead, std::int64_t plane, std::int64_t od, std::int64_t oh,
+                      std::int64_t c, std::int64_t n) {
     const Axis::Taps d = p.d.taps(od), h = p.h.taps(oh);
     const std::int64_t tap_d = first_tap(p.d, od), tap_h = first_tap(p.h, oh);
     const char* in = p.in + p.in_start(plane) + c * E::kSize + d.first * p.d.in_step + h.first * p.h.in_step;
     char* out = p.out + p.out_start(plane) + c * E::kSize + od * p.d.out_step + oh * p.h.out_step;
     char* offsets = p.offsets + p.offsets_start(plane) + c * p.offset_size + od * p.d.index_step + oh * p.h.index_step;
+    const char* const last =
+        in + (d.count - 1) * p.d.dilation * p.d.in_step + (h.count - 1) * p.h.dilation * p.h.in_step;
     Tap taps[kMostTaps];
     std::int64_t known_count = -1, known_tap = -1;
     int count = 0;
     for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step, offsets += p.w.index_step) {
+      ahead.last.come_to(last + ow * p.w.stride * p.w.in_step);
+      ahead.first.come_to(in + ow * p.w.stride * p.w.in_step);
       const Axis::Taps w = p.w.taps(ow);
       const std::int64_t tap_w = first_tap(p.w, ow);
       if (w.count != known_count || tap_w != known_tap) {
@@ -117,11 +122,12 @@ struct GradientChannels {
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const FactorTable factors(p);
+    RowSink sink(contiguous_input<S>(p), false);
     const std::int64_t parts = blocks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t c = unit % parts * kBlock, row = unit / parts;
       const std::int64_t ih = row % p.h.in, id = row / p.h.in % p.d.in, plane = row / p.h.in / p.d.in;
-      run_row(p, factors, plane, id, ih, c, std::min(kBlock, p.inner - c));
+      run_row(p, factors, sink, plane, id, ih, c, std::min(kBlock, p.inner - c));
     }
   }
 
@@ -140,8 +146,8 @@ struct GradientChannels {
     double factor;
   };
 
-  static void run_row(const TrainingPlan& p, const FactorTable& factors, std::int64_t plane, std::int64_t id,
-                      std::int64_t ih, std::int64_t c, std::int64_t n) {
+  static void run_row(const TrainingPlan& p, const FactorTable& factors, RowSink& sink, std::int64_t plane,
+                      std::int64_t id, std::int64_t ih, std::int64_t c, std::int64_t n) {
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
     char* in = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step;
@@ -191,12 +197,13 @@ struct GradientChannels {
       } else {
         count = list(p, factors, rows, rows_count, iw, reads);
       }
+      char* const to = sink.at(in, n * E::kSize);
       switch (count) {
-        case 1: position<1>(reads, count, in, p.offset_size, n); break;
-        case 2: position<2>(reads, count, in, p.offset_size, n); break;
-        case 4: position<4>(reads, count, in, p.offset_size, n); break;
-        case 9: position<9>(reads, count, in, p.offset_size, n); break;
-        default: position<0>(reads, count, in, p.offset_size, n);
+        case 1: position<1>(reads, count, to, p.offset_size, n); break;
+        case 2: position<2>(reads, count, to, p.offset_size, n); break;
+        case 4: position<4>(reads, count, to, p.offset_size, n); break;
+        case 9: position<9>(reads, count, to, p.offset_size, n); break;
+        default: position<0>(reads, count, to, p.offset_size, n);
       }
     }
   }

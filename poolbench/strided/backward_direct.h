@@ -80,6 +80,7 @@ struct KeepDirect : Lanes<S> {
     alignas(64) P firsts[kN];  // the first elements of windows that begin in the padding
     for (std::int64_t x = 0; x < kN; ++x) firsts[x] = static_cast<P>(first_tap(p.w, x));
     const Vec<P> begins = load_vec<P>(firsts);
+    KeepAhead ahead = KeepAhead::of<S>(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t oh = unit % p.h.out, od = unit / p.h.out % p.d.out, plane = unit / p.h.out / p.d.out;
       const char* in = p.in + p.in_start(plane);
@@ -88,9 +89,9 @@ struct KeepDirect : Lanes<S> {
       Row rows[L::kMostWindow];
       const int count = list(p, in, od, oh, rows);
       if (p.w.stride == 1) {
-        by_window<1>(p, rows, count, begins, out, offsets);
+        by_window<1>(p, rows, count, begins, ahead, out, offsets);
       } else {
-        by_window<2>(p, rows, count, begins, out, offsets);
+        by_window<2>(p, rows, count, begins, ahead, out, offsets);
       }
     }
   }
@@ -116,20 +117,22 @@ struct KeepDirect : Lanes<S> {
   }
 
   template <int kStride>
-  static POOL_INLINE void by_window(const TrainingPlan& p, const Row* rows, int count, Vec<P> begins, char* out,
-                                    char* offsets) {
+  static POOL_INLINE void by_window(const TrainingPlan& p, const Row* rows, int count, Vec<P> begins, KeepAhead& ahead,
+                                    char* out, char* offsets) {
     switch (p.w.window) {
-      case 2: row<kStride, 2>(p, rows, count, begins, out, offsets); break;
-      case 3: row<kStride, 3>(p, rows, count, begins, out, offsets); break;
-      default: row<kStride, 0>(p, rows, count, begins, out, offsets);
+      case 2: row<kStride, 2>(p, rows, count, begins, ahead, out, offsets); break;
+      case 3: row<kStride, 3>(p, rows, count, begins, ahead, out, offsets); break;
+      default: row<kStride, 0>(p, rows, count, begins, ahead, out, offsets);
     }
   }
 
   template <int kStride, int kWindow>
-  static POOL_INLINE void row(const TrainingPlan& p, const Row* rows, int count, Vec<P> begins, char* out,
-                              char* offsets) {
+  static POOL_INLINE void row(const TrainingPlan& p, const Row* rows, int count, Vec<P> begins, KeepAhead& ahead,
+                              char* out, char* offsets) {
     const Axis& w = p.w;
     for (std::int64_t x = 0; x < w.out; x += kN) {
+      ahead.last.come_to(rows[count - 1].at + x * kStride * E::kSize);
+      ahead.first.come_to(rows[0].at + x * kStride * E::kSize);
       const std::int64_t start = x * kStride - w.lo;
       const Vec<P> begin = x == 0 ? begins : Vec<P>{};
       const std::int64_t reach = (kWindow > 0 ? kWindow : w.window) - 1 + kStride * kN;
@@ -246,6 +249,7 @@ struct GatherDirect : Lanes<S> {
   static void run_rows(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const ReaderTable table(p.h);
     const Masks masks(p.w, p.w.stride);
+    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
     const std::int64_t all = bands(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % all, id = unit / all % p.d.in, plane = unit / all / p.d.in;
@@ -268,17 +272,19 @@ struct GatherDirect : Lanes<S> {
                              static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w)};
           }
         }
-        row<kSize, kStride, kWindow>(p, masks, rows, count, in + ih * p.h.in_step);
+        row<kSize, kStride, kWindow>(p, masks, rows, count, ahead, in + ih * p.h.in_step);
       }
     }
   }
 
   // Position x + lo = j * stride + f: as in backward_rows.h.
   template <int kSize, int kStride, int kWindow>
-  static POOL_INLINE void row(const TrainingPlan& p, const Masks& masks, const Row* rows, int count, char* in) {
+  static POOL_INLINE void row(const TrainingPlan& p, const Masks& masks, const Row* rows, int count, Ahead& ahead,
+                              char* in) {
     const Axis& w = p.w;
     const std::int64_t stride = kStride > 0 ? kStride : w.stride, window = kWindow > 0 ? kWindow : w.window;
     for (std::int64_t j = masks.begin, at = j * stride - w.lo; at < w.in; j += kN, at += stride * kN) {
+      ahead.come_to(in + at * E::kSize);
       Vec<V> a{}, b{};
       for (int i = 0; i < count; ++i) {
         const Row& row = rows[i];

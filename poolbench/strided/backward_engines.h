@@ -2,6 +2,7 @@
 // per instruction set, inside a namespace of its own.
 
 #include "vec.h"
+#include "row_sink.h"
 #include "max.h"
 #include "avg.h"
 #include "backward_values.h"

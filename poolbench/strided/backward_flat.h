@@ -43,6 +43,7 @@ struct GatherFlat {
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const Terms terms(p);
+    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
     const std::int64_t all = length(p), parts = chunks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t begin = unit % parts * kChunk, end = std::min(begin + kChunk, all), at = unit / parts;
@@ -56,9 +57,9 @@ struct GatherFlat {
       one_by_one(p, terms, begin, from, all, in, out, offsets);
       std::int64_t x = from;
       switch (p.offset_size) {
-        case 1: x = vectors<1>(terms, from, to, in, out, offsets); break;
-        case 2: x = vectors<2>(terms, from, to, in, out, offsets); break;
-        default: x = vectors<4>(terms, from, to, in, out, offsets);
+        case 1: x = vectors<1>(terms, from, to, ahead, in, out, offsets); break;
+        case 2: x = vectors<2>(terms, from, to, ahead, in, out, offsets); break;
+        default: x = vectors<4>(terms, from, to, ahead, in, out, offsets);
       }
       one_by_one(p, terms, x, end, all, in, out, offsets);
     }
@@ -109,12 +110,13 @@ struct GatherFlat {
 
   // Returns how far it came: what is left is less than a vector.
   template <int kSize>
-  static POOL_INLINE std::int64_t vectors(const Terms& terms, std::int64_t begin, std::int64_t end, char* in,
-                                          const char* out, const char* offsets) {
+  static POOL_INLINE std::int64_t vectors(const Terms& terms, std::int64_t begin, std::int64_t end, Ahead& ahead,
+                                          char* in, const char* out, const char* offsets) {
     std::int64_t x = begin;
 #if POOL_AVX512
     if constexpr (kSize == 1 && sizeof(V) == 4) {
       for (; x + 4 * kN <= end; x += 4 * kN) {
+        ahead.come_to(in + x * E::kSize);
         Vec<V> sums[4] = {};
         for (int i = 0; i < terms.count; ++i) {
           const std::int64_t from = x - terms.terms[i].distance;
@@ -127,6 +129,7 @@ struct GatherFlat {
     }
 #endif
     for (; x + kN <= end; x += kN) {
+      ahead.come_to(in + x * E::kSize);
       Vec<V> sum{};
       for (int i = 0; i < terms.count; ++i) {
         const std::int64_t from = x - terms.terms[i].distance;

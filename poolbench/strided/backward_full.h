@@ -18,18 +18,19 @@ struct KeepFull {
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.out * p.h.out; }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t oh = unit % p.h.out, od = unit / p.h.out % p.d.out, plane = unit / p.h.out / p.d.out;
       P place;
       const V best = search(p.in + p.in_start(plane) + od * p.d.stride * p.d.in_step + oh * p.h.stride * p.h.in_step,
-                            p.w.in, &place);
+                            p.w.in, ahead, &place);
       E::put(p.out + p.out_start(plane) + od * p.d.out_step + oh * p.h.out_step, best);
       store_offset(p.offsets + p.offsets_start(plane) + od * p.d.index_step + oh * p.h.index_step, p.offset_size, place);
     }
   }
 
  private:
-  static V search(const char* at, std::int64_t n, P* place) {
+  static V search(const char* at, std::int64_t n, Ahead& ahead, P* place) {
     alignas(64) P numbers[kN];
     for (int i = 0; i < kN; ++i) numbers[i] = static_cast<P>(i);
     const Vec<P> first = load_vec<P>(numbers);
@@ -38,6 +39,7 @@ struct KeepFull {
     Places<V> next = first + fill_vec<P>(kN);
     std::int64_t x = kN;
     for (; x + 2 * kN <= n; x += 2 * kN) {
+      ahead.come_to(at + x * E::kSize);
       take<V>(a, places_a, E::load(at + x * E::kSize), next);
       take<V>(b, places_b, E::load(at + (x + kN) * E::kSize), next + fill_vec<P>(kN));
       next += fill_vec<P>(2 * kN);
@@ -104,25 +106,33 @@ struct KeepFull {
 #endif
 };
 
+constexpr std::int64_t kPiece = 2048;  // elements of a gradient's row that are written at once
+
 // The gradient of that maximum: nothing but for one element.
 template <class S>
 struct PutFull {
   static constexpr const char* kName = "put_full";
   using E = Elements<S>;
+  using V = typename E::Value;
 
   static bool fits(const TrainingPlan& p) { return KeepFull<S>::is_full(p) && p.d.stride == 1 && p.h.stride == 1; }
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in; }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    RowSink sink(contiguous_input<S>(p), true);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t ih = unit % p.h.in, id = unit / p.h.in % p.d.in, plane = unit / p.h.in / p.d.in;
       char* const to = p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step;
-      std::memset(to, 0, static_cast<std::size_t>(p.w.in * E::kSize));
       const std::int64_t place = load_offset(
           p.offsets + p.offsets_start(plane) + id * p.d.index_step + ih * p.h.index_step, p.offset_size);
       // Adding to nothing, as wherever windows overlap: it makes a zero of a zero that has a sign.
-      E::put(to + place * E::kSize,
-             0 + E::get(p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step));
+      const V value = 0 + E::get(p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step);
+      for (std::int64_t x = 0; x < p.w.in; x += kPiece) {
+        const std::int64_t n = std::min(kPiece, p.w.in - x);
+        char* const piece = sink.at(to + x * E::kSize, n * E::kSize);
+        std::memset(piece, 0, static_cast<std::size_t>(n * E::kSize));
+        if (place >= x && place < x + n) E::put(piece + (place - x) * E::kSize, value);
+      }
     }
   }
 };
@@ -139,6 +149,9 @@ struct SpreadFull {
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in; }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    RowSink sink(contiguous_input<S>(p), true);
+    const std::int64_t bytes = contiguous_input<S>(p);
+    const bool plain = bytes < kAskedBytes || (bytes < kStreamedBytes && p.w.in * E::kSize < 256);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t ih = unit % p.h.in, id = unit / p.h.in % p.d.in, plane = unit / p.h.in / p.d.in;
       double factor = p.row_factor(id, ih);
@@ -146,9 +159,21 @@ struct SpreadFull {
       const V value = E::get(p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step);
       const Vec<V> all = fill_vec<V>(value * static_cast<V>(factor));
       char* const to = p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step;
-      std::int64_t x = 0;
-      for (; x + kN <= p.w.in; x += kN) E::store(to + x * E::kSize, all);
-      if (x < p.w.in) E::store_part(to + x * E::kSize, all, static_cast<int>(p.w.in - x));
+      if (plain) {
+        fill(to, p.w.in, all);
+        continue;
+      }
+      for (std::int64_t x = 0; x < p.w.in; x += kPiece) {
+        const std::int64_t n = std::min(kPiece, p.w.in - x);
+        fill(sink.at(to + x * E::kSize, n * E::kSize), n, all);
+      }
     }
+  }
+
+ private:
+  static __attribute__((noinline)) void fill(char* to, std::int64_t n, Vec<V> value) {
+    std::int64_t x = 0;
+    for (; x + kN <= n; x += kN) E::store(to + x * E::kSize, value);
+    if (x < n) E::store_part(to + x * E::kSize, value, static_cast<int>(n - x));
   }
 };

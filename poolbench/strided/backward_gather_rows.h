@@ -22,9 +22,11 @@ struct GatherRows : GradientRows<S> {
     const Across across(p.w);
     const ReaderTable table(p.h);
     Scratch scratch;
+    RowSink sink(contiguous_input<S>(p), false);
     const std::int64_t j_first = p.w.lo / p.w.stride, j_end = (p.w.lo + p.w.in - 1) / p.w.stride + 1;
     const std::int64_t most = std::min(Base::block(p), j_end - j_first), bands = Base::bands(p);
     const std::int64_t row_length = (Base::span_of(p.w, 0, most).length + kN - 1) / kN * kN;
+    const std::int64_t together = Base::together(p, (j_end - j_first + most - 1) / most);
     std::int64_t known_band = -1, known_id = -1;
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
@@ -34,8 +36,11 @@ struct GatherRows : GradientRows<S> {
         known_band = band;
         known_id = id;
       }
-      for (std::int64_t j = j_first; j < j_end; j += most) {
-        run_block(p, scratch, row_length, plane, id, ih, count, j, std::min(most, j_end - j));
+      for (std::int64_t i = 0; i < count; i += together) {
+        for (std::int64_t j = j_first; j < j_end; j += most) {
+          run_block(p, scratch.jobs + i, scratch, sink, row_length, plane, id, ih + i, std::min(together, count - i), j,
+                    std::min(most, j_end - j));
+        }
       }
     }
   }
@@ -99,8 +104,9 @@ struct GatherRows : GradientRows<S> {
     }
   }
 
-  static void run_block(const TrainingPlan& p, Scratch& scratch, std::int64_t row_length, std::int64_t plane,
-                        std::int64_t id, std::int64_t ih0, std::int64_t rows, std::int64_t j0, std::int64_t n) {
+  static void run_block(const TrainingPlan& p, const Job* jobs, Scratch& scratch, RowSink& sink,
+                        std::int64_t row_length, std::int64_t plane, std::int64_t id, std::int64_t ih0,
+                        std::int64_t rows, std::int64_t j0, std::int64_t n) {
     std::int64_t tags[Base::kMostRows];
     const std::int64_t slots = Base::slots(p);
     for (std::int64_t i = 0; i < slots; ++i) tags[i] = -1;
@@ -110,7 +116,7 @@ struct GatherRows : GradientRows<S> {
     const char* offsets = p.offsets + p.offsets_start(plane) + span.first * p.w.index_step;
     char* in = p.in + p.in_start(plane) + id * p.d.in_step + ih0 * p.h.in_step;
     for (std::int64_t i = 0; i < rows; ++i, in += p.h.in_step) {
-      const Job& job = scratch.jobs[i];
+      const Job& job = jobs[i];
       for (int r = 0; r < job.readers_count; ++r) {
         const Reader& reader = job.found[r];
         const std::int64_t tag = reader.od * p.h.out + reader.oh;
@@ -123,7 +129,7 @@ struct GatherRows : GradientRows<S> {
       for (std::int64_t f = 0; f < p.w.stride; ++f) {
         add_up(scratch, job.terms + job.ends[f], job.ends[f + 1] - job.ends[f], n, scratch.sums + f * pitch);
       }
-      Base::write(p.w, in, j0, n, Base::line_up(p.w.stride, n, scratch.sums, pitch, scratch.line));
+      Base::write(p.w, sink, in, j0, n, Base::line_up(p.w.stride, n, scratch.sums, pitch, scratch.line));
     }
   }
 

@@ -44,18 +44,23 @@ struct KeepRows {
   };
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
+    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands(p), od = unit / bands(p) % p.d.out, plane = unit / bands(p) / p.d.out;
-      const std::int64_t n = block(p);
-      for (std::int64_t ow = 0; ow < p.w.out; ow += n) {
-        run_block(p, plane, od, band * kBand, std::min(p.h.out, (band + 1) * kBand), ow, std::min(n, p.w.out - ow));
+      const std::int64_t n = block(p), end = std::min(p.h.out, (band + 1) * kBand);
+      // Rows that share nothing are done one after the other, as they lie.
+      const std::int64_t together = p.h.window == 1 && p.w.out > n ? 1 : kBand;
+      for (std::int64_t oh = band * kBand; oh < end; oh += together) {
+        for (std::int64_t ow = 0; ow < p.w.out; ow += n) {
+          run_block(p, ahead, plane, od, oh, std::min(oh + together, end), ow, std::min(n, p.w.out - ow));
+        }
       }
     }
   }
 
  private:
-  static void run_block(const TrainingPlan& p, std::int64_t plane, std::int64_t od, std::int64_t oh0, std::int64_t oh1,
-                        std::int64_t ow0, std::int64_t n) {
+  static void run_block(const TrainingPlan& p, Ahead& ahead, std::int64_t plane, std::int64_t od, std::int64_t oh0,
+                        std::int64_t oh1, std::int64_t ow0, std::int64_t n) {
     alignas(64) V values[kRing];
     alignas(64) P places[kRing];
     std::int64_t tags[kMostRows];
@@ -81,7 +86,9 @@ struct KeepRows {
           if (slot_h >= ring_h) slot_h -= ring_h;
           const Row row{values + slot * pitch, places + slot * pitch};
           if (tags[slot] != tag) {
-            across(p, in + id * p.d.in_step + ih * p.h.in_step, ow0, n, row);
+            const char* const from = in + id * p.d.in_step + ih * p.h.in_step;
+            ahead.come_to(from + (ow0 + n) * p.w.stride * E::kSize);
+            across(p, from, ow0, n, row);
             tags[slot] = tag;
           }
           rows[count] = row;

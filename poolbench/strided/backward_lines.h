@@ -26,6 +26,13 @@ POOL_INLINE void write_row(char* at, std::int64_t step, std::int64_t n, const ty
   }
 }
 
+// Bytes of the input, or of its gradient, where rows are one piece each; otherwise 0.
+template <class S>
+std::int64_t contiguous_input(const TrainingPlan& p) {
+  const std::int64_t size = p.inner * Elements<S>::kSize;
+  return p.w.in_step == size ? p.planes() * p.d.in * p.h.in * p.w.in * size : 0;
+}
+
 // Fills [from, to) of a row, at least a vector's worth.
 template <class T>
 POOL_INLINE void fill_row(T* row, std::int64_t from, std::int64_t to, Vec<T> value) {
@@ -103,3 +110,16 @@ static inline std::int64_t most_readers(const Axis& axis) {
   if (axis.adaptive()) return std::min(axis.out, (axis.out + axis.in - 1) / axis.in + 1);
   return std::min(axis.out, (axis.window - 1) * axis.dilation / axis.stride + 1);
 }
+
+// Where a forward pass has come to: in the last row of a window, and in the first where no window before has read that
+// either. Where many windows read each element, there is more to compute than to wait for.
+struct KeepAhead {
+  Ahead last, first;
+
+  template <class S>
+  static KeepAhead of(const TrainingPlan& p) {
+    const bool asks =
+        contiguous_input<S>(p) >= kAskedBytes && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= 4;
+    return {Ahead(asks), Ahead(asks && p.d.window > 1 && p.d.stride > 1)};
+  }
+};

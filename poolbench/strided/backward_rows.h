@@ -14,6 +14,12 @@ struct GradientRows {
   static constexpr std::int64_t kRing = 24576 / sizeof(V);  // values of the packed rows
   static constexpr std::int64_t kLine = 6144 / sizeof(V);   // values of a row of the input
   static constexpr std::int64_t kMostRows = 64;
+  static constexpr std::int64_t kPiece = 256;  // elements that are written at once
+
+  // Rows of the input that are done together. Long ones that share no outputs are done one by one, as they lie.
+  static std::int64_t together(const TrainingPlan& p, std::int64_t blocks) {
+    return blocks > 1 && most_readers(p.h) == 1 && p.h.window == 1 ? 1 : kBand;
+  }
 
   static std::int64_t slots(const TrainingPlan& p) { return most_readers(p.d) * most_readers(p.h); }
   static std::int64_t reach(const Axis& w) { return (w.window - 1) * w.dilation / w.stride; }
@@ -103,9 +109,12 @@ struct GradientRows {
   }
 
   // Writes what a block of j has for a row of the input.
-  static void write(const Axis& w, char* row, std::int64_t j0, std::int64_t n, const V* line) {
+  static void write(const Axis& w, RowSink& sink, char* row, std::int64_t j0, std::int64_t n, const V* line) {
     const std::int64_t s = w.stride;
     const std::int64_t begin = std::max<std::int64_t>(j0 * s - w.lo, 0), end = std::min(w.in, (j0 + n) * s - w.lo);
-    write_row<S>(row + begin * w.in_step, w.in_step, end - begin, line + (begin + w.lo - j0 * s));
+    for (std::int64_t x = begin; x < end; x += kPiece) {
+      const std::int64_t count = std::min(kPiece, end - x);
+      write_row<S>(sink.at(row + x * w.in_step, count * E::kSize), w.in_step, count, line + (x + w.lo - j0 * s));
+    }
   }
 };

@@ -65,6 +65,7 @@ struct Scatter {
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const Parts parts = parts_of(p);
     const Table table(p);
+    RowSink sink(contiguous_input<S>(p), false);
     for (std::int64_t unit = first; unit < last; ++unit) {
       std::int64_t at = unit;
       const std::int64_t c = at % parts.by_lanes * parts.lanes;
@@ -72,14 +73,15 @@ struct Scatter {
       const std::int64_t w0 = at % parts.by_columns * parts.columns;
       at /= parts.by_columns;
       const std::int64_t r0 = at % parts.by_rows * parts.rows;
-      run_part(p, table, at / parts.by_rows, r0, std::min(parts.rows, p.d.in * p.h.in - r0), w0,
+      run_part(p, table, sink, at / parts.by_rows, r0, std::min(parts.rows, p.d.in * p.h.in - r0), w0,
                std::min(parts.columns, p.w.in - w0), c, std::min(parts.lanes, p.inner - c));
     }
   }
 
  private:
-  static void run_part(const TrainingPlan& p, const Table& table, std::int64_t plane, std::int64_t r0,
-                       std::int64_t rows, std::int64_t w0, std::int64_t columns, std::int64_t c, std::int64_t lanes) {
+  static void run_part(const TrainingPlan& p, const Table& table, RowSink& sink, std::int64_t plane,
+                       std::int64_t r0, std::int64_t rows, std::int64_t w0, std::int64_t columns, std::int64_t c,
+                       std::int64_t lanes) {
     alignas(64) V sums[kRoom];
     std::memset(sums, 0, static_cast<std::size_t>(rows * columns * lanes) * sizeof(V));
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
@@ -110,15 +112,18 @@ struct Scatter {
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t id = (r0 + r) / p.h.in, ih = (r0 + r) % p.h.in;
       char* const to = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step + w0 * p.w.in_step;
-      write(p, to, columns, lanes, sums + r * columns * lanes);
+      write(p, sink, to, columns, lanes, sums + r * columns * lanes);
     }
   }
 
-  static void write(const TrainingPlan& p, char* to, std::int64_t columns, std::int64_t lanes, const V* from) {
+  static void write(const TrainingPlan& p, RowSink& sink, char* to, std::int64_t columns, std::int64_t lanes,
+                    const V* from) {
     if (lanes == 1) {
-      write_row<S>(to, p.w.in_step, columns, from);
+      write_row<S>(sink.at(to, columns * E::kSize), p.w.in_step, columns, from);
       return;
     }
-    for (std::int64_t x = 0; x < columns; ++x) write_row<S>(to + x * p.w.in_step, E::kSize, lanes, from + x * lanes);
+    for (std::int64_t x = 0; x < columns; ++x) {
+      write_row<S>(sink.at(to + x * p.w.in_step, lanes * E::kSize), E::kSize, lanes, from + x * lanes);
+    }
   }
 };

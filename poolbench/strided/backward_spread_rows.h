@@ -46,24 +46,32 @@ struct SpreadRows : GradientRows<S> {
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const bool uneven = p.w.adaptive();
     Prepared prepared(p);
+    // Where windows overlap, there is more to compute than to write.
+    const bool apart = most_readers(p.d) * most_readers(p.h) * most_readers(p.w) == 1;
+    RowSink sink(contiguous_input<S>(p), apart);
     std::int64_t known_band = -1, known_id = -1;
     const std::int64_t j_first = uneven ? 0 : p.w.lo / p.w.stride;
     const std::int64_t j_end = uneven ? p.w.in : (p.w.lo + p.w.in - 1) / p.w.stride + 1;
     const std::int64_t most = uneven ? p.w.in : Base::block(p), bands = Base::bands(p);
+    const std::int64_t together = Base::together(p, (j_end - j_first + most - 1) / most);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands, id = unit / bands % p.d.in, plane = unit / bands / p.d.in;
       const std::int64_t ih = band * Base::kBand, ih_end = std::min(p.h.in, ih + Base::kBand);
       if (band != known_band || id != known_id) prepared.list(p, id, ih, ih_end);
       known_band = band;
       known_id = id;
-      for (std::int64_t j = j_first; j < j_end; j += most) {
-        run_block(p, prepared, plane, id, ih, ih_end, j, std::min(most, j_end - j));
+      for (std::int64_t i = ih; i < ih_end; i += together) {
+        for (std::int64_t j = j_first; j < j_end; j += most) {
+          run_block(p, prepared, prepared.jobs + (i - ih), sink, plane, id, i, std::min(i + together, ih_end), j,
+                    std::min(most, j_end - j));
+        }
       }
     }
   }
 
-  static void run_block(const TrainingPlan& p, const Prepared& prepared, std::int64_t plane, std::int64_t id,
-                        std::int64_t ih0, std::int64_t ih1, std::int64_t j0, std::int64_t n) {
+  static void run_block(const TrainingPlan& p, const Prepared& prepared, const Job* jobs, RowSink& sink,
+                        std::int64_t plane, std::int64_t id, std::int64_t ih0, std::int64_t ih1, std::int64_t j0,
+                        std::int64_t n) {
     alignas(64) V values[Base::kRing];
     alignas(64) V sums[Base::kLine], line[Base::kLine], total[Base::kRing];
     std::int64_t tags[Base::kMostRows];
@@ -77,7 +85,7 @@ struct SpreadRows : GradientRows<S> {
     int last_count = -1;
     const V* ready = line;
     for (std::int64_t ih = ih0; ih < ih1; ++ih) {
-      const Job& job = prepared.jobs[ih - ih0];
+      const Job& job = jobs[ih - ih0];
       const Reader* const found = job.found;
       const int count = job.count;
       // Rows that the same outputs read get the same.
@@ -109,9 +117,9 @@ struct SpreadRows : GradientRows<S> {
       }
       char* const row = in + ih * p.h.in_step;
       if (p.w.adaptive()) {
-        write_row<S>(row, p.w.in_step, p.w.in, sums);
+        write_row<S>(sink.at(row, p.w.in * E::kSize), p.w.in_step, p.w.in, sums);
       } else {
-        Base::write(p.w, row, j0, n, ready);
+        Base::write(p.w, sink, row, j0, n, ready);
       }
     }
   }

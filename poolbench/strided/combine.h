@@ -111,15 +111,19 @@ struct ToValues {
   }
 };
 
-// Combines `times` groups of rows, each `in_step` bytes behind the one before it, into rows of values.
+// Combines `times` groups of rows, each `in_step` bytes behind the one before it, into rows of values. `first` and
+// `last` have come to the first and the last of a group.
 template <class O, int kRows>
 static void combine_times(const char* const* rows, std::int64_t count, std::int64_t n, std::int64_t times,
-                          std::int64_t in_step, typename O::Value* to, std::int64_t to_step) {
+                          std::int64_t in_step, typename O::Value* to, std::int64_t to_step, Ahead& first,
+                          Ahead& last) {
   constexpr int kMost = kRows > 0 ? kRows : 16;
   const char* at[kMost];
   for (int i = 0; i < count; ++i) at[i] = rows[i];
   for (; times > 0; --times, to += to_step) {
     ToValues<O> sink{to};
+    first.come_to(at[0]);
+    last.come_to(at[count - 1]);
     if constexpr (kRows > 0) {
       combine_fixed<O, kRows>(at, n, sink);
 #pragma GCC unroll 4

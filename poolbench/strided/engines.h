@@ -2,6 +2,7 @@
 // instruction set, inside a namespace of its own.
 
 #include "vec.h"
+#include "row_sink.h"
 #include "max.h"
 #include "avg.h"
 #include "combine.h"

@@ -90,10 +90,14 @@ struct Full {
     VecFor<O> parts[O::kCount];
     const std::int64_t vectors = p.w.in / O::kCount;
     const int rest = static_cast<int>(p.w.in % O::kCount);
+    Ahead ahead(input_bytes(p, kSize) >= kAskedBytes);
     for (std::int64_t row = 0; row < count; row += O::kCount) {
       const int now = static_cast<int>(std::min<std::int64_t>(count - row, O::kCount));
       if (vectors < Reduction<O>::kBlock) {
-        for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of_few(in, vectors, rest);
+        for (int i = 0; i < now; ++i, in += p.h.in_step) {
+          ahead.come_to(in);
+          parts[i] = Reduction<O>::of_few(in, vectors, rest);
+        }
       } else {
         for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of_many(in, vectors, rest);
       }

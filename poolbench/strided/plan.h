@@ -43,6 +43,11 @@ struct Plane {
 
 inline std::int64_t plane_count(const Plan& p) { return p.outer[0].count * p.outer[1].count * p.d.out; }
 
+// Bytes of the input, or as many as it would have without what lies between its rows.
+inline std::int64_t input_bytes(const Plan& p, std::int64_t size) {
+  return p.outer[0].count * p.outer[1].count * p.d.in * p.h.in * p.w.in * p.inner * size;
+}
+
 inline void find_memory(const Plan& p, Plane& plane) {
   plane.in = p.in + plane.n * p.outer[0].in_step + plane.c * p.outer[1].in_step;
   plane.out = p.out + plane.n * p.outer[0].out_step + plane.c * p.outer[1].out_step + plane.od * p.d.out_step;

@@ -168,9 +168,11 @@ struct RowsAcross {
   template <int kStride, int kTaps>
   static void neighbours(const Block& b, Neighbours window, std::int64_t pitch, std::int64_t n) {
     const std::int64_t whole = n / kN * kN;
+    const bool in_place = window.first != b.band;
     VecFor<O> factor = b.factor_of(b.row0);
     char* to = b.l.stream ? b.flushed : b.out + b.row0 * b.p.h.out_step + b.column0 * b.p.w.out_step;
     for (std::int64_t r = 0; r < b.rows; ++r, window.first += pitch, to += b.p.h.out_step) {
+      if (in_place) b.last.come_to(b.bytes_of(window.first));
       if constexpr (!O::kIsMax) {
         if (b.p.counts_h) factor = b.factor_of(b.row0 + r);
       }

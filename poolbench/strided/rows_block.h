@@ -11,7 +11,8 @@ struct RowsBlock {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kN = O::kCount;
 
-  RowsBlock(const Plan& plan, char* scratch) : p(plan) {
+  RowsBlock(const Plan& plan, char* scratch)
+      : p(plan), first(asks(plan) && plan.d.window > 1 && plan.d.stride > 1), last(asks(plan)) {
     l.choose(plan);
     Value* next = reinterpret_cast<Value*>(scratch);
     const std::int64_t band_values = l.band * l.pitch + l.slack(p);
@@ -104,7 +105,10 @@ struct RowsBlock {
     }
   }
 
+  static bool asks(const Plan& p) { return input_bytes(p, kSize) >= kAskedBytes; }
+
   const Plan& p;
+  mutable Ahead first, last;  // where the rows of windows are read
   Layout l;
   Value *fetched = nullptr, *suffix = nullptr, *band = nullptr, *sums = nullptr, *factors = nullptr;
   char* flushed = nullptr;

@@ -119,10 +119,10 @@ struct RowsDown {
     const std::int64_t n = (b.to - b.from) * b.inner, step = b.p.h.stride * b.p.h.in_step;
     to += begin * b.l.pitch;
     switch (b.window_rows) {
-      case 1: combine_times<O, 1>(rows, 1, n, end - begin, step, to, b.l.pitch); break;
-      case 2: combine_times<O, 2>(rows, 2, n, end - begin, step, to, b.l.pitch); break;
-      case 3: combine_times<O, 3>(rows, 3, n, end - begin, step, to, b.l.pitch); break;
-      default: combine_times<O, 0>(rows, b.window_rows, n, end - begin, step, to, b.l.pitch);
+      case 1: combine_times<O, 1>(rows, 1, n, end - begin, step, to, b.l.pitch, b.first, b.last); break;
+      case 2: combine_times<O, 2>(rows, 2, n, end - begin, step, to, b.l.pitch, b.first, b.last); break;
+      case 3: combine_times<O, 3>(rows, 3, n, end - begin, step, to, b.l.pitch, b.first, b.last); break;
+      default: combine_times<O, 0>(rows, b.window_rows, n, end - begin, step, to, b.l.pitch, b.first, b.last);
     }
   }
 

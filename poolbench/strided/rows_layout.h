@@ -2,7 +2,6 @@
 
 // How much scratch memory a thread has.
 constexpr std::int64_t kScratchBytes = 60 << 10;
-constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // outputs from here on are written around the caches
 constexpr int kMostRows = 64;  // input rows that are combined at once
 
 template <class O>
