@@ -6,7 +6,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -71,10 +73,18 @@ bool has_huge_pages() {
 #endif
 }
 
+// What may be kept of what the system can take back: the gradients of a training batch are larger than anything else,
+// and a fresh one costs as much as computing it.
+std::size_t most_offered_back() {
+  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  const std::size_t memory = pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : 0;
+  return std::max(256 * kMiB, memory / 16);
+}
+
 bool prepare() {
   pthread_atfork(lock, unlock, unlock);
   const bool huge = has_huge_pages();
-  if (huge) large.most_bytes = 256 * kMiB;
+  if (huge) large.most_bytes = most_offered_back();
   return huge;
 }
 

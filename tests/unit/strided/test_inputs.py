@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -285,6 +286,19 @@ def test_freed_outputs_are_kept_within_bounds_and_can_be_dropped() -> None:
     del again
     _pool.clear_outputs()
     assert _pool.kept_output_bytes() == 0
+
+
+def test_of_large_outputs_a_sixteenth_of_the_memory_is_kept_where_the_system_can_take_it_back() -> None:
+    enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    gives_back = enabled.exists() and "[never]" not in enabled.read_text()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    most = max(256 * MEBIBYTE, memory // 16) if gives_back else 64 * MEBIBYTE
+    for mebibytes in (256, 257):
+        _pool.clear_outputs()
+        x = np.zeros((mebibytes, 1, 512, 512), np.float32)
+        size = strided.max_pool2d(x, 1).nbytes
+        assert _pool.kept_output_bytes() == (size if size <= most else 0)
+    _pool.clear_outputs()
 
 
 def test_an_output_lives_as_long_as_its_views() -> None:
