@@ -15,7 +15,7 @@ from poolbench.analyse.asv_figures import figures_of, method_options
 from poolbench.analyse.frames import rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
 from poolbench.errors import StoreError, UsageError
-from poolbench.measure.revision import PACKAGE, leads_to, repository, resolve_commit
+from poolbench.measure.revision import PACKAGE, leads_to_head, repository, resolve_commit
 from poolbench.store.asv import AsvResults, write_results
 from poolbench.store.reading import StoredRun
 
@@ -78,7 +78,7 @@ def _warnings(stored: StoredRun, repository: Path, commit: str, *, named: bool) 
             f"run {stored.header.run} measured sources that differ from commit {commit[:8]}, under which asv will show "
             "it."
         )
-    if not leads_to(repository, commit):
+    if not leads_to_head(repository, commit):
         yield (
             f"asv's pages show the commits that lead to what is checked out in {repository}, and {commit[:8]} does "
             "not: they will leave this run out. File it under another commit with --commit, or check out a branch that "

@@ -48,9 +48,9 @@ def resolve_commit(folder: Path, name: str) -> tuple[str, datetime] | None:
     return commit, datetime.fromtimestamp(int(seconds), UTC)
 
 
-def leads_to(folder: Path, commit: str, later: str = "HEAD") -> bool:
-    """Return whether ``commit`` is ``later``, or one of those that it was made from."""
-    return _git(folder, "merge-base", "--is-ancestor", commit, later) is not None
+def leads_to_head(folder: Path, commit: str) -> bool:
+    """Return whether ``commit`` is what is checked out in ``folder``, or one of those that it was made from."""
+    return _git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is not None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

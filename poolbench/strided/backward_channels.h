@@ -122,12 +122,12 @@ struct GradientChannels {
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const FactorTable factors(p);
-    RowSink sink(contiguous_input<S>(p), false);
+    Ahead ahead(asks_ahead<S>(p));
     const std::int64_t parts = blocks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t c = unit % parts * kBlock, row = unit / parts;
       const std::int64_t ih = row % p.h.in, id = row / p.h.in % p.d.in, plane = row / p.h.in / p.d.in;
-      run_row(p, factors, sink, plane, id, ih, c, std::min(kBlock, p.inner - c));
+      run_row(p, factors, ahead, plane, id, ih, c, std::min(kBlock, p.inner - c));
     }
   }
 
@@ -146,7 +146,7 @@ struct GradientChannels {
     double factor;
   };
 
-  static void run_row(const TrainingPlan& p, const FactorTable& factors, RowSink& sink, std::int64_t plane,
+  static void run_row(const TrainingPlan& p, const FactorTable& factors, Ahead& ahead, std::int64_t plane,
                       std::int64_t id, std::int64_t ih, std::int64_t c, std::int64_t n) {
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
@@ -197,13 +197,13 @@ struct GradientChannels {
       } else {
         count = list(p, factors, rows, rows_count, iw, reads);
       }
-      char* const to = sink.at(in, n * E::kSize);
+      ahead.come_to(in + n * E::kSize);
       switch (count) {
-        case 1: position<1>(reads, count, to, p.offset_size, n); break;
-        case 2: position<2>(reads, count, to, p.offset_size, n); break;
-        case 4: position<4>(reads, count, to, p.offset_size, n); break;
-        case 9: position<9>(reads, count, to, p.offset_size, n); break;
-        default: position<0>(reads, count, to, p.offset_size, n);
+        case 1: position<1>(reads, count, in, p.offset_size, n); break;
+        case 2: position<2>(reads, count, in, p.offset_size, n); break;
+        case 4: position<4>(reads, count, in, p.offset_size, n); break;
+        case 9: position<9>(reads, count, in, p.offset_size, n); break;
+        default: position<0>(reads, count, in, p.offset_size, n);
       }
     }
   }

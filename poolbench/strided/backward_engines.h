@@ -18,6 +18,8 @@
 #include "backward_scatter.h"
 #if POOL_AVX512
 #include "backward_direct.h"
+#include "backward_keep_direct.h"
+#include "backward_gather_direct.h"
 #endif
 
 template <class Engine>

@@ -43,7 +43,7 @@ struct GatherFlat {
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const Terms terms(p);
-    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
+    Ahead ahead(asks_ahead<S>(p));
     const std::int64_t all = length(p), parts = chunks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t begin = unit % parts * kChunk, end = std::min(begin + kChunk, all), at = unit / parts;

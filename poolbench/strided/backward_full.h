@@ -18,7 +18,7 @@ struct KeepFull {
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.out * p.h.out; }
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
-    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
+    Ahead ahead(asks_ahead<S>(p));
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t oh = unit % p.h.out, od = unit / p.h.out % p.d.out, plane = unit / p.h.out / p.d.out;
       P place;

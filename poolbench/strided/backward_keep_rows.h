@@ -44,7 +44,7 @@ struct KeepRows {
   };
 
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
-    Ahead ahead(contiguous_input<S>(p) >= kAskedBytes);
+    Ahead ahead(asks_ahead<S>(p));
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t band = unit % bands(p), od = unit / bands(p) % p.d.out, plane = unit / bands(p) / p.d.out;
       const std::int64_t n = block(p), end = std::min(p.h.out, (band + 1) * kBand);

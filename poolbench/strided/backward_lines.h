@@ -33,6 +33,12 @@ std::int64_t contiguous_input(const TrainingPlan& p) {
   return p.w.in_step == size ? p.planes() * p.d.in * p.h.in * p.w.in * size : 0;
 }
 
+// Whether the input, or its gradient, is asked for ahead of time.
+template <class S>
+bool asks_ahead(const TrainingPlan& p) {
+  return contiguous_input<S>(p) >= kAskedBytes;
+}
+
 // Fills [from, to) of a row, at least a vector's worth.
 template <class T>
 POOL_INLINE void fill_row(T* row, std::int64_t from, std::int64_t to, Vec<T> value) {
@@ -118,8 +124,7 @@ struct KeepAhead {
 
   template <class S>
   static KeepAhead of(const TrainingPlan& p) {
-    const bool asks =
-        contiguous_input<S>(p) >= kAskedBytes && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= 4;
+    const bool asks = asks_ahead<S>(p) && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= 4;
     return {Ahead(asks), Ahead(asks && p.d.window > 1 && p.d.stride > 1)};
   }
 };

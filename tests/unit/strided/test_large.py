@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from poolbench.strided import _pool
 from tests.unit.strided.test_training import DTYPES, VARIANTS, VIEWS, Case
 
-STREAMED = 8 << 20  # bytes, from which on arrays are written around the caches (vec.h)
+STREAMED = 8 << 20  # bytes, from which on arrays are written around the caches (row_sink.h)
 
 
 def pooling(kind: str, window: int, stride: int, spatial: tuple[int, ...], pad: int = 0, **options: Any) -> Case:
