@@ -13,7 +13,8 @@
 #include "backward_gather_rows.h"
 #include "backward_spread_rows.h"
 #include "backward_flat.h"
-#include "backward_channels.h"
+#include "backward_keep_channels.h"
+#include "backward_gradient_channels.h"
 #include "backward_full.h"
 #include "backward_scatter.h"
 #if POOL_AVX512

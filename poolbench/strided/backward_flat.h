@@ -120,7 +120,7 @@ struct GatherFlat {
         Vec<V> sums[4] = {};
         for (int i = 0; i < terms.count; ++i) {
           const std::int64_t from = x - terms.terms[i].distance;
-          add_where_bytes<S>(sums, offsets + from, _mm512_set1_epi8(static_cast<char>(terms.terms[i].number)),
+          add_where_bytes<S>(sums, offsets + from, _mm_set1_epi8(static_cast<char>(terms.terms[i].number)),
                              out + from * E::kSize);
         }
 #pragma GCC unroll 4

@@ -39,6 +39,16 @@ bool asks_ahead(const TrainingPlan& p) {
   return contiguous_input<S>(p) >= kAskedBytes;
 }
 
+// Stores a vector in the caches or around them.
+template <class E>
+POOL_INLINE void put(char* at, Vec<typename E::Value> value, bool streams) {
+  if (streams) {
+    E::stream(at, value);
+  } else {
+    E::store(at, value);
+  }
+}
+
 // Fills [from, to) of a row, at least a vector's worth.
 template <class T>
 POOL_INLINE void fill_row(T* row, std::int64_t from, std::int64_t to, Vec<T> value) {
@@ -127,4 +137,29 @@ struct KeepAhead {
     const bool asks = asks_ahead<S>(p) && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= 4;
     return {Ahead(asks), Ahead(asks && p.d.window > 1 && p.d.stride > 1)};
   }
+};
+
+// The order in which rows are done where the channels lie innermost. Where windows overlap along d, rows that lie behind
+// each other along d come first, as many as a core's own cache holds of what they read: then each row that is read comes
+// from farther away once, not once for each plane of outputs that reads it.
+struct RowOrder {
+  std::int64_t d, h;  // rows along each axis
+  std::int64_t band;  // rows along d that are done before the next ones along h
+
+  // `overlap` is how many rows of outputs along d read one row, or the other way round, and `row` what one costs in
+  // bytes, with all that are read along h beside it.
+  RowOrder(std::int64_t rows_d, std::int64_t rows_h, std::int64_t overlap, std::int64_t row)
+      : d(rows_d), h(rows_h), band(overlap > 1 ? std::max<std::int64_t>(kCached / row - (overlap - 1), 1) : 1) {}
+
+  struct Row {
+    std::int64_t d, h;
+  };
+  POOL_INLINE Row at(std::int64_t row) const {
+    if (band == 1) return {row / h, row % h};
+    const std::int64_t first = row / (band * h) * band, size = std::min(band, d - first), rest = row % (band * h);
+    return {first + rest % size, rest / size};
+  }
+
+ private:
+  static constexpr std::int64_t kCached = 640 << 10;  // of the 1 or 2 MiB that a core has to itself
 };

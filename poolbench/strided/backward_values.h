@@ -17,6 +17,9 @@ struct Elements {
   static POOL_INLINE Vec<Value> load_part(const char* at, int n) { return isa::load_part<S>(at, n, Vec<S>{}); }
   static POOL_INLINE void store(char* at, Vec<Value> value) { store_vec<S>(at, value); }
   static POOL_INLINE void store_part(char* at, Vec<Value> value, int n) { isa::store_part<S>(at, value, n); }
+  // As stream_vec of vec.h, where there is such a store.
+  static constexpr bool kStreamed = kStreams;
+  static POOL_INLINE void stream(char* at, Vec<Value> value) { stream_vec(at, (Vec<std::uint8_t>)value); }
   static POOL_INLINE Value get(const char* at) {
     S value;
     __builtin_memcpy(&value, at, sizeof value);
@@ -37,6 +40,8 @@ struct HalfElements {
   static POOL_INLINE void store_part(char* at, Vec<Value> value, int n) {
     Avg<S>::store_part(at, value, fill_vec<float>(1.0f), n);
   }
+  static constexpr bool kStreamed = false;
+  static POOL_INLINE void stream(char* at, Vec<Value> value) { store(at, value); }
   static POOL_INLINE Value get(const char* at) { return Widened<S>::get(at); }
   static POOL_INLINE void put(char* at, Value value) { Widened<S>::put(at, value); }
 };
@@ -95,6 +100,56 @@ POOL_INLINE void take_one(V& best, PlaceOf<V>& place, V fresh, PlaceOf<V> fresh_
   }
 }
 
+// The best of a window and its place, found without asking each element whether it is NaN. Where an element was NaN, or
+// infinite, the result is not sure, and `take` has to find it.
+template <class V>
+struct QuickSearch {
+  Vec<V> best;
+  Places<V> place;
+
+  POOL_INLINE void begin(Vec<V> element, PlaceOf<V> number) {
+    best = element;
+    place = fill_vec<PlaceOf<V>>(number);
+#if POOL_AVX512
+    doubt_ = element * Vec<V>{};
+#endif
+  }
+  POOL_INLINE void next(Vec<V> element, PlaceOf<V> number) {
+#if POOL_AVX512
+    if constexpr (sizeof(V) == 4) {
+      const __m512 e = (__m512)element, b = (__m512)best;
+      place = (Places<V>)_mm512_mask_mov_epi32((__m512i)place, _mm512_cmp_ps_mask(e, b, _CMP_GT_OQ),
+                                               _mm512_set1_epi32(number));
+      best = (Vec<V>)_mm512_maskz_max_ps(0xffff, e, b);
+    } else {
+      const __m512d e = (__m512d)element, b = (__m512d)best;
+      place = (Places<V>)_mm512_mask_mov_epi64((__m512i)place, _mm512_cmp_pd_mask(e, b, _CMP_GT_OQ),
+                                               _mm512_set1_epi64(number));
+      best = (Vec<V>)_mm512_maskz_max_pd(0xff, e, b);
+    }
+    doubt_ += element * Vec<V>{};  // zero but for NaN and infinities
+#else
+    take<V>(best, place, element, fill_vec<PlaceOf<V>>(number));
+#endif
+  }
+  POOL_INLINE bool is_sure() const {
+#if POOL_AVX512
+    if constexpr (sizeof(V) == 4) {
+      return _mm512_cmp_ps_mask((__m512)doubt_, (__m512)doubt_, _CMP_UNORD_Q) == 0;
+    } else {
+      return _mm512_cmp_pd_mask((__m512d)doubt_, (__m512d)doubt_, _CMP_UNORD_Q) == 0;
+    }
+#else
+    return true;
+#endif
+  }
+
+#if POOL_AVX512
+ private:
+  Vec<V> doubt_;
+#endif
+};
+
 // Adds the values whose places are the ones looked for.
 template <class V>
 POOL_INLINE Vec<V> add_where(Vec<V> sum, Places<V> place, Places<V> wanted, Vec<V> value) {
@@ -112,16 +167,15 @@ POOL_INLINE Vec<V> add_where(Vec<V> sum, Places<V> place, Places<V> wanted, Vec<
 }
 
 #if POOL_AVX512
-// The same for four vectors of floats at once, whose offsets are bytes.
-template <class S>
-POOL_INLINE void add_where_bytes(Vec<float> (&sums)[4], const char* offsets, __m512i wanted, const char* values) {
+// The same for kVectors vectors of floats, whose offsets are bytes. Sixteen bytes are compared at a time: to cut a mask
+// of 64 into four takes longer than three more comparisons.
+template <class S, int kVectors>
+POOL_INLINE void add_where_bytes(Vec<float> (&sums)[kVectors], const char* offsets, __m128i wanted, const char* values) {
   constexpr std::int64_t kStep = 16 * sizeof(S);
-  const std::uint64_t found = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(offsets), wanted);
-  const __mmask16 masks[4] = {static_cast<__mmask16>(found), static_cast<__mmask16>(found >> 16),
-                              static_cast<__mmask16>(found >> 32), static_cast<__mmask16>(found >> 48)};
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    sums[i] = (Vec<float>)_mm512_mask_add_ps((__m512)sums[i], masks[i], (__m512)sums[i],
+  for (int i = 0; i < kVectors; ++i) {
+    const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(offsets + 16 * i));
+    sums[i] = (Vec<float>)_mm512_mask_add_ps((__m512)sums[i], _mm_cmpeq_epi8_mask(places, wanted), (__m512)sums[i],
                                              (__m512)Elements<S>::load(values + i * kStep));
   }
 }
