@@ -202,7 +202,14 @@ struct GradientChannels {
   static POOL_INLINE void sized(const List& list, Shift shift, char* to, std::int64_t n, bool streams) {
     std::int64_t x = 0;
     for (; x + 4 * kN <= n; x += 4 * kN) vectors<kReads, kSize, 4>(list, shift, to, x, streams);
-    for (; x + kN <= n; x += kN) vectors<kReads, kSize, 1>(list, shift, to, x, streams);
+    if (x + 2 * kN <= n) {
+      vectors<kReads, kSize, 2>(list, shift, to, x, streams);
+      x += 2 * kN;
+    }
+    if (x + kN <= n) {
+      vectors<kReads, kSize, 1>(list, shift, to, x, streams);
+      x += kN;
+    }
     if (x < n) {
       const int rest = static_cast<int>(n - x);
       Vec<V> sum{};

@@ -91,8 +91,13 @@ struct KeepChannels {
     for (; x + 4 * kN <= n; x += 4 * kN) {
       vectors<kTaps, 4>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);
     }
-    for (; x + kN <= n; x += kN) {
+    if (x + 2 * kN <= n) {
+      vectors<kTaps, 2>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);
+      x += 2 * kN;
+    }
+    if (x + kN <= n) {
       vectors<kTaps, 1>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);
+      x += kN;
     }
     if (x < n) surely(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, n - x);
   }
