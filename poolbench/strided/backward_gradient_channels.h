@@ -20,7 +20,7 @@ struct GradientChannels {
   static void run(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
     const FactorTable factors(p);
     const bool streams = may_stream(p);
-    Ahead ahead(!streams && asks_ahead<S>(p));
+    AheadOf ahead{Ahead(!streams && asks_ahead<S>(p)), Ahead(is_large<S>(p)), Ahead(kOp == Op::kMax && is_large<S>(p))};
     const std::int64_t again = most_readers(p.d), rows = p.d.in * p.h.in, parts = blocks(p);
     const RowOrder order(p.d.in, p.h.in, again, most_readers(p.h) * p.w.out * p.inner * (E::kSize + p.offset_size));
     for (std::int64_t unit = first; unit < last; ++unit) {
@@ -34,10 +34,13 @@ struct GradientChannels {
  private:
   // Whether the gradient goes around the caches: where it is large, and made of whole vectors that lie side by side.
   static bool may_stream(const TrainingPlan& p) {
-    return E::kStreamed && contiguous_input<S>(p) >= kStreamedBytes && p.inner % kN == 0 &&
+    return E::kStreamed && is_large<S>(p) && p.inner % kN == 0 &&
            reinterpret_cast<std::uintptr_t>(p.in) % kBytes == 0;
   }
 
+  struct AheadOf {
+    Ahead in, out, offsets;
+  };
   // A row of outputs that reads the row of the input in hand.
   struct Row {
     const char* values;
@@ -61,7 +64,7 @@ struct GradientChannels {
     std::int64_t value, offset;
   };
 
-  static void run_row(const TrainingPlan& p, const FactorTable& factors, Ahead& ahead, std::int64_t plane,
+  static void run_row(const TrainingPlan& p, const FactorTable& factors, AheadOf& ahead, std::int64_t plane,
                       std::int64_t id, std::int64_t ih, std::int64_t c, std::int64_t n, bool streams) {
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
@@ -85,8 +88,12 @@ struct GradientChannels {
     Read reads[kMostReads];
     Middle middle(p, factors, rows, count);
     for (std::int64_t iw = 0; iw < p.w.in; ++iw, in += p.w.in_step) {
-      ahead.come_to(in + n * E::kSize);
+      ahead.in.come_to(in + n * E::kSize);
       if (iw >= middle.begin && iw < middle.end) {
+        if (count > 0) {  // the last row of outputs is the one that no row of the input before has read
+          ahead.out.come_to(rows[count - 1].values + middle.shift().value);
+          if (kOp == Op::kMax) ahead.offsets.come_to(rows[count - 1].offsets + middle.shift().offset);
+        }
         position(middle.list(), middle.shift(), in, p.offset_size, n, streams);
         middle.go_on();
       } else {

@@ -34,7 +34,7 @@ struct KeepChannels {
   // Whether outputs go around the caches: where the input is so large that they would only push parts of it out, and
   // they are made of whole vectors that lie side by side.
   static bool may_stream(const TrainingPlan& p) {
-    return E::kStreamed && contiguous_input<S>(p) >= kStreamedBytes && p.inner % kN == 0 &&
+    return E::kStreamed && is_large<S>(p) && p.inner % kN == 0 &&
            p.w.out_step == p.inner * E::kSize && reinterpret_cast<std::uintptr_t>(p.out) % kBytes == 0;
   }
 
@@ -50,14 +50,12 @@ struct KeepChannels {
     const char* in = p.in + p.in_start(plane) + c * E::kSize + d.first * p.d.in_step + h.first * p.h.in_step;
     char* out = p.out + p.out_start(plane) + c * E::kSize + od * p.d.out_step + oh * p.h.out_step;
     char* offsets = p.offsets + p.offsets_start(plane) + c * p.offset_size + od * p.d.index_step + oh * p.h.index_step;
-    const char* const last =
-        in + (d.count - 1) * p.d.dilation * p.d.in_step + (h.count - 1) * p.h.dilation * p.h.in_step;
+    ahead.begin(p, in, d, h);
     Tap taps[kMostTaps];
     std::int64_t known_count = -1, known_tap = -1;
     int count = 0;
     for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step, offsets += p.w.index_step) {
-      ahead.last.come_to(last + ow * p.w.stride * p.w.in_step);
-      ahead.first.come_to(in + ow * p.w.stride * p.w.in_step);
+      ahead.come_to(ow * p.w.stride * p.w.in_step);
       const Axis::Taps w = p.w.taps(ow);
       const std::int64_t tap_w = first_tap(p.w, ow);
       if (w.count != known_count || tap_w != known_tap) {

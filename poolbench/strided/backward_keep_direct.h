@@ -26,6 +26,8 @@ struct KeepDirect : Lanes<S> {
       char* offsets = p.offsets + p.offsets_start(plane) + od * p.d.index_step + oh * p.h.index_step;
       Row rows[L::kMostWindow];
       const int count = list(p, in, od, oh, rows);
+      const Axis::Taps d = p.d.taps(od), h = p.h.taps(oh);
+      ahead.begin(p, in + d.first * p.d.in_step + h.first * p.h.in_step, d, h);
       if (p.w.stride == 1) {
         by_window<1>(p, rows, count, begins, ahead, out, offsets);
       } else {
@@ -69,8 +71,7 @@ struct KeepDirect : Lanes<S> {
                               char* out, char* offsets) {
     const Axis& w = p.w;
     for (std::int64_t x = 0; x < w.out; x += kN) {
-      ahead.last.come_to(rows[count - 1].at + x * kStride * E::kSize);
-      ahead.first.come_to(rows[0].at + x * kStride * E::kSize);
+      ahead.come_to(x * kStride * E::kSize);
       const std::int64_t start = x * kStride - w.lo;
       const Vec<P> begin = x == 0 ? begins : Vec<P>{};
       const std::int64_t reach = (kWindow > 0 ? kWindow : w.window) - 1 + kStride * kN;

@@ -127,16 +127,47 @@ static inline std::int64_t most_readers(const Axis& axis) {
   return std::min(axis.out, (axis.window - 1) * axis.dilation / axis.stride + 1);
 }
 
-// Where a forward pass has come to: in the last row of a window, and in the first where no window before has read that
-// either. Where many windows read each element, there is more to compute than to wait for.
-struct KeepAhead {
-  Ahead last, first;
+// Whether an array is so large that it comes from memory, and goes there: then what is read by turns with it is asked for
+// too, and what is written may go around the caches.
+template <class S>
+bool is_large(const TrainingPlan& p) {
+  return contiguous_input<S>(p) >= kStreamedBytes;
+}
 
+// Where a forward pass has come to, in each row that no window before has read. Where many windows read each element of an
+// array that isn't large, there is more to compute than to wait for.
+class KeepAhead {
+ public:
   template <class S>
   static KeepAhead of(const TrainingPlan& p) {
-    const bool asks = asks_ahead<S>(p) && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= 4;
-    return {Ahead(asks), Ahead(asks && p.d.window > 1 && p.d.stride > 1)};
+    const std::int64_t again = most_readers(p.d) * most_readers(p.h) * most_readers(p.w);
+    const bool asks = asks_ahead<S>(p) && (again <= 4 || is_large<S>(p));
+    return KeepAhead(asks);
   }
+
+  // Begins a row of outputs, whose windows read `d` and `h` from `in` on.
+  POOL_INLINE void begin(const TrainingPlan& p, const char* in, Axis::Taps d, Axis::Taps h) {
+    count_ = 0;
+    if (!asks_) return;
+    for (std::int64_t i = std::max<std::int64_t>(d.count - p.d.stride, 0); i < d.count; ++i) {
+      for (std::int64_t j = std::max<std::int64_t>(h.count - p.h.stride, 0); j < h.count && count_ < kMost; ++j) {
+        rows_[count_++] = in + i * p.d.dilation * p.d.in_step + j * p.h.dilation * p.h.in_step;
+      }
+    }
+  }
+  // `bytes` is how far the work has come from where the row began.
+  POOL_INLINE void come_to(std::int64_t bytes) {
+    for (int i = 0; i < count_; ++i) ahead_[i].come_to(rows_[i] + bytes);
+  }
+
+ private:
+  static constexpr int kMost = 4;
+  explicit KeepAhead(bool asks) : asks_(asks), ahead_{Ahead(asks), Ahead(asks), Ahead(asks), Ahead(asks)} {}
+
+  const bool asks_;
+  int count_ = 0;
+  const char* rows_[kMost];
+  Ahead ahead_[kMost];
 };
 
 // The order in which rows are done where the channels lie innermost. Where windows overlap along d, rows that lie behind
