@@ -114,6 +114,7 @@ struct Channels {
     const char* rows[kFewElements];
     const char* at[kFewElements];
     window.list(rows);
+    Ahead ahead(input_bytes(p, kSize) >= kStreamedBytes);
     alignas(kBytes) char written[kWritten];
     char* const begin = streams(p) ? written : out;
     char* to = begin;
@@ -125,6 +126,7 @@ struct Channels {
       }
       const Axis::Taps w = p.w.taps(ow);
       if (p.counts_w) finish.divide_by(row_divisor * static_cast<double>(p.counted(p.w, ow)));
+      if (window.count() > 0) ahead.come_to(rows[window.count() - 1] + w.first * p.w.in_step);
       std::int64_t count = 0;
       for (std::int64_t i = 0; i < window.count(); ++i) {
         const char* first = rows[i] + w.first * p.w.in_step;
@@ -173,19 +175,45 @@ struct Channels {
     }
   }
 
-  static constexpr std::int64_t kPart = 128;  // values of one buffer
+  static constexpr std::int64_t kPart = 256;  // values of one buffer
   static constexpr int kLevels = 40;
+
+  // The positions of a window in row-major order, one after the other.
+  struct Positions {
+    const Plan& p;
+    const WindowRows& window;
+    const Axis::Taps w;
+    std::int64_t left;  // how many there still are
+    std::int64_t row = 0, column = 0;
+
+    Positions(const Plan& plan, const WindowRows& rows, Axis::Taps taps)
+        : p(plan), window(rows), w(taps), left(rows.count() * taps.count) {}
+    const char* next() {
+      const char* const at = window.at(row) + (w.first + column * p.w.dilation) * p.w.in_step;
+      --left;
+      if (++column == w.count) {
+        column = 0;
+        ++row;
+      }
+      return at;
+    }
+  };
 
   static void many_of_part(const Plan& p, const WindowRows& window, Axis::Taps w, std::int64_t n, ToOutput<O>& sink) {
     constexpr std::int64_t kAtOnce = 16;
     alignas(64) typename O::Value levels[O::kIsMax ? 2 : kLevels][kPart];
     const char* at[kAtOnce];
-    const std::int64_t positions = window.count() * w.count;
-    std::int64_t steps = 0;
-    for (std::int64_t first = 0; first < positions; first += kAtOnce, ++steps) {
-      const std::int64_t count = std::min(kAtOnce, positions - first);
-      for (std::int64_t i = 0; i < count; ++i) {
-        at[i] = window.at((first + i) / w.count) + (w.first + (first + i) % w.count * p.w.dilation) * p.w.in_step;
+    const char* behind[kAtOnce];  // what comes after: asked for while the others are added up
+    const bool asks = input_bytes(p, kSize) >= kAskedBytes;
+    Positions positions(p, window, w);
+    std::int64_t listed = 0, steps = 0;
+    while (listed < kAtOnce && positions.left > 0) behind[listed++] = positions.next();
+    for (; listed > 0; ++steps) {
+      const std::int64_t count = listed;
+      std::memcpy(at, behind, sizeof at);
+      for (listed = 0; listed < kAtOnce && positions.left > 0; ++listed) {
+        behind[listed] = positions.next();
+        for (std::int64_t x = 0; asks && x < n * kSize; x += 64) __builtin_prefetch(behind[listed] + x);
       }
       // A maximum may as well be taken in one chain.
       int level = 0;
