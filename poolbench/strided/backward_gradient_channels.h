@@ -87,19 +87,29 @@ struct GradientChannels {
     }
     Read reads[kMostReads];
     Middle middle(p, factors, rows, count);
-    for (std::int64_t iw = 0; iw < p.w.in; ++iw, in += p.w.in_step) {
+    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * E::kSize) : 1;
+    std::int64_t done;
+    for (std::int64_t iw = 0; iw < p.w.in; iw += done, in += done * p.w.in_step) {
       ahead.in.come_to(in + n * E::kSize);
       if (iw >= middle.begin && iw < middle.end) {
         if (count > 0) {  // the last row of outputs is the one that no row of the input before has read
           ahead.out.come_to(rows[count - 1].values + middle.shift().value);
           if (kOp == Op::kMax) ahead.offsets.come_to(rows[count - 1].offsets + middle.shift().offset);
         }
-        position(middle.list(), middle.shift(), in, p.offset_size, n, streams);
-        middle.go_on();
+        done = std::min(together, middle.end - iw);
+        position(middle.list(), middle.shift(), in, p.offset_size, done * n, streams);
+        middle.go_on(done);
       } else {
+        done = 1;
         position({reads, list(p, factors, rows, count, iw, reads)}, {0, 0}, in, p.offset_size, n, streams);
       }
     }
+  }
+
+  // Whether positions of a row lie behind each other, in all arrays, and so do the outputs that read them.
+  static bool is_one_piece(const TrainingPlan& p) {
+    return p.w.stride == 1 && p.w.in_step == p.inner * E::kSize && p.w.out_step == p.inner * E::kSize &&
+           (kOp == Op::kAvg || p.w.index_step == p.inner * p.offset_size);
   }
 
   // Lists the outputs that read a position.
@@ -168,11 +178,13 @@ struct GradientChannels {
     // What reads the position in hand, the first of them to begin with.
     List list() const { return lists_[remainder_]; }
     Shift shift() const { return shift_; }
-    POOL_INLINE void go_on() {
-      if (++remainder_ < w_.stride) return;
+    // Goes on by one position or, where the stride is 1, by several.
+    POOL_INLINE void go_on(std::int64_t count) {
+      remainder_ += count;
+      if (remainder_ < w_.stride) return;
       remainder_ = 0;
-      shift_.value += w_.out_step;
-      shift_.offset += w_.index_step;
+      shift_.value += count * w_.out_step;
+      shift_.offset += count * w_.index_step;
     }
 
    private:

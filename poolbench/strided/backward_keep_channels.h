@@ -38,6 +38,12 @@ struct KeepChannels {
            p.w.out_step == p.inner * E::kSize && reinterpret_cast<std::uintptr_t>(p.out) % kBytes == 0;
   }
 
+  // Whether outputs of a row lie behind each other, in all arrays, and so do the elements of their windows.
+  static bool is_one_piece(const TrainingPlan& p) {
+    return !p.w.adaptive() && p.w.stride == 1 && p.w.in_step == p.inner * E::kSize &&
+           p.w.out_step == p.inner * E::kSize && p.w.index_step == p.inner * p.offset_size;
+  }
+
   struct Tap {
     std::int64_t at;  // from the first element of the input that the row of outputs reads, in bytes
     P number;
@@ -54,7 +60,9 @@ struct KeepChannels {
     Tap taps[kMostTaps];
     std::int64_t known_count = -1, known_tap = -1;
     int count = 0;
-    for (std::int64_t ow = 0; ow < p.w.out; ++ow, out += p.w.out_step, offsets += p.w.index_step) {
+    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * E::kSize) : 1;
+    std::int64_t done;
+    for (std::int64_t ow = 0; ow < p.w.out; ow += done, out += done * p.w.out_step, offsets += done * p.w.index_step) {
       ahead.come_to(ow * p.w.stride * p.w.in_step);
       const Axis::Taps w = p.w.taps(ow);
       const std::int64_t tap_w = first_tap(p.w, ow);
@@ -72,12 +80,15 @@ struct KeepChannels {
         known_count = w.count;
         known_tap = tap_w;
       }
+      // Where the stride is 1, all windows within the row are alike.
+      done = w.count < p.w.window ? 1 : std::min(together, p.w.in - w.first - (w.count - 1) * p.w.dilation);
+      const std::int64_t elements = done * n;
       const char* const at = in + w.first * p.w.in_step;
       switch (count) {
-        case 4: position<4>(taps, count, at, out, offsets, p.offset_size, n, streams); break;
-        case 6: position<6>(taps, count, at, out, offsets, p.offset_size, n, streams); break;
-        case 9: position<9>(taps, count, at, out, offsets, p.offset_size, n, streams); break;
-        default: position<0>(taps, count, at, out, offsets, p.offset_size, n, streams);
+        case 4: position<4>(taps, count, at, out, offsets, p.offset_size, elements, streams); break;
+        case 6: position<6>(taps, count, at, out, offsets, p.offset_size, elements, streams); break;
+        case 9: position<9>(taps, count, at, out, offsets, p.offset_size, elements, streams); break;
+        default: position<0>(taps, count, at, out, offsets, p.offset_size, elements, streams);
       }
     }
   }

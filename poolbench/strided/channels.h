@@ -105,6 +105,11 @@ struct Channels {
            plane_count(p) * p.h.out * p.w.out * p.w.out_step >= kStreamedBytes;
   }
 
+  // Whether outputs of a row lie behind each other, and so do the elements of their windows.
+  static bool is_one_piece(const Plan& p) {
+    return p.w.stride == 1 && p.w.in_step == p.inner * kSize && p.w.out_step == p.inner * kSize;
+  }
+
   static void row_of_few(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
     const WindowRows window(p, in, p.d.taps(od), p.h.taps(oh));
     double row_divisor = divisor_of(p);
@@ -118,13 +123,17 @@ struct Channels {
     alignas(kBytes) char written[kWritten];
     char* const begin = streams(p) ? written : out;
     char* to = begin;
-    for (std::int64_t ow = 0; ow < p.w.out; ++ow, to += p.w.out_step) {
-      if (begin == written && to - begin + n * kSize > kWritten) {
+    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * kSize) : 1;
+    std::int64_t done;
+    for (std::int64_t ow = 0; ow < p.w.out; ow += done, to += done * p.w.out_step) {
+      const Axis::Taps w = p.w.taps(ow);
+      // Where the stride is 1, all windows within the row are alike.
+      done = w.count < p.w.window ? 1 : std::min(together, p.w.in - w.first - (w.count - 1) * p.w.dilation);
+      if (begin == written && to - begin + done * n * kSize > kWritten) {
         stream_out(begin, out, to - begin);
         out += to - begin;
         to = begin;
       }
-      const Axis::Taps w = p.w.taps(ow);
       if (p.counts_w) finish.divide_by(row_divisor * static_cast<double>(p.counted(p.w, ow)));
       if (window.count() > 0) ahead.come_to(rows[window.count() - 1] + w.first * p.w.in_step);
       std::int64_t count = 0;
@@ -136,7 +145,7 @@ struct Channels {
         const auto factor = static_cast<typename O::Value>(1 / finish.divisor);
         combine_nothing<O>(n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
       } else {
-        combine_few<typename FewElements<O>::Op>(at, count, n, finish.to(to));
+        combine_few<typename FewElements<O>::Op>(at, count, done * n, finish.to(to));
       }
     }
     if (begin == written) stream_out(begin, out, to - begin);

@@ -4,6 +4,10 @@
 constexpr std::int64_t kAskedBytes = std::int64_t{2} << 20;     // arrays from here on are asked for ahead of time
 constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // arrays from here on may be written around the caches
 
+// How many positions of `bytes` bytes are worth doing at once where they lie behind each other: what is done between two
+// questions whether to ask for memory.
+static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(2048 / bytes, 1); }
+
 // Asks for memory some way ahead of where it is read or written: processors foresee streams of whole pages, but few of
 // those that a pooling works on by turns.
 class Ahead {
