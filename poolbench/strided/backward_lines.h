@@ -127,11 +127,13 @@ static inline std::int64_t most_readers(const Axis& axis) {
   return std::min(axis.out, (axis.window - 1) * axis.dilation / axis.stride + 1);
 }
 
-// Whether an array is so large that it comes from memory, and goes there: then what is read by turns with it is asked for
-// too, and what is written may go around the caches.
+// Whether the arrays of a training step are so large that they come from memory, and go there: the input and its gradient
+// are twice this, and what lies between as much again. Then what is read by turns with them is asked for too, and what
+// is written may go around the caches.
 template <class S>
 bool is_large(const TrainingPlan& p) {
-  return contiguous_input<S>(p) >= kStreamedBytes;
+  constexpr std::int64_t kLargeBytes = std::int64_t{4} << 20;
+  return contiguous_input<S>(p) >= kLargeBytes;
 }
 
 // Where a forward pass has come to, in each row that no window before has read. Where many windows read each element of an
