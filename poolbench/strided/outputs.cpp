@@ -95,7 +95,11 @@ char* allocate(std::size_t bytes) {
   const bool is_huge = kHasHugePages && bytes >= kHugeFrom;
   if (posix_memalign(&data, is_huge ? kHugePage : kLine, bytes == 0 ? 1 : bytes) != 0) return nullptr;
 #if defined(MADV_HUGEPAGE)
-  if (is_huge) madvise(data, bytes, MADV_HUGEPAGE);
+  if (is_huge) {
+    // Memory that was used before has small pages, and keeps them: given back, it is found again in huge ones.
+    madvise(data, bytes / kHugePage * kHugePage, MADV_DONTNEED);
+    madvise(data, bytes, MADV_HUGEPAGE);
+  }
 #endif
   return static_cast<char*>(data);
 }
