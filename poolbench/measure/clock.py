@@ -9,9 +9,10 @@ import os
 import resource
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from statistics import median
+from typing import NamedTuple
 
 _ROUNDING = 1e-9
 """So much below a whole number is one: 100 loops at 1.05 are 105, not 104."""
@@ -136,12 +137,15 @@ def cpu_share(part: Callable[[], object], whole: Callable[[], object]) -> float:
     return min((time.process_time_ns() - middle) / max(middle - begin, 1), 1.0)
 
 
-def run_slot(calls: Calls, loops: int, warm: int) -> dict[str, int]:
-    """Time ``loops`` calls after ``warm`` untimed ones; return a Sample's fields but for its place in the run."""
+def run_slot(calls: Calls, loops: int, warm: int, *, threads: int = 1) -> dict[str, int]:
+    """Time ``loops`` calls after ``warm`` untimed ones; return a Sample's fields but for its place in the run.
+
+    ``threads`` is how many the subject may use.
+    """
     with _collector_paused():
         calls.plan(loops)
         calls.repeat(warm)
-        waited = waited_ns()
+        account = thread_times()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         begin_cpu = time.process_time_ns()
         begin = time.perf_counter_ns()
@@ -149,13 +153,13 @@ def run_slot(calls: Calls, loops: int, warm: int) -> dict[str, int]:
         elapsed = time.perf_counter_ns() - begin
         cpu = time.process_time_ns() - begin_cpu
         after = resource.getrusage(resource.RUSAGE_SELF)
-        waited = waited_ns() - waited
+        waited = waited_for_others_ns(account, thread_times(), threads=threads)
         calls.settle(loops, begin_cpu)
     return {
         "loops": loops,
         "elapsed_ns": elapsed,
         "cpu_ns": cpu,
-        "foreign_cpu_ns": max(waited, 0),
+        "foreign_cpu_ns": waited,
         "page_faults": after.ru_minflt - usage.ru_minflt + after.ru_majflt - usage.ru_majflt,
         "context_switches": after.ru_nivcsw - usage.ru_nivcsw,
     }
@@ -180,18 +184,46 @@ def _timed(calls: Calls, count: int) -> int:
     return time.perf_counter_ns() - begin
 
 
-def waited_ns() -> int:
-    """Return how long this process's threads have been ready but without a core so far; 0 where not told."""
-    total = 0
+class ThreadTime(NamedTuple):
+    """How long a thread has had a core so far, and how long it has been ready without one, in nanoseconds."""
+
+    ran_ns: int
+    waited_ns: int
+
+
+def thread_times() -> dict[str, ThreadTime]:
+    """Return the times of this process's threads by their id; of none where the system does not tell."""
+    times: dict[str, ThreadTime] = {}
     try:
         tasks = os.listdir("/proc/self/task")
     except OSError:
-        return 0
+        return times
     for task in tasks:
         # A thread may end between the listing and the reading; it then waits for nothing any more.
         with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/schedstat", "rb") as file:
-            total += int(file.read().split()[1])
-    return total
+            ran, waited, _ = file.read().split()
+            times[task] = ThreadTime(int(ran), int(waited))
+    return times
+
+
+def waited_for_others_ns(before: Mapping[str, ThreadTime], after: Mapping[str, ThreadTime], *, threads: int) -> int:
+    """Return how long the process was ready between two accounts of its threads without a core that others had.
+
+    A framework that may use one thread may still have several and hand its work from one to the next, as TensorFlow's
+    graphs do. While one of them waits, another has the core: that is the subject's own doing, and its cost. So what a
+    thread waited counts as far as the others of its process cannot have had its core. (While none of them has one, time
+    passes that is nobody's CPU time, which a slot tells as well.) Where several threads are to run at once, each wants
+    a core of its own, and all that they waited counts.
+    """
+    start = ThreadTime(0, 0)
+    spent = [
+        ThreadTime(now.ran_ns - then.ran_ns, now.waited_ns - then.waited_ns)
+        for then, now in ((before.get(thread, start), now) for thread, now in after.items())
+    ]
+    if threads > 1:
+        return max(sum(thread.waited_ns for thread in spent), 0)
+    ran = sum(thread.ran_ns for thread in spent)
+    return max([0, *(thread.waited_ns - (ran - thread.ran_ns) for thread in spent)])
 
 
 @contextlib.contextmanager

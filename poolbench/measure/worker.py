@@ -79,6 +79,7 @@ class Worker:
         self._prepare_ns = 0
         self._part: Prepared | None = None
         self._surpluses: dict[tuple[str, float], Surplus] = {}
+        self._threads = 1
         self._small_pages = False
         self._cores: frozenset[int] = frozenset()
 
@@ -87,7 +88,7 @@ class Worker:
         handlers: dict[str, Callable[[Message], Message]] = {
             "open": self._open,
             "calibrate": lambda message: {"loops": calibrate(self._calls, message["slot_ns"])},
-            "slot": lambda message: run_slot(self._calls, message["loops"], message["warm"]),
+            "slot": self._slot,
             "close": self._close,
             "core": self._core,
             "settle": self._settle,
@@ -119,6 +120,7 @@ class Worker:
         workload = parse_id(message["workload"])
         self._require_support(workload)
         self._displace(message["pad_bytes"])
+        self._threads = message["threads"]
         fillings = message["fillings"]
         if not message["checks"]:
             return self._replace(workload, fillings["random"], message)
@@ -184,6 +186,9 @@ class Worker:
         share = 1.0 if self._part is None else cpu_share(self._part.run, self._prepared[0].run)
         phase = random.Random(f"{message['pad_bytes']}/surplus").random()
         return Surplus(factor, None, share=share, owed=phase * share)
+
+    def _slot(self, message: Message) -> Message:
+        return run_slot(self._calls, message["loops"], message["warm"], threads=self._threads)
 
     def _close(self, _: Message) -> Message:
         self.close()

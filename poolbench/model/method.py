@@ -7,8 +7,12 @@ from enum import StrEnum
 
 from poolbench.model.sample import RejectionRule
 
-METHOD_VERSION = 2
-"""Raised whenever a change to the harness may move the numbers. From 2 on, the subjects of a backend share loops."""
+METHOD_VERSION = 3
+"""Raised whenever a change to the harness may move the numbers.
+
+From 2 on, the subjects of a backend share loops. From 3 on, a thread that waits while another of its own process has
+the core does not contaminate the slot of a subject that may use one thread.
+"""
 
 
 class Cache(StrEnum):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import pytest
 
 from poolbench.measure import clock
-from poolbench.measure.clock import Calls, calibrate, run_slot
+from poolbench.measure.clock import Calls, ThreadTime, calibrate, run_slot, thread_times, waited_for_others_ns
 
 
 class VirtualTime:
@@ -70,3 +71,37 @@ def test_the_collector_is_off_during_a_slot_and_as_before_after_it():
     run_slot(Calls([lambda: states.append(gc.isenabled())]), loops=1, warm=0)
     assert states == [False]
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("spent", "threads", "waited"),
+    [
+        # One thread that a stranger keeps off the core for 2 of 5 ms.
+        ({"main": (3_000_000, 2_000_000)}, 1, 2_000_000),
+        # Two that hand the work to each other: one has the core while the other waits.
+        ({"main": (2_000_000, 2_900_000), "pool": (3_000_000, 0)}, 1, 0),
+        # The same while a stranger takes 1 ms: what the other cannot have had counts.
+        ({"main": (1_000_000, 4_000_000), "pool": (3_000_000, 0)}, 1, 1_000_000),
+        # Two that are to run at once.
+        ({"main": (4_000_000, 1_000_000), "pool": (3_000_000, 2_000_000)}, 2, 3_000_000),
+        ({}, 1, 0),
+    ],
+)
+def test_what_a_thread_waits_for_another_of_its_own_is_no_contamination(spent, threads, waited):
+    before = {"main": ThreadTime(7, 5), "ended": ThreadTime(1, 1)}
+    after = {
+        name: ThreadTime(*(start + more for start, more in zip(before.get(name, (0, 0)), times, strict=True)))
+        for name, times in spent.items()
+    }
+    assert waited_for_others_ns(before, after, threads=threads) == waited
+
+
+def test_a_process_knows_how_long_its_threads_ran_and_waited():
+    before = thread_times()
+    if not before:
+        pytest.skip("this system does not tell how long threads waited")
+    sum(range(2_000_000))
+    after = thread_times()
+    main = str(os.getpid())
+    assert after[main].ran_ns > before[main].ran_ns
+    assert after[main].waited_ns >= before[main].waited_ns
