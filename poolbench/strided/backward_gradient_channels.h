@@ -220,6 +220,10 @@ struct GradientChannels {
   template <int kReads, int kSize>
   static POOL_INLINE void sized(const List& list, Shift shift, char* to, std::int64_t n, bool streams) {
     std::int64_t x = 0;
+    if (kReads != 1 && list.count > 1 && !streams) {
+      x = elements_to_line(list.reads[0].value + shift.value, E::kSize, n);
+      if (x > 0) vectors<kReads, kSize, 1>(list, shift, to, 0, streams);
+    }
     for (; x + 4 * kN <= n; x += 4 * kN) vectors<kReads, kSize, 4>(list, shift, to, x, streams);
     if (x + 2 * kN <= n) {
       vectors<kReads, kSize, 2>(list, shift, to, x, streams);

@@ -145,7 +145,13 @@ struct Channels {
         const auto factor = static_cast<typename O::Value>(1 / finish.divisor);
         combine_nothing<O>(n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
       } else {
-        combine_few<typename FewElements<O>::Op>(at, count, done * n, finish.to(to));
+        using Op = typename FewElements<O>::Op;
+        const std::int64_t head = elements_to_line(at[0], kSize, done * n);
+        if (head > 0) {
+          combine_few<Op>(at, count, O::kCount, finish.to(to));
+          for (std::int64_t i = 0; i < count; ++i) at[i] += head * kSize;
+        }
+        combine_few<Op>(at, count, done * n - head, finish.to(to + head * kSize));
       }
     }
     if (begin == written) stream_out(begin, out, to - begin);
