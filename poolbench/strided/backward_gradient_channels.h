@@ -221,7 +221,7 @@ struct GradientChannels {
   static POOL_INLINE void sized(const List& list, Shift shift, char* to, std::int64_t n, bool streams) {
     std::int64_t x = 0;
     if (kReads != 1 && list.count > 1 && !streams) {
-      x = elements_to_line(list.reads[0].value + shift.value, E::kSize, n);
+      x = elements_to_vector(list.reads[0].value + shift.value, E::kSize, kN, n);
       if (x > 0) vectors<kReads, kSize, 1>(list, shift, to, 0, streams);
     }
     for (; x + 4 * kN <= n; x += 4 * kN) vectors<kReads, kSize, 4>(list, shift, to, x, streams);

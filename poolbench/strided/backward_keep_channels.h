@@ -96,7 +96,7 @@ struct KeepChannels {
   template <int kTaps>
   static POOL_INLINE void position(const Tap* taps, int count, const char* in, char* out, char* offsets, int size,
                                    std::int64_t n, bool streams) {
-    std::int64_t x = streams ? 0 : elements_to_line(in + taps[0].at, E::kSize, n);
+    std::int64_t x = streams ? 0 : elements_to_vector(in + taps[0].at, E::kSize, kN, n);
     if (x > 0) vectors<kTaps, 1>(taps, count, in, out, offsets, size, streams);
     for (; x + 4 * kN <= n; x += 4 * kN) {
       vectors<kTaps, 4>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);

@@ -146,9 +146,9 @@ struct Channels {
         combine_nothing<O>(n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
       } else {
         using Op = typename FewElements<O>::Op;
-        const std::int64_t head = elements_to_line(at[0], kSize, done * n);
+        const std::int64_t head = elements_to_vector(at[0], kSize, Op::kCount, done * n);
         if (head > 0) {
-          combine_few<Op>(at, count, O::kCount, finish.to(to));
+          combine_few<Op>(at, count, Op::kCount, finish.to(to));
           for (std::int64_t i = 0; i < count; ++i) at[i] += head * kSize;
         }
         combine_few<Op>(at, count, done * n - head, finish.to(to + head * kSize));

@@ -8,11 +8,14 @@ constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // arrays from h
 // questions whether to ask for memory.
 static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(2048 / bytes, 1); }
 
-// How many elements of `size` bytes lie between `at` and the next whole line of the caches, or 0 where no element begins
-// with one, or where n are too few for it to matter. A vector that crosses the end of a line takes two accesses: so what
-// is read several times is read from here on, after one vector at the beginning that overlaps with those behind it.
-static POOL_INLINE std::int64_t elements_to_line(const char* at, std::int64_t size, std::int64_t n) {
-  const std::int64_t bytes = static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(at) & 63);
+// How many elements of `size` bytes lie between `at` and where the next whole vector of `lanes` of them would begin, or 0
+// where no element begins there, or where n are too few for it to matter. A vector that crosses the end of a cache line
+// takes two accesses: so what is read several times is read from here on, after one vector at the beginning, which
+// overlaps with those behind it.
+static POOL_INLINE std::int64_t elements_to_vector(const char* at, std::int64_t size, std::int64_t lanes,
+                                                   std::int64_t n) {
+  const std::uintptr_t vector = static_cast<std::uintptr_t>(lanes * size);
+  const std::int64_t bytes = static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(at) & (vector - 1));
   return n * size >= 512 && bytes % size == 0 ? bytes / size : 0;
 }
 

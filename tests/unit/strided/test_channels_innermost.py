@@ -1,0 +1,119 @@
+"""Where channels lie innermost, the vector kernels give what the definition's kernel gives, bit by bit.
+
+What they do besides is drawn too seldom elsewhere: runs of positions, lists that are kept along a row, windows that
+overlap along d, arrays around the caches, whole vectors from where they begin in memory, NaN among numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from poolbench.strided import _pool
+from tests.unit.strided.test_training import DTYPES, VARIANTS, Case, filled
+
+LARGE = 4 << 20  # bytes of an input from which on what is written may go around the caches (backward_lines.h)
+
+
+def pooling(
+    kind: str, window: tuple[int, ...], stride: int, spatial: tuple[int, ...], pad: int = 0, **options: Any
+) -> Case:
+    """Return a case whose averages divide by a power of two, so that the order of additions changes no bit."""
+    rank = len(spatial)
+    return Case(
+        kind=kind,
+        spatial=spatial,
+        window=window,
+        stride=(stride,) * rank,
+        **{
+            "padding": ((pad, pad),) * rank,
+            "dilation": (1,) * rank,
+            "divisor": 8 if kind == "avg" else None,
+            **options,
+        },
+    )
+
+
+CASES = {
+    "apart": pooling("max", (2, 2), 2, (10, 14)),
+    "overlapping": pooling("max", (3, 3), 2, (13, 17), 1),
+    "overlapping and ceil": pooling("max", (3, 3), 2, (12, 16), ceil_mode=True),
+    "stride 1": pooling("max", (3, 3), 1, (9, 23), 1),
+    "stride 1 without padding": pooling("max", (3, 3), 1, (9, 23)),
+    "wide": pooling("max", (1, 5), 1, (4, 19), 2, padding=((0, 0), (2, 2))),
+    "gaps": pooling("max", (2, 2), 5, (12, 21)),
+    "one element": pooling("max", (1, 1), 2, (9, 13)),
+    "dilated": pooling("max", (3, 3), 1, (11, 13), 1, dilation=(2, 2)),
+    "more than a byte": pooling("max", (17, 16), 1, (20, 21), 3),
+    "deep": pooling("max", (3, 3, 3), 1, (7, 6, 9), 1),
+    "deep, stride 2": pooling("max", (3, 3, 3), 2, (9, 10, 11), 1),
+    "adaptive": Case(kind="max", spatial=(7, 11), output=(3, 4)),
+    "average, apart": pooling("avg", (2, 2), 2, (10, 14)),
+    "average, overlapping": pooling("avg", (3, 3), 2, (13, 17), 1),
+    "average, stride 1": pooling("avg", (3, 3), 1, (9, 23), 1),
+    "average, deep": pooling("avg", (3, 3, 3), 1, (7, 6, 9), 1),
+    "average, uncounted padding": pooling("avg", (2, 2), 1, (9, 23), 1, include_padding=False, divisor=None),
+    "average, uncounted and apart": pooling("avg", (4, 4), 4, (15, 23), 1, include_padding=False, divisor=None),
+}
+
+
+def innermost(values: NDArray[Any], shift: int) -> NDArray[Any]:
+    """Return (N, C, *spatial) values with the channels innermost, `shift` elements behind a cache line's beginning."""
+    last = np.moveaxis(values, 1, -1)
+    room = np.empty(last.size + 64, values.dtype)
+    first = -room.ctypes.data % 64 // values.itemsize + shift
+    array = room[first : first + last.size].reshape(last.shape)
+    array[...] = last
+    return np.moveaxis(array, -1, 1)
+
+
+@pytest.mark.parametrize("channels", [17, 32, 64, 144])
+@pytest.mark.parametrize("name", CASES)
+def test_small_arrays(name: str, channels: int) -> None:
+    for dtype in ("f32", "f64", "bf16"):
+        for shift in (0, 3):
+            compare(replace(CASES[name], channels=channels), dtype, shift, special=shift == 0)
+
+
+@pytest.mark.parametrize("channels", [17, 64])
+@pytest.mark.parametrize("name", CASES)
+def test_large_arrays(name: str, channels: int) -> None:
+    each = channels * math.prod(CASES[name].spatial) * 4
+    case = replace(CASES[name], channels=channels, batch=math.ceil(1.1 * LARGE / each))
+    compare(case, "f32", 3, special=False)
+
+
+def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
+    """Compare each instruction set's kernels with the scalar ones, on one thread and on three."""
+    is_max = case.kind == "max"
+    x = innermost(filled(case.shape, 1, DTYPES[dtype], special=special and is_max), shift)
+    function = getattr(_pool, f"train_{'adaptive_' if case.output else ''}{case.kind}_pool")
+    call = (case.rank, x, *case.arguments(), None, 1, "NCHW")
+    # An average keeps nothing, and pools as it always does.
+    (y, _), kept, *_ = function(*call, *(("baseline", "scalar_keep") if is_max else (None, None)))
+    grad = innermost(filled(y.shape, 2, DTYPES[dtype]), shift)
+    want, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
+    gradient = "gather_channels" if is_max else "spread_channels"
+    many = math.prod(case.window) > 40  # windows on an element: "gather_channels" leaves those to "scatter"
+    for isa in sorted({variant[0] for variant in VARIANTS if variant[1] == gradient}):
+        if is_max:
+            (found, _), offsets, *_ = function(*call, isa, "keep_channels")
+            np.testing.assert_array_equal(found.astype(np.float64), y.astype(np.float64), err_msg=isa)  # NaN is NaN
+            again, _ = _pool.pull_back(offsets, grad, None, 1, "baseline", "scalar_backward")
+            np.testing.assert_array_equal(again, want, err_msg=isa)
+        for threads in (1, 3):
+            back = _pool.pull_back(kept, grad, None, threads, isa, gradient)
+            assert (back is None) == (is_max and many)
+            if back is None:
+                continue
+            if is_max or case.divisor is not None:
+                np.testing.assert_array_equal(back[0], want, err_msg=isa)
+            else:
+                tolerance = 2.0**-7 if dtype == "bf16" else 1e-6
+                got, wanted = back[0].astype(np.float64), want.astype(np.float64)
+                np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
