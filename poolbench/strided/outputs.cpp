@@ -25,9 +25,14 @@ constexpr std::size_t kHugePage = 2 * kMiB;
 // them back when it needs memory.
 constexpr std::size_t kHugeFrom = 4 * kMiB;
 
+// What is kept for certain; beyond it the system may take back what was freed first. To offer a buffer back takes a call
+// that all of a process's threads wait for, as long as it takes to fill a few megabytes.
+constexpr std::size_t kHeldBytes = 64 * kMiB;
+
 struct Buffer {
   char* data;
   std::size_t bytes;
+  bool offered;  // whether the system may take it back
 };
 
 constexpr std::size_t kMostBuffers = 8;
@@ -53,7 +58,7 @@ struct Shelf {
 // Never destroyed: outputs may outlive everything else.
 std::mutex mutex;
 Shelf small{1 * kKiB, 8, 2 * kMiB};
-Shelf large{256 * kKiB, 4, 64 * kMiB};
+Shelf large{256 * kKiB, 4, kHeldBytes};
 
 // A child gets the lock as it is at the moment of the fork, so nobody may hold it then.
 void lock() { mutex.lock(); }
@@ -105,11 +110,24 @@ char* allocate(std::size_t bytes) {
 }
 
 // Lets the system take the pages when it is short of memory; those that are still there are found again as they were.
-void offer_back([[maybe_unused]] const Buffer& buffer) {
+void offer_back([[maybe_unused]] Buffer& buffer) {
+  buffer.offered = true;
 #if defined(MADV_FREE)
   // Whole huge pages alone: to offer part of one would split it.
   if (kHasHugePages && buffer.bytes >= kHugeFrom) madvise(buffer.data, buffer.bytes / kHugePage * kHugePage, MADV_FREE);
 #endif
+}
+
+// Offers back what was freed first, until no more is held for certain than should be. The lock is held meanwhile: what is
+// offered must not be taken and written to before.
+void offer_surplus(Shelf& shelf) {
+  std::size_t held = 0;
+  for (std::size_t i = shelf.count; i-- > 0;) {
+    Buffer& buffer = shelf.buffers[i];
+    if (buffer.offered) continue;
+    held += buffer.bytes;
+    if (held > kHeldBytes) offer_back(buffer);
+  }
 }
 
 Shelf* shelf_for(std::size_t bytes) {
@@ -135,8 +153,6 @@ void release_output(char* data, std::size_t bytes) noexcept {
     std::free(data);
     return;
   }
-  const Buffer buffer{data, bytes};
-  offer_back(buffer);
   Buffer dropped[kMostBuffers];
   std::size_t count = 0;
   {
@@ -144,8 +160,9 @@ void release_output(char* data, std::size_t bytes) noexcept {
     while (shelf->count == shelf->most_buffers || shelf->bytes + bytes > shelf->most_bytes) {
       dropped[count++] = shelf->take(0);
     }
-    shelf->buffers[shelf->count++] = buffer;
+    shelf->buffers[shelf->count++] = Buffer{data, bytes, false};
     shelf->bytes += bytes;
+    offer_surplus(*shelf);
   }
   // To give pages back takes the system a while, during which others may want the lock.
   while (count > 0) std::free(dropped[--count].data);

@@ -301,6 +301,30 @@ def test_of_large_outputs_a_sixteenth_of_the_memory_is_kept_where_the_system_can
     _pool.clear_outputs()
 
 
+def test_what_goes_beyond_64_mebibytes_can_be_taken_back_and_what_was_freed_last_is_held() -> None:
+    rollup, enabled = Path("/proc/self/smaps_rollup"), Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not (rollup.exists() and enabled.exists()) or "[never]" in enabled.read_text():
+        pytest.skip("this system cannot take pages back, or does not tell which it can")
+
+    def offered() -> int:
+        line = next(line for line in rollup.read_text().splitlines() if line.startswith("LazyFree:"))
+        return int(line.split()[1]) // 1024
+
+    _pool.clear_outputs()
+    before = offered()
+    x = np.zeros((1, 1, 1024 * 40, 256), np.float32)  # 40 MiB
+    first, second = strided.max_pool2d(x, 1), strided.max_pool2d(x, 1)
+    del first
+    assert offered() == before
+    del second  # together they are 80 MiB: what was freed first is offered
+    assert 38 <= offered() - before <= 42
+    third = strided.max_pool2d(x, 1)  # the one that was freed last
+    assert 38 <= offered() - before <= 42
+    np.testing.assert_array_equal(third, x)
+    del third
+    _pool.clear_outputs()
+
+
 def test_an_output_lives_as_long_as_its_views() -> None:
     x = random_array((1, 4, 256, 256))
     row = strided.max_pool2d(x, 2)[0, 1, 5]
