@@ -39,9 +39,8 @@ def main(path: Path) -> None:
         met += ours.ratio >= aim
         surely_missed += ours.high < aim
         mark = "" if ours.ratio >= aim else " less, surely" if ours.high < aim else " less, not surely"
-        print(
-            f"| `{workload}` | {ours.ratio:.2f} ({ours.low:.2f} to {ours.high:.2f}) | {limit.ratio:.2f} | {aim:.2f}{mark} |"
-        )
+        gain = f"{ours.ratio:.2f} ({ours.low:.2f} to {ours.high:.2f})"
+        print(f"| `{workload}` | {gain} | {limit.ratio:.2f} | {aim:.2f}{mark} |")
     print(f"\n{told} workloads: {met} gain what is aimed at, {surely_missed} surely less.")
 
 
