@@ -143,7 +143,7 @@ struct Channels {
       }
       if (count == 0) {
         const auto factor = static_cast<typename O::Value>(1 / finish.divisor);
-        combine_nothing<O>(n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
+        combine_nothing<O>(done * n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
       } else {
         using Op = typename FewElements<O>::Op;
         const std::int64_t head = elements_to_vector(at[0], kSize, Op::kCount, done * n);

@@ -117,3 +117,14 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
                 tolerance = 2.0**-7 if dtype == "bf16" else 1e-6
                 got, wanted = back[0].astype(np.float64), want.astype(np.float64)
                 np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
+
+
+def test_rows_of_averages_that_read_nothing_are_written_whole() -> None:
+    """An average of nothing but padding is 0, in all positions of a row."""
+    case = replace(pooling("avg", (3, 3), 1, (3, 40), padding=((0, 3), (0, 0)), divisor=None), channels=8)
+    x = innermost(filled(case.shape, 1, np.float32), 0)
+    for isa in sorted({variant.split("/")[0] for variant in _pool.variants()}):
+        y = innermost(np.full((2, 8, 4, 38), 55, np.float32), 0)
+        _pool.avg_pool(case.rank, x, *case.arguments(), y, 1, "NCHW", isa, None)
+        assert (y[:, :, -1] == 0).all(), isa
+        assert (abs(y[:, :, :-1]) <= 3).all(), isa
