@@ -82,7 +82,7 @@ struct Scatter {
   static void run_part(const TrainingPlan& p, const Table& table, RowSink& sink, std::int64_t plane,
                        std::int64_t r0, std::int64_t rows, std::int64_t w0, std::int64_t columns, std::int64_t c,
                        std::int64_t lanes) {
-    alignas(64) V sums[kRoom];
+    alignas(64) V sums[kRoom + E::kCount];  // rows are read by whole vectors
     std::memset(sums, 0, static_cast<std::size_t>(rows * columns * lanes) * sizeof(V));
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = p.offsets + p.offsets_start(plane) + c * p.offset_size;
