@@ -35,7 +35,8 @@ struct GradientChannels {
   // Whether the gradient goes around the caches: where it is large, and made of whole vectors that lie side by side.
   static bool may_stream(const TrainingPlan& p) {
     return E::kStreamed && is_large<S>(p) && p.inner % kN == 0 &&
-           reinterpret_cast<std::uintptr_t>(p.in) % kBytes == 0;
+           (reinterpret_cast<std::intptr_t>(p.in) | p.d.in_step | p.h.in_step | p.outer[0].in_step |
+            p.outer[1].in_step) % kBytes == 0;
   }
 
   struct AheadOf {

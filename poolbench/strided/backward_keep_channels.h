@@ -35,7 +35,9 @@ struct KeepChannels {
   // they are made of whole vectors that lie side by side.
   static bool may_stream(const TrainingPlan& p) {
     return E::kStreamed && is_large<S>(p) && p.inner % kN == 0 &&
-           p.w.out_step == p.inner * E::kSize && reinterpret_cast<std::uintptr_t>(p.out) % kBytes == 0;
+           p.w.out_step == p.inner * E::kSize &&
+           (reinterpret_cast<std::intptr_t>(p.out) | p.d.out_step | p.h.out_step | p.outer[0].out_step |
+            p.outer[1].out_step) % kBytes == 0;
   }
 
   // Whether outputs of a row lie behind each other, in all arrays, and so do the elements of their windows.

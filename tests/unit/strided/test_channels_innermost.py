@@ -128,3 +128,24 @@ def test_rows_of_averages_that_read_nothing_are_written_whole() -> None:
         _pool.avg_pool(case.rank, x, *case.arguments(), y, 1, "NCHW", isa, None)
         assert (y[:, :, -1] == 0).all(), isa
         assert (abs(y[:, :, :-1]) <= 3).all(), isa
+
+
+def test_large_results_go_where_rows_begin_in_the_middle_of_a_line() -> None:
+    """What goes around the caches must be aligned in each row, not in the first alone."""
+    case = replace(pooling("max", (2, 2), 2, (128, 160)), channels=64, batch=1)
+    x = innermost(filled(case.shape, 1, np.float32), 0)
+    (y, _), kept, *_ = _pool.train_max_pool(case.rank, x, *case.arguments(), None, 1, "NCHW", None, None)
+    grad = innermost(filled(y.shape, 2, np.float32), 0)
+    want, _ = _pool.pull_back(kept, grad, None, 1, None, None)
+
+    def ragged(height: int, width: int) -> NDArray[Any]:
+        rows = np.zeros(height * (width * 64 + 1) + 16, np.float32)
+        rows = rows[-rows.ctypes.data % 64 // 4 :]
+        step = (width * 64 + 1) * 4
+        return np.lib.stride_tricks.as_strided(rows, (1, 64, height, width), (0, 4, step, 256))
+
+    out, gradient = ragged(64, 80), ragged(128, 160)
+    _pool.train_max_pool(case.rank, x, *case.arguments(), out, 1, "NCHW", None, None)
+    _pool.pull_back(kept, grad, gradient, 1, None, None)
+    np.testing.assert_array_equal(out, y)
+    np.testing.assert_array_equal(gradient, want)
