@@ -64,6 +64,11 @@ struct GradientChannels {
   struct Shift {
     std::int64_t value, offset;
   };
+  // How many positions the same list holds for, and how far they, and their outputs, lie behind each other.
+  struct Repeat {
+    std::int64_t count, step;
+    Shift shift;
+  };
 
   static void run_row(const TrainingPlan& p, const FactorTable& factors, AheadOf& ahead, std::int64_t plane,
                       std::int64_t id, std::int64_t ih, std::int64_t c, std::int64_t n, bool streams) {
@@ -88,27 +93,38 @@ struct GradientChannels {
     }
     Read reads[kMostReads];
     Middle middle(p, factors, rows, count);
-    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * E::kSize) : 1;
+    const std::int64_t together = positions_together(n * E::kSize);
+    const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
     std::int64_t done;
     for (std::int64_t iw = 0; iw < p.w.in; iw += done, in += done * p.w.in_step) {
       ahead.in.come_to(in + n * E::kSize);
-      if (iw >= middle.begin && iw < middle.end) {
+      const bool is_middle = iw >= middle.begin && iw < middle.end;
+      const std::int64_t periods = is_middle ? middle.periods(iw, together) : 0;
+      Shift shift{0, 0};
+      if (is_middle) {
+        shift = middle.shift();
         if (count > 0) {  // the last row of outputs is the one that no row of the input before has read
-          ahead.out.come_to(rows[count - 1].values + middle.shift().value);
-          if (kOp == Op::kMax) ahead.offsets.come_to(rows[count - 1].offsets + middle.shift().offset);
+          ahead.out.come_to(rows[count - 1].values + shift.value);
+          if (kOp == Op::kMax) ahead.offsets.come_to(rows[count - 1].offsets + shift.offset);
         }
-        done = std::min(together, middle.end - iw);
-        position(middle.list(), middle.shift(), in, p.offset_size, done * n, streams);
-        middle.go_on(done);
-      } else {
-        done = 1;
-        position({reads, list(p, factors, rows, count, iw, reads)}, {0, 0}, in, p.offset_size, n, streams);
       }
+      if (periods > 0 && !is_one_piece) {
+        done = periods * p.w.stride;
+        const Repeat again{periods, p.w.stride * p.w.in_step, {p.w.out_step, p.w.index_step}};
+        for (std::int64_t i = 0; i < p.w.stride; ++i) {
+          positions(middle.list(i), shift, in + i * p.w.in_step, p.offset_size, n, again, streams);
+        }
+      } else {
+        done = std::max<std::int64_t>(periods, 1);
+        const List found = is_middle ? middle.list() : List{reads, list(p, factors, rows, count, iw, reads)};
+        positions(found, shift, in, p.offset_size, done * n, {1, 0, {0, 0}}, streams);
+      }
+      if (is_middle) middle.go_on(periods);
     }
   }
 
   // Whether positions of a row lie behind each other, in all arrays, and so do the outputs that read them.
-  static bool is_one_piece(const TrainingPlan& p) {
+  static bool lies_in_one_piece(const TrainingPlan& p) {
     return p.w.stride == 1 && p.w.in_step == p.inner * E::kSize && p.w.out_step == p.inner * E::kSize &&
            (kOp == Op::kAvg || p.w.index_step == p.inner * p.offset_size);
   }
@@ -178,14 +194,23 @@ struct GradientChannels {
 
     // What reads the position in hand, the first of them to begin with.
     List list() const { return lists_[remainder_]; }
+    List list(std::int64_t remainder) const { return lists_[remainder]; }
     Shift shift() const { return shift_; }
-    // Goes on by one position or, where the stride is 1, by several.
-    POOL_INLINE void go_on(std::int64_t count) {
-      remainder_ += count;
-      if (remainder_ < w_.stride) return;
-      remainder_ = 0;
-      shift_.value += count * w_.out_step;
-      shift_.offset += count * w_.index_step;
+    // How many times as many positions as the stride are left from position `at` on, which is the one in hand, as far as
+    // `most` positions; 0 where such do not begin there.
+    std::int64_t periods(std::int64_t at, std::int64_t most) const {
+      if (remainder_ != 0) return 0;
+      return std::min(most, end - at) / w_.stride;
+    }
+    // Goes on by as many, or by one position where there are none.
+    POOL_INLINE void go_on(std::int64_t periods) {
+      if (periods == 0) {
+        if (++remainder_ < w_.stride) return;
+        remainder_ = 0;
+        periods = 1;
+      }
+      shift_.value += periods * w_.out_step;
+      shift_.offset += periods * w_.index_step;
     }
 
    private:
@@ -197,29 +222,41 @@ struct GradientChannels {
     Read reads_[kMostListed];
   };
 
-  static POOL_INLINE void position(List list, Shift shift, char* to, int size, std::int64_t n, bool streams) {
+  static POOL_INLINE void positions(List list, Shift shift, char* to, int size, std::int64_t n, Repeat again,
+                                    bool streams) {
     switch (list.count) {
-      case 1: counted<1>(list, shift, to, size, n, streams); break;
-      case 2: counted<2>(list, shift, to, size, n, streams); break;
-      case 4: counted<4>(list, shift, to, size, n, streams); break;
-      case 9: counted<9>(list, shift, to, size, n, streams); break;
-      default: counted<0>(list, shift, to, size, n, streams);
+      case 1: counted<1>(list, shift, to, size, n, again, streams); break;
+      case 2: counted<2>(list, shift, to, size, n, again, streams); break;
+      case 4: counted<4>(list, shift, to, size, n, again, streams); break;
+      case 9: counted<9>(list, shift, to, size, n, again, streams); break;
+      default: counted<0>(list, shift, to, size, n, again, streams);
     }
   }
 
   template <int kReads>
-  static POOL_INLINE void counted(const List& list, Shift shift, char* to, int size, std::int64_t n, bool streams) {
+  static POOL_INLINE void counted(const List& list, Shift shift, char* to, int size, std::int64_t n, Repeat again,
+                                  bool streams) {
     if (kOp == Op::kMax && size == 1) {
-      sized<kReads, 1>(list, shift, to, n, streams);
+      sized<kReads, 1>(list, shift, to, n, again, streams);
     } else if (kOp == Op::kMax && size == 2) {
-      sized<0, 2>(list, shift, to, n, streams);
+      sized<0, 2>(list, shift, to, n, again, streams);
     } else {
-      sized<kOp == Op::kMax ? 0 : kReads, 4>(list, shift, to, n, streams);
+      sized<kOp == Op::kMax ? 0 : kReads, 4>(list, shift, to, n, again, streams);
     }
   }
 
   template <int kReads, int kSize>
-  static POOL_INLINE void sized(const List& list, Shift shift, char* to, std::int64_t n, bool streams) {
+  static POOL_INLINE void sized(const List& list, Shift shift, char* to, std::int64_t n, Repeat again, bool streams) {
+    for (; again.count > 0; --again.count) {
+      position<kReads, kSize>(list, shift, to, n, streams);
+      to += again.step;
+      shift.value += again.shift.value;
+      shift.offset += again.shift.offset;
+    }
+  }
+
+  template <int kReads, int kSize>
+  static POOL_INLINE void position(const List& list, Shift shift, char* to, std::int64_t n, bool streams) {
     std::int64_t x = 0;
     if (kReads != 1 && list.count > 1 && !streams) {
       x = elements_to_vector(list.reads[0].value + shift.value, E::kSize, kN, n);

@@ -41,7 +41,7 @@ struct KeepChannels {
   }
 
   // Whether outputs of a row lie behind each other, in all arrays, and so do the elements of their windows.
-  static bool is_one_piece(const TrainingPlan& p) {
+  static bool lies_in_one_piece(const TrainingPlan& p) {
     return !p.w.adaptive() && p.w.stride == 1 && p.w.in_step == p.inner * E::kSize &&
            p.w.out_step == p.inner * E::kSize && p.w.index_step == p.inner * p.offset_size;
   }
@@ -49,6 +49,15 @@ struct KeepChannels {
   struct Tap {
     std::int64_t at;  // from the first element of the input that the row of outputs reads, in bytes
     P number;
+  };
+  struct Window {
+    const Tap* taps;
+    int count, offset_size;
+    bool streams;
+  };
+  // How many positions have windows alike, and how far they lie behind each other.
+  struct Repeat {
+    std::int64_t count, in, out, offsets;
   };
 
   static void run_row(const TrainingPlan& p, KeepAhead& ahead, std::int64_t plane, std::int64_t od, std::int64_t oh,
@@ -62,8 +71,10 @@ struct KeepChannels {
     Tap taps[kMostTaps];
     std::int64_t known_count = -1, known_tap = -1;
     int count = 0;
-    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * E::kSize) : 1;
-    std::int64_t done;
+    const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
+    const std::int64_t together = std::max<std::int64_t>(positions_together(n * E::kSize) / p.w.stride, 1);
+    std::int64_t alike_begin = 0, alike_end = 0, done;  // outputs whose windows lie in the input
+    if (!p.w.adaptive()) p.w.inside(alike_begin, alike_end);
     for (std::int64_t ow = 0; ow < p.w.out; ow += done, out += done * p.w.out_step, offsets += done * p.w.index_step) {
       ahead.come_to(ow * p.w.stride * p.w.in_step);
       const Axis::Taps w = p.w.taps(ow);
@@ -82,70 +93,100 @@ struct KeepChannels {
         known_count = w.count;
         known_tap = tap_w;
       }
-      // Where the stride is 1, all windows within the row are alike.
-      done = w.count < p.w.window ? 1 : std::min(together, p.w.in - w.first - (w.count - 1) * p.w.dilation);
-      const std::int64_t elements = done * n;
+      done = ow >= alike_begin && ow < alike_end ? std::min(together, alike_end - ow) : 1;
       const char* const at = in + w.first * p.w.in_step;
-      switch (count) {
-        case 4: position<4>(taps, count, at, out, offsets, p.offset_size, elements, streams); break;
-        case 6: position<6>(taps, count, at, out, offsets, p.offset_size, elements, streams); break;
-        case 9: position<9>(taps, count, at, out, offsets, p.offset_size, elements, streams); break;
-        default: position<0>(taps, count, at, out, offsets, p.offset_size, elements, streams);
+      const Window window{taps, count, p.offset_size, streams};
+      if (is_one_piece) {
+        positions(window, at, out, offsets, done * n, {1, 0, 0, 0});
+      } else {
+        positions(window, at, out, offsets, n, {done, p.w.stride * p.w.in_step, p.w.out_step, p.w.index_step});
       }
     }
   }
 
-  template <int kTaps>
-  static POOL_INLINE void position(const Tap* taps, int count, const char* in, char* out, char* offsets, int size,
-                                   std::int64_t n, bool streams) {
-    std::int64_t x = streams ? 0 : elements_to_vector(in + taps[0].at, E::kSize, kN, n);
-    if (x > 0) vectors<kTaps, 1>(taps, count, in, out, offsets, size, streams);
-    for (; x + 4 * kN <= n; x += 4 * kN) {
-      vectors<kTaps, 4>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);
+  static POOL_INLINE void positions(const Window& window, const char* in, char* out, char* offsets, std::int64_t n,
+                                    Repeat again) {
+    switch (window.count) {
+      case 4: repeated<4>(window, in, out, offsets, n, again); break;
+      case 6: repeated<6>(window, in, out, offsets, n, again); break;
+      case 9: repeated<9>(window, in, out, offsets, n, again); break;
+      default: repeated<0>(window, in, out, offsets, n, again);
     }
-    if (x + 2 * kN <= n) {
-      vectors<kTaps, 2>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);
-      x += 2 * kN;
-    }
-    if (x + kN <= n) {
-      vectors<kTaps, 1>(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, streams);
-      x += kN;
-    }
-    if (x < n) surely(taps, count, in + x * E::kSize, out + x * E::kSize, offsets + x * size, size, n - x);
   }
 
-  template <int kTaps, int kVectors>
-  static POOL_INLINE void vectors(const Tap* taps, int count, const char* in, char* out, char* offsets, int size,
-                                  bool streams) {
-    const int all = kTaps > 0 ? kTaps : count;
+  template <int kTaps>
+  static POOL_INLINE void repeated(const Window& window, const char* in, char* out, char* offsets, std::int64_t n,
+                                   Repeat again) {
+    for (; again.count > 0; --again.count) {
+      position<kTaps>(window, in, out, offsets, n);
+      in += again.in;
+      out += again.out;
+      offsets += again.offsets;
+    }
+  }
+
+  template <int kTaps>
+  static POOL_INLINE void position(const Window& window, const char* in, char* out, char* offsets, std::int64_t n) {
+    if (n < kN) return surely(window, in, out, offsets, n);
+    const std::int64_t head = window.streams ? 0 : elements_to_vector(in + window.taps[0].at, E::kSize, kN, n);
+    std::int64_t x = head;
+    for (; x + 4 * kN <= n; x += 4 * kN) {
+      vectors<kTaps>(window, in, out, offsets, Consecutive<4, kN>{x});
+    }
+    const Edges<kN> rest(n, head, x);
+    int i = 0;
+    for (; i + 2 <= rest.count; i += 2) {
+      vectors<kTaps>(window, in, out, offsets, Pair{rest.at[i], rest.at[i + 1]});
+    }
+    if (i < rest.count) vectors<kTaps>(window, in, out, offsets, Consecutive<1, kN>{rest.at[i]});
+  }
+
+  template <int kTaps, class Where>
+  static POOL_INLINE void vectors(const Window& window, const char* in, char* out, char* offsets, Where x) {
+    constexpr int kVectors = Where::kCount;
+    const int all = kTaps > 0 ? kTaps : window.count, size = window.offset_size;
+    const Tap* const taps = window.taps;
     QuickSearch<V> found[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) found[v].begin(E::load(in + taps[0].at + v * kN * E::kSize), taps[0].number);
+    for (int v = 0; v < kVectors; ++v) {
+      found[v].begin(E::load(in + taps[0].at + x.at(v) * E::kSize), taps[0].number);
+    }
 #pragma GCC unroll 9
     for (int i = 1; i < all; ++i) {
+      Places<V> number = fill_vec<P>(taps[i].number);
+      keep_in_register<P>(number);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) found[v].next(E::load(in + taps[i].at + v * kN * E::kSize), taps[i].number);
+      for (int v = 0; v < kVectors; ++v) {
+        found[v].next(E::load(in + taps[i].at + x.at(v) * E::kSize), number);
+      }
     }
     bool is_sure = true;
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) is_sure &= found[v].is_sure();
-    if (!is_sure) return surely(taps, count, in, out, offsets, size, kVectors * kN);
+    if (!is_sure) {
+      for (int v = 0; v < kVectors; ++v) {
+        surely(window, in + x.at(v) * E::kSize, out + x.at(v) * E::kSize, offsets + x.at(v) * size, kN);
+      }
+      return;
+    }
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      put<E>(out + v * kN * E::kSize, found[v].best, streams);
-      store_places_part<V>(offsets + v * kN * size, found[v].place, size, kN);
+      put<E>(out + x.at(v) * E::kSize, found[v].best, window.streams);
+      store_places_part<V>(offsets + x.at(v) * size, found[v].place, size, kN);
     }
   }
 
   // The same for any elements, n of them.
-  static __attribute__((noinline)) void surely(const Tap* taps, int count, const char* in, char* out, char* offsets,
-                                               int size, std::int64_t n) {
+  static __attribute__((noinline)) void surely(const Window& window, const char* in, char* out, char* offsets,
+                                               std::int64_t n) {
+    const Tap* const taps = window.taps;
+    const int size = window.offset_size;
     for (std::int64_t x = 0; x < n; x += kN) {
       const int rest = static_cast<int>(std::min<std::int64_t>(n - x, kN));
       const char* const at = in + x * E::kSize;
       Vec<V> best = E::load_part(at + taps[0].at, rest);
       Places<V> place = fill_vec<P>(taps[0].number);
-      for (int i = 1; i < count; ++i) {
+      for (int i = 1; i < window.count; ++i) {
         take<V>(best, place, E::load_part(at + taps[i].at, rest), fill_vec<P>(taps[i].number));
       }
       E::store_part(out + x * E::kSize, best, rest);

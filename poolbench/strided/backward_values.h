@@ -100,6 +100,15 @@ POOL_INLINE void take_one(V& best, PlaceOf<V>& place, V fresh, PlaceOf<V> fresh_
   }
 }
 
+// Makes the compiler keep a vector that several instructions use in a register: it would rather load the number from
+// memory in each of them, where loads are what there is too little time for.
+template <class T>
+POOL_INLINE void keep_in_register(Vec<T>& vector) {
+#if POOL_AVX512
+  asm("" : "+v"(vector));
+#endif
+}
+
 // The best of a window and its place, found without asking each element whether it is NaN. Where an element was NaN, or
 // infinite, the result is not sure, and `take` has to find it.
 template <class V>
@@ -114,22 +123,20 @@ struct QuickSearch {
     doubt_ = element * Vec<V>{};
 #endif
   }
-  POOL_INLINE void next(Vec<V> element, PlaceOf<V> number) {
+  POOL_INLINE void next(Vec<V> element, Places<V> number) {
 #if POOL_AVX512
     if constexpr (sizeof(V) == 4) {
       const __m512 e = (__m512)element, b = (__m512)best;
-      place = (Places<V>)_mm512_mask_mov_epi32((__m512i)place, _mm512_cmp_ps_mask(e, b, _CMP_GT_OQ),
-                                               _mm512_set1_epi32(number));
+      place = (Places<V>)_mm512_mask_mov_epi32((__m512i)place, _mm512_cmp_ps_mask(e, b, _CMP_GT_OQ), (__m512i)number);
       best = (Vec<V>)_mm512_maskz_max_ps(0xffff, e, b);
     } else {
       const __m512d e = (__m512d)element, b = (__m512d)best;
-      place = (Places<V>)_mm512_mask_mov_epi64((__m512i)place, _mm512_cmp_pd_mask(e, b, _CMP_GT_OQ),
-                                               _mm512_set1_epi64(number));
+      place = (Places<V>)_mm512_mask_mov_epi64((__m512i)place, _mm512_cmp_pd_mask(e, b, _CMP_GT_OQ), (__m512i)number);
       best = (Vec<V>)_mm512_maskz_max_pd(0xff, e, b);
     }
     doubt_ += element * Vec<V>{};  // zero but for NaN and infinities
 #else
-    take<V>(best, place, element, fill_vec<PlaceOf<V>>(number));
+    take<V>(best, place, element, number);
 #endif
   }
   POOL_INLINE bool is_sure() const {

@@ -4,9 +4,9 @@
 constexpr std::int64_t kAskedBytes = std::int64_t{2} << 20;     // arrays from here on are asked for ahead of time
 constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // arrays from here on may be written around the caches
 
-// How many positions of `bytes` bytes are worth doing at once where they lie behind each other: what is done between two
-// questions whether to ask for memory.
-static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(2048 / bytes, 1); }
+// How many positions of `bytes` bytes are worth doing at once where their windows are alike: what is done between two
+// questions whether to ask for memory, which are answered as long as no more than that lies between them.
+static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(4096 / bytes, 1); }
 
 // How many elements of `size` bytes lie between `at` and where the next whole vector of `lanes` of them would begin, or 0
 // where no element begins there, or where n are too few for it to matter. A vector that crosses the end of a cache line
@@ -18,6 +18,33 @@ static POOL_INLINE std::int64_t elements_to_vector(const char* at, std::int64_t 
   const std::int64_t bytes = static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(at) & (vector - 1));
   return n * size >= 512 && bytes % size == 0 ? bytes / size : 0;
 }
+
+// Where vectors of kLanes elements begin: kVectors of them behind each other, or two anywhere.
+template <int kVectors, int kLanes>
+struct Consecutive {
+  static constexpr int kCount = kVectors;
+  std::int64_t first;
+  POOL_INLINE std::int64_t at(int v) const { return first + v * kLanes; }
+};
+struct Pair {
+  static constexpr int kCount = 2;
+  std::int64_t first, second;
+  POOL_INLINE std::int64_t at(int v) const { return v == 0 ? first : second; }
+};
+
+// What is left of n elements where vectors of kLanes have done those in [head, end), and less than four are missing
+// behind: the first and the last of the vectors that do the rest overlap with others if need be.
+template <int kLanes>
+struct Edges {
+  int count = 0;
+  std::int64_t at[5];
+
+  POOL_INLINE Edges(std::int64_t n, std::int64_t head, std::int64_t end) {
+    if (head > 0) at[count++] = 0;
+    for (; end + kLanes <= n; end += kLanes) at[count++] = end;
+    if (end < n) at[count++] = n - kLanes;
+  }
+};
 
 // Asks for memory some way ahead of where it is read or written: processors foresee streams of whole pages, but few of
 // those that a pooling works on by turns.
