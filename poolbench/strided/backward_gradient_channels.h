@@ -93,7 +93,7 @@ struct GradientChannels {
     }
     Read reads[kMostReads];
     Middle middle(p, factors, rows, count);
-    const std::int64_t together = positions_together(n * E::kSize);
+    const std::int64_t together = positions_together(n * E::kSize) * (p.w.stride == 1 ? 1 : 2);
     const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
     std::int64_t done;
     for (std::int64_t iw = 0; iw < p.w.in; iw += done, in += done * p.w.in_step) {

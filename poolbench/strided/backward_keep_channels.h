@@ -72,7 +72,9 @@ struct KeepChannels {
     std::int64_t known_count = -1, known_tap = -1;
     int count = 0;
     const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
-    const std::int64_t together = std::max<std::int64_t>(positions_together(n * E::kSize) / p.w.stride, 1);
+    // What is asked for at once must not be too much for the buffers between the caches.
+    const std::int64_t most = is_one_piece || !ahead.asks() ? positions_together(n * E::kSize) : 1;
+    const std::int64_t together = std::max<std::int64_t>(most / p.w.stride, 1);
     std::int64_t alike_begin = 0, alike_end = 0, done;  // outputs whose windows lie in the input
     if (!p.w.adaptive()) p.w.inside(alike_begin, alike_end);
     for (std::int64_t ow = 0; ow < p.w.out; ow += done, out += done * p.w.out_step, offsets += done * p.w.index_step) {
@@ -109,7 +111,9 @@ struct KeepChannels {
     switch (window.count) {
       case 4: repeated<4>(window, in, out, offsets, n, again); break;
       case 6: repeated<6>(window, in, out, offsets, n, again); break;
+      case 8: repeated<8>(window, in, out, offsets, n, again); break;
       case 9: repeated<9>(window, in, out, offsets, n, again); break;
+      case 27: repeated<27>(window, in, out, offsets, n, again); break;
       default: repeated<0>(window, in, out, offsets, n, again);
     }
   }

@@ -147,6 +147,7 @@ class KeepAhead {
     return KeepAhead(asks);
   }
 
+  bool asks() const { return asks_; }
   // Begins a row of outputs, whose windows read `d` and `h` from `in` on.
   POOL_INLINE void begin(const TrainingPlan& p, const char* in, Axis::Taps d, Axis::Taps h) {
     count_ = 0;

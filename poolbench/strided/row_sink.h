@@ -6,7 +6,7 @@ constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // arrays from h
 
 // How many positions of `bytes` bytes are worth doing at once where their windows are alike: what is done between two
 // questions whether to ask for memory, which are answered as long as no more than that lies between them.
-static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(4096 / bytes, 1); }
+static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(2048 / bytes, 1); }
 
 // How many elements of `size` bytes lie between `at` and where the next whole vector of `lanes` of them would begin, or 0
 // where no element begins there, or where n are too few for it to matter. A vector that crosses the end of a cache line
