@@ -103,7 +103,7 @@ POOL_INLINE void take_one(V& best, PlaceOf<V>& place, V fresh, PlaceOf<V> fresh_
 // Makes the compiler keep a vector that several instructions use in a register: it would rather load the number from
 // memory in each of them, where loads are what there is too little time for.
 template <class T>
-POOL_INLINE void keep_in_register(Vec<T>& vector) {
+POOL_INLINE void keep_in_register([[maybe_unused]] Vec<T>& vector) {
 #if POOL_AVX512
   asm("" : "+v"(vector));
 #endif
