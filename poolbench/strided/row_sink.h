@@ -5,7 +5,7 @@ constexpr std::int64_t kAskedBytes = std::int64_t{2} << 20;     // arrays from h
 constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // arrays from here on may be written around the caches
 
 // How many positions of `bytes` bytes are worth doing at once where their windows are alike: what is done between two
-// questions whether to ask for memory, which are answered as long as no more than that lies between them.
+// questions whether to ask for memory, since many requests at once are more than the caches take.
 static inline std::int64_t positions_together(std::int64_t bytes) { return std::max<std::int64_t>(2048 / bytes, 1); }
 
 // How many elements of `size` bytes lie between `at` and where the next whole vector of `lanes` of them would begin, or 0
