@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from poolbench.backends.placement import empty_where
 from poolbench.model.pooling import Ints, Padding, PoolSpec, dilated
 from poolbench.model.workload import DType, View, ViewKind
 
@@ -96,34 +97,39 @@ def reference_axes(order: str, rank_order: str) -> Ints:
 
 
 def contiguous(array: NDArray[Any], order: str, wanted: str) -> NDArray[Any]:
-    """Return ``array``, whose axes are in ``order``, as a contiguous array in the order ``wanted``."""
-    import numpy as np
+    """Return ``array``, whose axes are in ``order``, as a contiguous array in the order ``wanted``.
 
-    return np.ascontiguousarray(array.transpose(reference_axes(order, wanted)))
+    A copy begins in its page where ``array`` does (``placement``). What is contiguous already is returned as it is.
+    """
+    source = array.transpose(reference_axes(order, wanted))
+    if source.flags.c_contiguous:
+        return source
+    result = empty_where(array, source.shape)
+    result[...] = source
+    return result
 
 
 def in_order(array: NDArray[Any], order: str, wanted: str, view: View) -> NDArray[Any]:
     """Return ``array``, whose axes are in ``order``, with its axes in ``wanted``, lying in memory as ``view`` says.
 
-    Where it has that order already it is returned as it is.
+    It begins in its page where ``array`` does (``placement``). Where it has that order already it is returned as it is.
     """
-    import numpy as np
-
     if order == wanted:
         return array
     source = array.transpose(reference_axes(order, wanted))
-    shape = list(source.shape)
+    shape = source.shape
     if view.kind is ViewKind.TRANSPOSED:
-        result = np.empty([*shape[:-2], shape[-1], shape[-2]], array.dtype).swapaxes(-1, -2)
+        result = empty_where(array, (*shape[:-2], shape[-1], shape[-2])).swapaxes(-1, -2)
     elif view.kind is ViewKind.REVERSED:
-        result = np.empty(shape, array.dtype)[..., ::-1]
+        result = empty_where(array, shape, before=(shape[-1] - 1) * array.itemsize)[..., ::-1]
     elif view.kind is ViewKind.CHANNEL_SLICE:
         channels = wanted.index("c")
         assert view.channels is not None
-        buffer = np.zeros([*shape[:channels], view.channels, *shape[channels + 1 :]], array.dtype)
+        buffer = empty_where(array, (*shape[:channels], view.channels, *shape[channels + 1 :]))
+        buffer[...] = 0
         result = buffer[(*[slice(None)] * channels, slice(shape[channels]))]
     else:
-        result = np.empty(shape, array.dtype)
+        result = empty_where(array, shape)
     result[...] = source
     return result
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.backends import torch_common as common
 from poolbench.backends.base import Call, Prepared, Source, Support, refused
-from poolbench.backends.geometry import contiguous
+from poolbench.backends.geometry import contiguous, reference_axes
 from poolbench.backends.indexed import IndexedCall
 from poolbench.backends.torch_training import training_best, training_given
 from poolbench.model.method import LayoutPolicy
@@ -94,13 +94,13 @@ class ChannelsLast(Eager):
         natural, layout = default_order(rank), channels_last_order(rank)
         if workload.pass_.is_training:
             return self._prepare_training(workload, source, layout)
-        pool, memory = self.pooling(workload), _memory_format(workload)
+        pool = self.pooling(workload)
         if source.layout is LayoutPolicy.GIVEN:
             compute = common.given_call(workload, source.array, pool, self._converted(workload))
             return _call(workload, source, compute, layout=layout, output_order=workload.order)
         with torch.inference_mode():
-            planes = common.as_tensor(contiguous(source.array, workload.order, natural))
-            tensor = planes.contiguous(memory_format=memory)
+            tensor = common.as_tensor(contiguous(source.array, workload.order, layout))
+            tensor = tensor.permute(reference_axes(layout, natural))
         return _call(workload, source, lambda: pool(tensor), layout=layout, output_order=natural)
 
     def _converted(self, workload: Workload) -> common.Pool:

@@ -7,11 +7,13 @@ from enum import StrEnum
 
 from poolbench.model.sample import RejectionRule
 
-METHOD_VERSION = 3
+METHOD_VERSION = 4
 """Raised whenever a change to the harness may move the numbers.
 
 From 2 on, the subjects of a backend share loops. From 3 on, a thread that waits while another of its own process has
-the core does not contaminate the slot of a subject that may use one thread.
+the core does not contaminate the slot of a subject that may use one thread. From 4 on, what a subject converts to its
+own order before it is timed lies in its page where the input does; before, wherever NumPy put it, which is no multiple
+of a cache line.
 """
 
 

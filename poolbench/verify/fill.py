@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from poolbench.backends.placement import LINE, empty_at
 from poolbench.model.pooling import Kind
 from poolbench.model.workload import DType, View, ViewKind, Workload, default_order
-
-ALIGNMENT = 64
-"""Bytes: the width of a cache line, and of the widest vectors."""
 
 _CHUNK_ELEMENTS = 1 << 20  # part of what a seed means: another size gives other values
 
@@ -79,8 +77,6 @@ def place(values: NDArray[Any], order: str, view: View, *, pad_bytes: int = 0) -
     For alignment and errors see ``arrange``.
     """
     itemsize = values.dtype.itemsize
-    if pad_bytes < 0 or pad_bytes % itemsize:
-        raise ValueError(f"A pad of {pad_bytes} bytes is not a multiple of the itemsize {itemsize}.")
     ordered = from_reference(values, order)
     shape = list(ordered.shape)
     if view.kind is ViewKind.CHANNEL_SLICE:
@@ -89,7 +85,7 @@ def place(values: NDArray[Any], order: str, view: View, *, pad_bytes: int = 0) -
     elif view.kind is ViewKind.TRANSPOSED:
         shape[-2:] = shape[:-3:-1]
     before = (shape[-1] - 1) * itemsize if view.kind is ViewKind.REVERSED else 0
-    buffer = _aligned(shape, values.dtype, before, pad_bytes)
+    buffer = empty_at(tuple(shape), values.dtype, behind=pad_bytes, of=LINE, before=before)
     array = buffer
     if view.kind is ViewKind.CHANNEL_SLICE:
         buffer[...] = np.iinfo(values.dtype).max if np.issubdtype(values.dtype, np.integer) else np.nan
@@ -155,11 +151,3 @@ def in_chunks(array: NDArray[Any]) -> list[NDArray[Any]]:
     """Return flat views that cover a contiguous ``array`` in order, small enough to draw one after the other."""
     flat = array.reshape(-1)
     return [flat[start : start + _CHUNK_ELEMENTS] for start in range(0, flat.size, _CHUNK_ELEMENTS)]
-
-
-def _aligned(shape: list[int], dtype: np.dtype[Any], before: int, pad_bytes: int) -> NDArray[Any]:
-    """Return an empty array whose byte number ``before`` lies ``pad_bytes`` after a multiple of ALIGNMENT."""
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + ALIGNMENT + pad_bytes, np.uint8)
-    start = -(memory.ctypes.data + before) % ALIGNMENT + pad_bytes
-    return memory[start : start + size].view(dtype).reshape(shape)

@@ -1,13 +1,15 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from poolbench.backends import geometry
+from poolbench.backends.placement import PAGE, empty_at
 from poolbench.errors import InvalidSpecError
 from poolbench.model.pooling import PoolSpec
-from poolbench.model.workload import DType
+from poolbench.model.workload import DType, View, ViewKind
 
 sizes = st.integers(1, 4)
 
@@ -122,3 +124,24 @@ def test_an_array_is_brought_from_any_order_into_any_other() -> None:
     assert moved.flags.c_contiguous
     assert moved.shape == (5, 2, 4, 3)
     assert moved[4, 1, 3, 2] == array[1, 2, 3, 4]
+
+
+VIEWS = [View(kind=kind, channels=7 if kind is ViewKind.CHANNEL_SLICE else None) for kind in ViewKind]
+
+
+@pytest.mark.parametrize("behind", [0, 64, 192, 4 * 397])
+def test_what_is_brought_into_another_order_lies_in_its_page_where_it_lay(behind: int) -> None:
+    array = empty_at((2, 3, 4, 5), np.dtype(np.float32), behind=behind)
+    array[...] = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    moved = geometry.contiguous(array, "nchw", "nhwc")
+    assert moved.ctypes.data % PAGE == behind
+    assert np.array_equal(moved, array.transpose(0, 2, 3, 1))
+    for view in VIEWS:
+        lying = geometry.in_order(array, "nchw", "nhwc", view)
+        assert lying.ctypes.data % PAGE == behind, view
+        assert np.array_equal(lying, moved), view
+
+
+def test_a_contiguous_array_is_not_copied() -> None:
+    array = np.zeros((2, 3, 4, 5))
+    assert np.shares_memory(geometry.contiguous(array, "nchw", "nchw"), array)

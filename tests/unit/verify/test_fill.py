@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from poolbench.backends.placement import LINE
 from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind
 from poolbench.model.workload import DType, View, ViewKind, Workload
 from poolbench.verify.fill import (
-    ALIGNMENT,
     arrange,
     exact_values,
     from_reference,
@@ -91,7 +91,7 @@ def test_arranged_values_are_the_same_and_lie_as_asked(workload: Workload, pads:
     array = arrange(values, workload, pad_bytes=pad_bytes)
     assert array.shape == workload.input_shape
     assert array.dtype == values.dtype
-    assert array.ctypes.data % ALIGNMENT == pad_bytes % ALIGNMENT
+    assert array.ctypes.data % LINE == pad_bytes % LINE
     assert np.array_equal(to_reference(array, workload.order), values)
     assert np.array_equal(from_reference(values, workload.order), array)
     assert strides_in_elements(array) == expected_strides(workload)
