@@ -1,4 +1,12 @@
-from typing import Any
+from typing import Any, final
+
+@final
+class Pullback:
+    @property
+    def saved_bytes(self) -> int: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    def __call__(self, grad_output: Any, *, out: Any = ..., threads: int | None = ...) -> Any: ...
 
 def max_pool(
     rank: int,
@@ -71,7 +79,7 @@ def train_max_pool(
     isa: str | None = ...,
     engine: str | None = ...,
     /,
-) -> tuple[Any, object, int, tuple[int, ...]]: ...
+) -> tuple[Any, Pullback]: ...
 def train_avg_pool(
     rank: int,
     input: Any,
@@ -88,7 +96,7 @@ def train_avg_pool(
     isa: str | None = ...,
     engine: str | None = ...,
     /,
-) -> tuple[Any, object, int, tuple[int, ...]]: ...
+) -> tuple[Any, Pullback]: ...
 def train_adaptive_max_pool(
     rank: int,
     input: Any,
@@ -100,7 +108,7 @@ def train_adaptive_max_pool(
     isa: str | None = ...,
     engine: str | None = ...,
     /,
-) -> tuple[Any, object, int, tuple[int, ...]]: ...
+) -> tuple[Any, Pullback]: ...
 def train_adaptive_avg_pool(
     rank: int,
     input: Any,
@@ -111,15 +119,9 @@ def train_adaptive_avg_pool(
     isa: str | None = ...,
     engine: str | None = ...,
     /,
-) -> tuple[Any, object, int, tuple[int, ...]]: ...
+) -> tuple[Any, Pullback]: ...
 def pull_back(
-    kept: object,
-    grad_output: Any,
-    out: Any,
-    threads: int | None,
-    isa: str | None = ...,
-    engine: str | None = ...,
-    /,
+    pullback: Pullback, grad_output: Any, out: Any, threads: int | None, isa: str | None, engine: str | None, /
 ) -> Any: ...
 def variants() -> list[str]: ...
 def training_variants() -> list[str]: ...

@@ -3,13 +3,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+#include <structmember.h>
 #if defined(__linux__)
 #include <sched.h>
 #endif
 
 #include <algorithm>
 #include <climits>
-#include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -82,18 +82,18 @@ void check_type(const Borrowed& input, Op op) {
                   (op == Op::kMax ? ", bfloat16, int8, uint8, int16, int32 and int64." : " and bfloat16."));
 }
 
-Settings read_settings(const Call& call) {
+// `wanted` and `engine_wanted` name what must do it, or are None, or nullptr where the caller cannot say.
+Settings read_settings(PyObject* threads, PyObject* wanted, PyObject* engine_wanted) {
   Settings settings;
-  settings.threads = read_threads(call.threads);
-  if (!call.names_variant) return settings;
-  if (call.isa != Py_None) {
+  settings.threads = read_threads(threads);
+  if (wanted != nullptr && wanted != Py_None) {
     for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
-      if (text_of(call.isa) == isa_name(isa)) settings.isa = static_cast<int>(isa);
+      if (text_of(wanted) == isa_name(isa)) settings.isa = static_cast<int>(isa);
     }
-    if (settings.isa < 0) throw std::invalid_argument("There is no instruction set " + text_of(call.isa) + ".");
+    if (settings.isa < 0) throw std::invalid_argument("There is no instruction set " + text_of(wanted) + ".");
   }
-  if (call.engine != Py_None) {
-    settings.engine = PyUnicode_AsUTF8AndSize(call.engine, nullptr);
+  if (engine_wanted != nullptr && engine_wanted != Py_None) {
+    settings.engine = PyUnicode_AsUTF8AndSize(engine_wanted, nullptr);
     if (settings.engine == nullptr) throw PythonError{};
   }
   return settings;
@@ -111,7 +111,7 @@ int run_unlocked(const Problem& problem, const Settings& settings, std::int64_t 
 PyObject* pool(const Call& call) {
   static const Isa checked = default_isa();  // throws, as often as it is asked, where POOLBENCH_ISA is wrong
   (void)checked;
-  const Settings settings = read_settings(call);
+  const Settings settings = read_settings(call.threads, call.isa, call.engine);
   const Borrowed input(call.input, "input", false);
   check_type(input, call.request.op);
   Resolved resolved = resolve(call.request, input.array, input.type);
@@ -265,41 +265,29 @@ PyObject* call_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return answer([=] { return pool(read_call<kFunction>(args, count)); });
 }
 
-constexpr const char* kKeptCapsule = "poolbench.kept";
+#include "pullback.h"
 
-void release_kept(PyObject* capsule) { delete static_cast<Kept*>(PyCapsule_GetPointer(capsule, kKeptCapsule)); }
-
-// The same, and what its gradient needs: (result, kept, saved bytes, shape of the input).
+// The same, and what its gradient needs: (result, pullback).
 template <Function kFunction>
 PyObject* train_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return answer([=]() -> PyObject* {
     Call call = read_call<kFunction>(args, count);
-    auto kept = std::make_unique<Kept>();
-    call.kept = kept.get();
+    Pullback* const pullback = Pullback::make();
+    const Reference held(reinterpret_cast<PyObject*>(pullback));
+    call.kept = &pullback->kept();
     Reference result(pool(call));
     if (result.get() == Py_None) return result.release();
-    Reference shape(kept->input_shape());
-    const auto bytes = static_cast<Py_ssize_t>(kept->bytes());
-    Reference capsule(PyCapsule_New(kept.get(), kKeptCapsule, release_kept));
-    if (!capsule || !shape) throw PythonError{};
-    (void)kept.release();  // the capsule has it now
-    return Py_BuildValue("(NNnN)", result.release(), capsule.release(), bytes, shape.release());
+    return PyTuple_Pack(2, result.get(), held.get());
   });
 }
 
 PyObject* pull_back(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return answer([=] {
-    if (count != 4 && count != 6) throw WrongType("pull_back takes 4 or 6 arguments.");
-    auto* kept = static_cast<Kept*>(PyCapsule_GetPointer(args[0], kKeptCapsule));
-    if (kept == nullptr) throw PythonError{};
-    Call call;
-    call.threads = args[3];
-    call.names_variant = count == 6;
-    if (call.names_variant) {
-      call.isa = args[4];
-      call.engine = args[5];
+    if (count != 6 || !Pullback::is(args[0])) {
+      throw WrongType("pull_back takes a pullback, grad_output, out, threads, isa and engine.");
     }
-    return kept->pull_back(args[1], args[2], read_settings(call), call.names_variant);
+    const Settings settings = read_settings(args[3], args[4], args[5]);
+    return Pullback::of(args[0])->kept().pull_back(args[1], args[2], settings, true);
   });
 }
 
@@ -333,7 +321,7 @@ PyMethodDef methods[] = {
            "adaptive_max_pool, and what its gradient needs."),
     method(train_function<Function::kAdaptiveAvg>, "train_adaptive_avg_pool",
            "adaptive_avg_pool, and what its gradient needs."),
-    method(pull_back, "pull_back", "pull_back(kept, grad_output, out, threads[, isa, engine])"),
+    method(pull_back, "pull_back", "pull_back(pullback, grad_output, out, threads, isa, engine): by that kernel."),
     {nullptr, nullptr, 0, nullptr}};
 
 bool load_numpy() { return _import_array() >= 0; }
@@ -343,7 +331,9 @@ bool load_numpy() { return _import_array() >= 0; }
 NB_MODULE(_pool, module) {
   module.doc() = "The pooling kernel. Where isa and engine are given, functions return (result, name of the variant), "
                  "or None where no such variant can do it.";
-  if (!load_numpy() || PyModule_AddFunctions(module.ptr(), methods) != 0) throw nb::python_error();
+  if (!load_numpy() || PyModule_AddFunctions(module.ptr(), methods) != 0 || !Pullback::add_to(module.ptr())) {
+    throw nb::python_error();
+  }
   module.def(
       "variants",
       [] {

@@ -28,51 +28,7 @@ from typing import Any
 from poolbench.strided import _pool
 from poolbench.strided.functional import OutputSizes, Padding, Sizes
 
-
-class Pullback:
-    """What turns the gradient of an output into the gradient of the input.
-
-    The forward functions make it. It may be called any number of times, also from several threads at once.
-    """
-
-    __slots__ = ("_input_shape", "_kept", "_saved_bytes")
-
-    def __init__(self, kept: object, saved_bytes: int, input_shape: tuple[int, ...]) -> None:
-        self._kept = kept
-        self._saved_bytes = saved_bytes
-        self._input_shape = input_shape
-
-    @property
-    def saved_bytes(self) -> int:
-        """How many bytes are kept for the gradient: those of the places of maxima, 0 for averages."""
-        return self._saved_bytes
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of the input, and of its gradient."""
-        return self._input_shape
-
-    def __call__(self, grad_output: Any, *, out: Any = None, threads: int | None = None) -> Any:
-        """Return the gradient of the input, in the input's shape.
-
-        ``grad_output`` has the output's shape and the input's dtype, and any strides: a slice of the channels, a
-        transposed or an expanded array is read where it lies. ``out`` is a writable array of the input's shape and
-        dtype, apart from ``grad_output``, which is written and returned; otherwise the result is a new NumPy array, in
-        C order, or with the channels innermost where the input had them so. ``threads`` is the most threads to work
-        on, by default as many as the process has processors.
-
-        Raises ValueError for a shape that is not the output's or input's, for an ``out`` that is read-only, overlaps
-        itself or shares memory with ``grad_output``, and TypeError for a dtype that is not the input's.
-        """
-        return _pool.pull_back(self._kept, grad_output, out, threads)
-
-    def __repr__(self) -> str:
-        return f"Pullback(input_shape={self._input_shape}, saved_bytes={self._saved_bytes})"
-
-
-def _pair(trained: tuple[Any, object, int, tuple[int, ...]]) -> tuple[Any, Pullback]:
-    output, kept, saved_bytes, input_shape = trained
-    return output, Pullback(kept, saved_bytes, input_shape)
+Pullback = _pool.Pullback
 
 
 def max_pool1d(
@@ -93,10 +49,8 @@ def max_pool1d(
     Parameters and rules are those of ``poolbench.strided.max_pool1d``.
     With ``return_indices`` the output is the pair (output, indices).
     """
-    return _pair(
-        _pool.train_max_pool(
-            1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
-        )
+    return _pool.train_max_pool(
+        1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
     )
 
 
@@ -118,10 +72,8 @@ def max_pool2d(
     Parameters and rules are those of ``poolbench.strided.max_pool2d``.
     With ``return_indices`` the output is the pair (output, indices).
     """
-    return _pair(
-        _pool.train_max_pool(
-            2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
-        )
+    return _pool.train_max_pool(
+        2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
     )
 
 
@@ -143,10 +95,8 @@ def max_pool3d(
     Parameters and rules are those of ``poolbench.strided.max_pool3d``.
     With ``return_indices`` the output is the pair (output, indices).
     """
-    return _pair(
-        _pool.train_max_pool(
-            3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
-        )
+    return _pool.train_max_pool(
+        3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, threads, layout
     )
 
 
@@ -168,21 +118,19 @@ def avg_pool1d(
 
     Parameters and rules are those of ``poolbench.strided.avg_pool1d``.
     """
-    return _pair(
-        _pool.train_avg_pool(
-            1,
-            input,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            ceil_mode,
-            count_include_pad,
-            divisor_override,
-            out,
-            threads,
-            layout,
-        )
+    return _pool.train_avg_pool(
+        1,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        out,
+        threads,
+        layout,
     )
 
 
@@ -204,21 +152,19 @@ def avg_pool2d(
 
     Parameters and rules are those of ``poolbench.strided.avg_pool2d``.
     """
-    return _pair(
-        _pool.train_avg_pool(
-            2,
-            input,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            ceil_mode,
-            count_include_pad,
-            divisor_override,
-            out,
-            threads,
-            layout,
-        )
+    return _pool.train_avg_pool(
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        out,
+        threads,
+        layout,
     )
 
 
@@ -240,21 +186,19 @@ def avg_pool3d(
 
     Parameters and rules are those of ``poolbench.strided.avg_pool3d``.
     """
-    return _pair(
-        _pool.train_avg_pool(
-            3,
-            input,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            ceil_mode,
-            count_include_pad,
-            divisor_override,
-            out,
-            threads,
-            layout,
-        )
+    return _pool.train_avg_pool(
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        out,
+        threads,
+        layout,
     )
 
 
@@ -272,7 +216,7 @@ def adaptive_max_pool1d(
     Parameters and rules are those of ``poolbench.strided.adaptive_max_pool1d``.
     With ``return_indices`` the output is the pair (output, indices).
     """
-    return _pair(_pool.train_adaptive_max_pool(1, input, output_size, return_indices, out, threads, layout))
+    return _pool.train_adaptive_max_pool(1, input, output_size, return_indices, out, threads, layout)
 
 
 def adaptive_max_pool2d(
@@ -289,7 +233,7 @@ def adaptive_max_pool2d(
     Parameters and rules are those of ``poolbench.strided.adaptive_max_pool2d``.
     With ``return_indices`` the output is the pair (output, indices).
     """
-    return _pair(_pool.train_adaptive_max_pool(2, input, output_size, return_indices, out, threads, layout))
+    return _pool.train_adaptive_max_pool(2, input, output_size, return_indices, out, threads, layout)
 
 
 def adaptive_max_pool3d(
@@ -306,7 +250,7 @@ def adaptive_max_pool3d(
     Parameters and rules are those of ``poolbench.strided.adaptive_max_pool3d``.
     With ``return_indices`` the output is the pair (output, indices).
     """
-    return _pair(_pool.train_adaptive_max_pool(3, input, output_size, return_indices, out, threads, layout))
+    return _pool.train_adaptive_max_pool(3, input, output_size, return_indices, out, threads, layout)
 
 
 def adaptive_avg_pool1d(
@@ -321,7 +265,7 @@ def adaptive_avg_pool1d(
 
     Parameters and rules are those of ``poolbench.strided.adaptive_avg_pool1d``.
     """
-    return _pair(_pool.train_adaptive_avg_pool(1, input, output_size, out, threads, layout))
+    return _pool.train_adaptive_avg_pool(1, input, output_size, out, threads, layout)
 
 
 def adaptive_avg_pool2d(
@@ -336,7 +280,7 @@ def adaptive_avg_pool2d(
 
     Parameters and rules are those of ``poolbench.strided.adaptive_avg_pool2d``.
     """
-    return _pair(_pool.train_adaptive_avg_pool(2, input, output_size, out, threads, layout))
+    return _pool.train_adaptive_avg_pool(2, input, output_size, out, threads, layout)
 
 
 def adaptive_avg_pool3d(
@@ -351,4 +295,4 @@ def adaptive_avg_pool3d(
 
     Parameters and rules are those of ``poolbench.strided.adaptive_avg_pool3d``.
     """
-    return _pair(_pool.train_adaptive_avg_pool(3, input, output_size, out, threads, layout))
+    return _pool.train_adaptive_avg_pool(3, input, output_size, out, threads, layout)

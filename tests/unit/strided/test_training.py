@@ -6,6 +6,7 @@ import gc
 import inspect
 import itertools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,9 +83,9 @@ class Case:
         return arguments + ([False] if self.kind == "max" else [self.include_padding, self.divisor])
 
     def train(self, x: Any, *, out: Any = None, threads: int = 1, isa: str | None = None) -> tuple[Any, Any]:
-        """Pool by the compiled function; return the output and what was kept."""
+        """Pool by the compiled function; return the output and the pullback."""
         function = getattr(_pool, f"train_{'adaptive_' if self.output else ''}{self.kind}_pool")
-        (y, _), kept, _, _ = function(self.rank, x, *self.arguments(), out, threads, "NCHW", isa, None)
+        (y, _), kept = function(self.rank, x, *self.arguments(), out, threads, "NCHW", isa, None)
         return y, kept
 
     def public(self, x: Any, **options: Any) -> tuple[Any, training.Pullback]:
@@ -268,9 +269,9 @@ def test_every_kernel_agrees_with_the_scalar_one(case: Case, dtype: str, views: 
     name = f"train_{'adaptive_' if case.output else ''}{case.kind}_pool"
     arguments = (case.rank, x, *case.arguments(), None, 1, "NCHW")
     if case.kind == "max":
-        (y, _), scalar, saved, _ = getattr(_pool, name)(*arguments, "baseline", "scalar_keep")
+        (y, _), scalar = getattr(_pool, name)(*arguments, "baseline", "scalar_keep")
     else:
-        (y, _), scalar, saved, _ = getattr(_pool, name)(*arguments, None, None)
+        (y, _), scalar = getattr(_pool, name)(*arguments, None, None)
     grad = VIEWS[views[1]](np.random.default_rng(seed).standard_normal(y.shape).astype(DTYPES[dtype]))
     want, _ = _pool.pull_back(scalar, grad, None, 1, "baseline", "scalar_backward")
     own = [v for v in VARIANTS if v[2] == case.kind and v[3] == dtype]
@@ -280,10 +281,10 @@ def test_every_kernel_agrees_with_the_scalar_one(case: Case, dtype: str, views: 
             done = getattr(_pool, name)(*arguments, isa, engine)
             if done is None:
                 continue
-            (values, by), kept, bytes_kept, _ = done
+            (values, by), kept = done
             assert by.startswith(f"{isa}/{engine}/")
             np.testing.assert_array_equal(values.astype(np.float64), y.astype(np.float64))
-            assert bytes_kept == saved
+            assert kept.saved_bytes == scalar.saved_bytes
             back, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
             np.testing.assert_array_equal(back, want, err_msg=f"{isa}/{engine}")
             all_kept.append(kept)
@@ -505,6 +506,45 @@ def test_a_fresh_gradient_has_the_channels_where_the_input_has_them() -> None:
     y, pullback = training.max_pool2d(x, 2)
     assert pullback(np.ascontiguousarray(y)).strides == x.strides
     assert pullback(np.ascontiguousarray(y)).flags.owndata is False
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda pullback, grad: pullback(), "takes the gradient of the output, grad_output"),
+        (lambda pullback, grad: pullback(grad, None), "takes one argument by position, grad_output; it was given 2"),
+        (lambda pullback, grad: pullback(grad, grad_output=grad), "each once; it was given 'grad_output'"),
+        (lambda pullback, grad: pullback(grad, thread=1), "it was given 'thread'"),
+        (lambda pullback, grad: type(pullback)(), "cannot create"),
+    ],
+)
+def test_bad_calls_are_refused(call: Any, says: str) -> None:
+    y, pullback = training.max_pool2d(np.ones((1, 1, 4, 4), np.float32), 2)
+    with pytest.raises(TypeError, match=says):
+        call(pullback, y)
+
+
+def test_a_pullback_is_called_by_names_and_says_what_it_is() -> None:
+    x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    y, pullback = training.max_pool2d(x, 2)
+    out = np.empty_like(x)
+    assert pullback(grad_output=y, threads=1, out=out) is out
+    np.testing.assert_array_equal(out, pullback(y))
+    np.testing.assert_array_equal(out, pullback(*[y], **{"threads": 2}))
+    assert isinstance(pullback, training.Pullback)
+    assert repr(pullback) == "Pullback(input_shape=(1, 1, 4, 4), saved_bytes=4)"
+    assert "grad_output" in (inspect.getdoc(training.Pullback) or "")
+
+
+def test_pullbacks_come_and_go_without_a_trace() -> None:
+    gc.collect()  # what other tests have left in cycles
+    x, before = np.ones((1, 1, 4, 4), np.float32), sys.getrefcount(training.Pullback)
+    for _ in range(10):
+        training.max_pool2d(x, 2)
+        with pytest.raises(ValueError, match="kernel_size"):
+            training.max_pool2d(x, 5)
+    after = sys.getrefcount(training.Pullback)  # not within the assertion, which holds what it compares
+    assert after == before
 
 
 def test_what_was_kept_outlives_the_input() -> None:
