@@ -14,6 +14,7 @@
 #include "backward_spread_rows.h"
 #include "backward_flat.h"
 #include "backward_keep_channels.h"
+#include "backward_keep_separable.h"
 #include "backward_gradient_channels.h"
 #include "backward_full.h"
 #include "backward_scatter.h"
@@ -40,6 +41,7 @@ using SpreadChannels = GradientChannels<S, Op::kAvg>;
 // In the order of preference: the first one that fits does the work.
 constexpr TrainingKernel kList[] = {
     POOL_TRAINING(KeepFull, Pass::kKeep, Op::kMax),
+    POOL_TRAINING(KeepSeparable, Pass::kKeep, Op::kMax),
     POOL_TRAINING(KeepChannels, Pass::kKeep, Op::kMax),
 #if POOL_AVX512
     POOL_TRAINING(KeepDirect, Pass::kKeep, Op::kMax),

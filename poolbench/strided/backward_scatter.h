@@ -84,6 +84,47 @@ struct Scatter {
                        std::int64_t lanes) {
     alignas(64) V sums[kRoom + E::kCount];  // rows are read by whole vectors
     std::memset(sums, 0, static_cast<std::size_t>(rows * columns * lanes) * sizeof(V));
+    if (rows == p.d.in * p.h.in && columns == p.w.in && table.whole && p.offset_size == 1) {
+      collect_all(p, table, plane, c, lanes, sums);
+    } else {
+      collect(p, table, plane, r0, rows, w0, columns, c, lanes, sums);
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t id = (r0 + r) / p.h.in, ih = (r0 + r) % p.h.in;
+      char* const to = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step + w0 * p.w.in_step;
+      write(p, sink, to, columns, lanes, sums + r * columns * lanes);
+    }
+  }
+
+  // Where the unit is all of a plane: each output finds its element there. One table then says how far from the first
+  // element of a window.
+  static void collect_all(const TrainingPlan& p, const Table& table, std::int64_t plane, std::int64_t c,
+                          std::int64_t lanes, V* sums) {
+    std::int32_t beyond[256];
+    const std::int64_t window = p.window_d * p.window_h * p.window_w;
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(window, 256); ++i) {
+      const Place place = table.places[i];
+      beyond[i] = static_cast<std::int32_t>((place.row * p.w.in + place.column) * lanes);
+    }
+    const char* const out = p.out + p.out_start(plane) + c * E::kSize;
+    const char* const offsets = p.offsets + p.offsets_start(plane) + c;
+    for (std::int64_t od = 0; od < p.d.out; ++od) {
+      for (std::int64_t oh = 0; oh < p.h.out; ++oh) {
+        const char* value = out + od * p.d.out_step + oh * p.h.out_step;
+        const char* offset = offsets + od * p.d.index_step + oh * p.h.index_step;
+        const std::int64_t row = position_of(p.d, od, 0) * p.h.in + position_of(p.h, oh, 0);
+        for (std::int64_t ow = 0; ow < p.w.out; ++ow, value += p.w.out_step, offset += p.w.index_step) {
+          const std::int64_t first = (row * p.w.in + position_of(p.w, ow, 0)) * lanes;
+          for (std::int64_t lane = 0; lane < lanes; ++lane) {
+            sums[first + lane + beyond[static_cast<std::uint8_t>(offset[lane])]] += E::get(value + lane * E::kSize);
+          }
+        }
+      }
+    }
+  }
+
+  static void collect(const TrainingPlan& p, const Table& table, std::int64_t plane, std::int64_t r0, std::int64_t rows,
+                      std::int64_t w0, std::int64_t columns, std::int64_t c, std::int64_t lanes, V* sums) {
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = p.offsets + p.offsets_start(plane) + c * p.offset_size;
     const std::int64_t r1 = rows + r0;
@@ -108,11 +149,6 @@ struct Scatter {
           }
         }
       }
-    }
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const std::int64_t id = (r0 + r) / p.h.in, ih = (r0 + r) % p.h.in;
-      char* const to = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step + w0 * p.w.in_step;
-      write(p, sink, to, columns, lanes, sums + r * columns * lanes);
     }
   }
 

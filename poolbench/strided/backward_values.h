@@ -151,6 +151,21 @@ struct QuickSearch {
 #endif
   }
 
+  // The best where it is sure, and NaN elsewhere.
+  POOL_INLINE Vec<V> best_or_nan() const {
+#if POOL_AVX512
+    if constexpr (sizeof(V) == 4) {
+      const __m512 doubt = (__m512)doubt_;
+      return (Vec<V>)_mm512_mask_mov_ps((__m512)best, _mm512_cmp_ps_mask(doubt, doubt, _CMP_UNORD_Q), doubt);
+    } else {
+      const __m512d doubt = (__m512d)doubt_;
+      return (Vec<V>)_mm512_mask_mov_pd((__m512d)best, _mm512_cmp_pd_mask(doubt, doubt, _CMP_UNORD_Q), doubt);
+    }
+#else
+    return best;
+#endif
+  }
+
 #if POOL_AVX512
  private:
   Vec<V> doubt_;
