@@ -50,6 +50,11 @@ CASES = {
     "one element": pooling("max", (1, 1), 2, (9, 13)),
     "dilated": pooling("max", (3, 3), 1, (11, 13), 1, dilation=(2, 2)),
     "more than a byte": pooling("max", (17, 16), 1, (20, 21), 3),
+    "large": pooling("max", (5, 5), 1, (9, 23), 2),
+    "large, dilated along w": pooling("max", (5, 5), 1, (9, 23), 2, dilation=(1, 2)),
+    "large, stride 2": pooling("max", (9, 9), 2, (14, 25), 4),
+    "large, flat": pooling("max", (2, 13), 1, (6, 30), padding=((1, 1), (6, 6))),
+    "large, many planes": pooling("max", (1, 5, 5), 1, (3, 7, 9), padding=((0, 0), (2, 2), (2, 2))),
     "deep": pooling("max", (3, 3, 3), 1, (7, 6, 9), 1),
     "deep, stride 2": pooling("max", (3, 3, 3), 2, (9, 10, 11), 1),
     "adaptive": Case(kind="max", spatial=(7, 11), output=(3, 4)),
@@ -99,14 +104,25 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
     grad = innermost(filled(y.shape, 2, DTYPES[dtype]), shift)
     want, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
     gradient = "gather_channels" if is_max else "spread_channels"
-    many = math.prod(case.window) > 40  # windows on an element: "gather_channels" leaves those to "scatter"
+    is_large = math.prod(case.window[-2:]) >= 25  # one axis after the other
+    reach = zip(case.window, case.dilation, case.stride, strict=True)
+    many = math.prod(math.ceil(((k - 1) * d + 1) / s) for k, d, s in reach) > 40  # then "gather_channels" leaves it alone
     for isa in sorted({variant[0] for variant in VARIANTS if variant[1] == gradient}):
         if is_max:
-            (found, _), offsets, *_ = function(*call, isa, "keep_channels")
-            np.testing.assert_array_equal(found.astype(np.float64), y.astype(np.float64), err_msg=isa)  # NaN is NaN
-            again, _ = _pool.pull_back(offsets, grad, None, 1, "baseline", "scalar_backward")
-            np.testing.assert_array_equal(again, want, err_msg=isa)
+            for engine, threads in [("keep_channels", 1), ("keep_separable", 1), ("keep_separable", 3)]:
+                where = f"{isa}/{engine}, {threads} threads"
+                done = function(*call[:-2], threads, "NCHW", isa, engine)
+                if done is None:  # not for such windows
+                    assert engine == "keep_separable" and not (is_large and case.channels % 16 == 0), where
+                    continue
+                (found, _), offsets, *_ = done
+                np.testing.assert_array_equal(found.astype(np.float64), y.astype(np.float64), err_msg=where)  # NaN is NaN
+                again, _ = _pool.pull_back(offsets, grad, None, 1, "baseline", "scalar_backward")
+                np.testing.assert_array_equal(again, want, err_msg=where)
         for threads in (1, 3):
+            if is_max:
+                scattered, _ = _pool.pull_back(kept, grad, None, threads, isa, "scatter")
+                np.testing.assert_array_equal(scattered, want, err_msg=isa)
             back = _pool.pull_back(kept, grad, None, threads, isa, gradient)
             assert (back is None) == (is_max and many)
             if back is None:
