@@ -105,8 +105,9 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
     want, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
     gradient = "gather_channels" if is_max else "spread_channels"
     is_large = math.prod(case.window[-2:]) >= 25  # one axis after the other
-    reach = zip(case.window, case.dilation, case.stride, strict=True)
-    many = math.prod(math.ceil(((k - 1) * d + 1) / s) for k, d, s in reach) > 40  # then "gather_channels" leaves it alone
+    axes = zip(case.window, case.dilation, case.stride, strict=True)
+    # Of more windows on an element than 40 "gather_channels" leaves the gradient to "scatter".
+    many = math.prod(math.ceil(((k - 1) * d + 1) / s) for k, d, s in axes) > 40
     for isa in sorted({variant[0] for variant in VARIANTS if variant[1] == gradient}):
         if is_max:
             for engine, threads in [("keep_channels", 1), ("keep_separable", 1), ("keep_separable", 3)]:
@@ -116,7 +117,8 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
                     assert engine == "keep_separable" and not (is_large and case.channels % 16 == 0), where
                     continue
                 (found, _), offsets, *_ = done
-                np.testing.assert_array_equal(found.astype(np.float64), y.astype(np.float64), err_msg=where)  # NaN is NaN
+                # NaN equals NaN here.
+                np.testing.assert_array_equal(found.astype(np.float64), y.astype(np.float64), err_msg=where)
                 again, _ = _pool.pull_back(offsets, grad, None, 1, "baseline", "scalar_backward")
                 np.testing.assert_array_equal(again, want, err_msg=where)
         for threads in (1, 3):
