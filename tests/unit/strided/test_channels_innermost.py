@@ -98,9 +98,9 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
     is_max = case.kind == "max"
     x = innermost(filled(case.shape, 1, DTYPES[dtype], special=special and is_max), shift)
     function = getattr(_pool, f"train_{'adaptive_' if case.output else ''}{case.kind}_pool")
-    call = (case.rank, x, *case.arguments(), None, 1, "NCHW")
+    call = (case.rank, x, *case.arguments(), None)
     # An average keeps nothing, and pools as it always does.
-    (y, _), kept, *_ = function(*call, *(("baseline", "scalar_keep") if is_max else (None, None)))
+    (y, _), kept, *_ = function(*call, 1, "NCHW", *(("baseline", "scalar_keep") if is_max else (None, None)))
     grad = innermost(filled(y.shape, 2, DTYPES[dtype]), shift)
     want, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
     gradient = "gather_channels" if is_max else "spread_channels"
@@ -112,7 +112,7 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
         if is_max:
             for engine, threads in [("keep_channels", 1), ("keep_separable", 1), ("keep_separable", 3)]:
                 where = f"{isa}/{engine}, {threads} threads"
-                done = function(*call[:-2], threads, "NCHW", isa, engine)
+                done = function(*call, threads, "NCHW", isa, engine)
                 if done is None:  # not for such windows
                     assert engine == "keep_separable" and not (is_large and case.channels % 16 == 0), where
                     continue
