@@ -29,7 +29,7 @@ CHEAP_NS = 30_000_000
 """Preparing that takes no longer is repeated where buffers are to move."""
 
 SELF_WARMING_SLOTS = 3
-"""From this many slots of a single call on, no call is made to warm up."""
+"""From this many slots of a single call on, no call is made to warm up, but for the first one after an opening."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +69,7 @@ class Group:
     _results: dict[str, GroupResult] = field(default_factory=dict, init=False)
     _prepare_ns: dict[str, int] = field(default_factory=dict, init=False)
     _is_fresh: set[str] = field(default_factory=set, init=False)
+    _is_unused: set[str] = field(default_factory=set, init=False)  # not even a check has called them
     evidence: Evidence = field(default_factory=Evidence)
 
     def enter(self, name: str, worker: Worker, *, threads: int, slow: float = 1.0) -> None:
@@ -200,14 +201,23 @@ class Group:
         for place, name in enumerate(order, position):
             if self._results[name].status is not Status.OK:
                 continue  # it fell out earlier in this block
-            loops = self.loops[self.workload.id, name]
-            fields = self._attempt(name, "slot", loops=loops, warm=self._warm(name, loops))
+            fields = self._run_slot(name)
             if fields is not None:
                 del fields["ok"]
                 sample = Sample(block=block, position=place, **fields)
                 self._results[name].samples.append(sample)
                 is_clean = is_clean and not self._method.rejection.rejects(sample)
         return is_clean
+
+    def _run_slot(self, name: str) -> dict[str, Any] | None:
+        """Let a subject measure one slot; None where it fails, which becomes its result."""
+        if self._exclusive and not self._reopen(name):
+            return None
+        loops = self.loops[self.workload.id, name]
+        fields = self._attempt(name, "slot", loops=loops, warm=self._warm(name, loops))
+        if self._exclusive and fields is not None and self._attempt(name, "close") is None:
+            return None
+        return fields
 
     def _note_long_calls(self, block: int) -> None:
         """Note whose calls are so long that they warm up by themselves: by the quickest of the block, of all kin."""
@@ -231,34 +241,37 @@ class Group:
         cheap = {kin(name) for name in self._running() if self._prepare_ns.get(name, 0) <= CHEAP_NS}
         for name in circle:
             if kin(name) in cheap:
-                try:
-                    self._open(name, (), block)
-                except WorkerFailure as failure:
-                    self.fail(name, failure)
-                self._is_fresh.add(name)
+                self._reopen(name, block)
 
     def _warm(self, name: str, loops: int) -> int:
         """Return how many calls go before the timed ones: what the neighbour cooled is warm again when they begin.
 
         A call that takes several slots by itself warms up within a small part of its own time; a call before it would
-        only take time from further launches.
+        only take time from further launches. Not so the first call of all on new buffers: it alone pays for the memory
+        that a subject keeps for its next outputs, which can take longer than pooling, and no later call does.
         """
-        if self._method.cache is Cache.COLD:
-            return 0
-        if (self.workload.id, kin(name)) in self.self_warming:
-            return 0
-        share = FRESH_SHARE if name in self._is_fresh else WARM_SHARE
+        is_unused, is_fresh = name in self._is_unused, name in self._is_fresh
+        self._is_unused.discard(name)
+        if self._method.cache is Cache.COLD or (self.workload.id, kin(name)) in self.self_warming:
+            return 1 if is_unused else 0
         self._is_fresh.discard(name)
-        return max(1, round(loops * share))
+        return max(1, round(loops * (FRESH_SHARE if is_fresh else WARM_SHARE)))
+
+    def _reopen(self, name: str, block: int = 0) -> bool:
+        """Let a subject prepare anew, unchecked; whether it could, and if not, that becomes its result."""
+        try:
+            self._open(name, (), block)
+        except WorkerFailure as failure:
+            self.fail(name, failure)
+            return False
+        self._is_fresh.add(name)
+        self._is_unused.add(name)
+        return True
 
     def _attempt(self, name: str, op: str, **content: Any) -> dict[str, Any] | None:
         """Ask, and turn a failure into the subject's result."""
         try:
-            if self._exclusive and op == "slot":
-                self._open(name, ())
             reply = self._workers[name].ask(op, deadline_s=self._deadline, **content)
-            if self._exclusive and op == "slot":
-                self._workers[name].ask("close", deadline_s=self._deadline)
         except WorkerFailure as failure:
             self.fail(name, failure)
             return None

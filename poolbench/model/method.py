@@ -7,13 +7,14 @@ from enum import StrEnum
 
 from poolbench.model.sample import RejectionRule
 
-METHOD_VERSION = 4
+METHOD_VERSION = 5
 """Raised whenever a change to the harness may move the numbers.
 
 From 2 on, the subjects of a backend share loops. From 3 on, a thread that waits while another of its own process has
 the core does not contaminate the slot of a subject that may use one thread. From 4 on, what a subject converts to its
 own order before it is timed lies in its page where the input does; before, wherever NumPy put it, which is no multiple
-of a cache line.
+of a cache line. From 5 on, the first call of all on new buffers is never timed; before, it was where a call takes
+15 ms and more and buffers are new in each slot (inputs from 256 MiB on) or in a launch's second block.
 """
 
 

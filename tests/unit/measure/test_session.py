@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from poolbench.measure.client import WorkerFailure
 from poolbench.model.ids import parse_id
-from poolbench.model.method import Method
+from poolbench.model.method import Cache, Method
 from poolbench.model.result import ResultRow, Status
 from tests.unit.measure.virtual import Behaviour, FixedRule, failure, virtual_session
 
@@ -13,6 +14,8 @@ SMALL = parse_id("max2d-n1c2-h8w8-k2")
 OTHER = parse_id("avg2d-n1c2-h8w8-k2")
 THIRD = parse_id("avg2d-n1c2-h9w9-k3")
 FOURTH = parse_id("max2d-n1c2-h9w9-k3")
+LARGE = parse_id("max2d-n64c64-h224w224-k2")
+"""More than 256 MiB: its buffers are there for a slot alone."""
 
 
 def rows_of(session) -> list[ResultRow]:
@@ -71,10 +74,41 @@ def test_a_copy_whose_slot_was_lengthened_once_warms_up_like_the_other():
     assert [worker.warmed for worker in launcher.workers] == [[1] * 8] * 4
 
 
-def test_long_calls_are_not_made_to_warm_up_once_that_is_known():
+def test_long_calls_are_made_to_warm_up_on_new_buffers_alone_once_that_is_known():
     session, launcher = virtual_session({"fake": Behaviour(call_ns=10**9)}, [SMALL])
     rows_of(session)
-    assert [worker.warmed for worker in launcher.workers] == [[1, 1, 0, 0], [0, 0, 0, 0]]
+    assert [worker.warmed for worker in launcher.workers] == [[1, 1, 1, 0], [0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("cache", list(Cache))
+def test_the_first_call_on_buffers_that_each_slot_makes_anew_is_never_timed(cache):
+    session, launcher = virtual_session(
+        {"fake": Behaviour(call_ns=10**9)}, [LARGE], method=Method(memory=False, cache=cache)
+    )
+    rows_of(session)
+    assert [worker.warmed for worker in launcher.workers] == [[1] * 4] * 2
+    fake = [op for _, op, _ in launcher.log if op in ("open", "close", "slot")]
+    assert fake == ["open", "close", *["open", "slot", "close"] * 4] * 2
+
+
+class Later(dict[tuple[str, str], WorkerFailure]):
+    """Failures that come when they are looked for a second time."""
+
+    asked = 0
+
+    def get(self, key, default=None):
+        self.asked += key in self
+        return super().get(key, default) if self.asked > 1 else default
+
+
+def test_who_cannot_make_its_buffers_anew_falls_out_by_itself():
+    refused = failure(Status.OUT_OF_MEMORY, "An allocation was refused.", alive=True)
+    behaviours = {"a": Behaviour(), "b": Behaviour(failures=Later({("open", LARGE.id): refused}))}
+    session, launcher = virtual_session(behaviours, [LARGE], rule=FixedRule([LARGE.id], launches=1))
+    rows = {row.subject: row for row in rows_of(session)}
+    assert {name: row.status for name, row in rows.items()} == {"a": Status.OK, "b": Status.OUT_OF_MEMORY}
+    assert rows["b"].note == "An allocation was refused."
+    assert [op for name, op, _ in launcher.log if name == "b"].count("slot") == 0
 
 
 def test_buffers_move_by_as_much_for_copies_and_for_all_of_them_or_none():
