@@ -1,5 +1,5 @@
 // Gradients where the channels lie innermost: whole vectors of channels, position by position. Each position adds up what
-// the outputs that read it have for it, in row-major order. Included once per instruction set, behind backward_lines.h.
+// the outputs that read it have for it, in row-major order. Included once per instruction set, behind backward_reads.h.
 
 template <class S, Op kOp>
 struct GradientChannels {
@@ -7,12 +7,12 @@ struct GradientChannels {
   using E = Elements<S>;
   using V = typename E::Value;
   using P = PlaceOf<V>;
+  using R = Reads<S, kOp>;
   static constexpr int kN = E::kCount;
   static constexpr std::int64_t kBlock = 512;  // channels of a unit
-  static constexpr std::int64_t kMostReads = kOp == Op::kMax ? 40 : 512;
 
   static bool fits(const TrainingPlan& p) {
-    return p.inner > 1 && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= kMostReads;
+    return p.inner > 1 && most_readers(p.d) * most_readers(p.h) * most_readers(p.w) <= R::kMost;
   }
   static std::int64_t blocks(const TrainingPlan& p) { return (p.inner + kBlock - 1) / kBlock; }
   static std::int64_t units(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in * blocks(p); }
@@ -39,30 +39,13 @@ struct GradientChannels {
             p.outer[1].in_step) % kBytes == 0;
   }
 
+  using Row = typename R::Row;
+  using Read = typename R::Read;
+  using List = typename R::List;
+  using Shift = typename R::Shift;
+
   struct AheadOf {
     Ahead in, out, offsets;
-  };
-  // A row of outputs that reads the row of the input in hand.
-  struct Row {
-    const char* values;
-    const char* offsets;  // for maxima
-    P base;
-    double factor;        // for averages
-  };
-  // An output that reads the position in hand.
-  struct Read {
-    const char* value;
-    const char* offset;  // for maxima
-    P wanted;
-    V factor;            // for averages
-  };
-  struct List {
-    const Read* reads;
-    int count;
-  };
-  // How far, in bytes, the outputs of a list lie beyond what it says.
-  struct Shift {
-    std::int64_t value, offset;
   };
   // How many positions the same list holds for, and how far they, and their outputs, lie behind each other.
   struct Repeat {
@@ -75,24 +58,10 @@ struct GradientChannels {
     const char* out = p.out + p.out_start(plane) + c * E::kSize;
     const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
     char* in = p.in + p.in_start(plane) + c * E::kSize + id * p.d.in_step + ih * p.h.in_step;
-    const Readers d = readers(p.d, id), h = readers(p.h, ih);
-    Row rows[kMostReads];
-    int count = 0;
-    for (std::int64_t od = d.first; od <= d.last; ++od) {
-      const std::int64_t tap_d = tap_at(p.d, od, id);
-      if (tap_d < 0) continue;
-      for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
-        const std::int64_t tap_h = tap_at(p.h, oh, ih);
-        if (tap_h < 0) continue;
-        Row& row = rows[count++];
-        row.values = out + od * p.d.out_step + oh * p.h.out_step;
-        row.offsets = kOp == Op::kMax ? offsets + od * p.d.index_step + oh * p.h.index_step : nullptr;
-        row.base = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w);
-        row.factor = kOp == Op::kAvg ? p.row_factor(od, oh) : 1.0;
-      }
-    }
-    Read reads[kMostReads];
-    Middle middle(p, factors, rows, count);
+    Row rows[R::kMost];
+    const int count = R::rows(p, id, ih, out, offsets, rows);
+    Read reads[R::kMost];
+    typename R::Middle middle(p, factors, rows, count);
     // Twice as many were measured to be faster with larger strides, and far slower with stride 1.
     const std::int64_t together = positions_together(n * E::kSize) * (p.w.stride == 1 ? 1 : 2);
     const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
@@ -117,7 +86,7 @@ struct GradientChannels {
         }
       } else {
         done = std::max<std::int64_t>(periods, 1);
-        const List found = is_middle ? middle.list() : List{reads, list(p, factors, rows, count, iw, reads)};
+        const List found = is_middle ? middle.list() : List{reads, R::list(p, factors, rows, count, iw, reads)};
         positions(found, shift, in, p.offset_size, done * n, {1, 0, {0, 0}}, streams);
       }
       if (is_middle) middle.go_on(periods);
@@ -129,99 +98,6 @@ struct GradientChannels {
     return p.w.stride == 1 && p.w.in_step == p.inner * E::kSize && p.w.out_step == p.inner * E::kSize &&
            (kOp == Op::kAvg || p.w.index_step == p.inner * p.offset_size);
   }
-
-  // Lists the outputs that read a position.
-  static int list(const TrainingPlan& p, const FactorTable& factors, const Row* rows, int rows_count,
-                  std::int64_t iw, Read* reads) {
-    const Readers w = readers(p.w, iw);
-    int count = 0;
-    for (int i = 0; i < rows_count; ++i) {
-      for (std::int64_t ow = w.first; ow <= w.last; ++ow) {
-        const std::int64_t tap_w = tap_at(p.w, ow, iw);
-        if (tap_w < 0) continue;
-        Read& read = reads[count++];
-        read.value = rows[i].values + ow * p.w.out_step;
-        if constexpr (kOp == Op::kMax) {
-          read.offset = rows[i].offsets + ow * p.w.index_step;
-          read.wanted = rows[i].base + static_cast<P>(tap_w);
-        } else {
-          read.offset = nullptr;
-          read.factor = static_cast<V>(rows[i].factor * factors.at(ow));
-        }
-      }
-    }
-    return count;
-  }
-
-  // Between the edges of a row the outputs that read a position are those of the position one stride before, one output
-  // further. So they are listed once, for each remainder of the position by the stride.
-  class Middle {
-   public:
-    std::int64_t begin = 0, end = 0;  // positions [begin, end) of the row
-
-    Middle(const TrainingPlan& p, const FactorTable& factors, const Row* rows, int count) : w_(p.w) {
-      if (w_.adaptive() || w_.dilation != 1 || w_.stride > kMostLists || count * w_.window > kMostListed) return;
-      // Outputs [low, high] whose windows count alike.
-      const std::int64_t low = p.counts_w ? (w_.lo + w_.stride - 1) / w_.stride : 0;
-      const std::int64_t inside = w_.in + w_.lo - w_.window;
-      const std::int64_t high = !p.counts_w ? w_.out - 1 : inside < 0 ? -1 : std::min(w_.out - 1, inside / w_.stride);
-      begin = std::max<std::int64_t>((low - 1) * w_.stride + w_.window - w_.lo, 0);
-      end = std::min((high + 1) * w_.stride - w_.lo, w_.in);
-      if (begin >= end) return;
-      remainder_ = (begin + w_.lo) % w_.stride;
-      const std::int64_t last = (begin + w_.lo) / w_.stride;
-      shift_ = {last * w_.out_step, last * w_.index_step};
-      Read* read = reads_;
-      for (std::int64_t f = 0; f < w_.stride; ++f) {
-        lists_[f].reads = read;
-        for (int i = 0; i < count; ++i) {
-          // Position at + lo = last * stride + f.
-          for (std::int64_t back = (w_.window - 1 - f) / w_.stride; f < w_.window && back >= 0; --back, ++read) {
-            read->value = rows[i].values - back * w_.out_step;
-            if constexpr (kOp == Op::kMax) {
-              read->offset = rows[i].offsets - back * w_.index_step;
-              read->wanted = rows[i].base + static_cast<P>(back * w_.stride + f);
-            } else {
-              read->offset = nullptr;
-              read->factor = static_cast<V>(rows[i].factor * factors.at(low));
-            }
-          }
-        }
-        lists_[f].count = static_cast<int>(read - lists_[f].reads);
-      }
-    }
-    Middle(const Middle&) = delete;
-    Middle& operator=(const Middle&) = delete;
-
-    // What reads the position in hand, the first of them to begin with.
-    List list() const { return lists_[remainder_]; }
-    List list(std::int64_t remainder) const { return lists_[remainder]; }
-    Shift shift() const { return shift_; }
-    // How many times as many positions as the stride are left from position `at` on, which is the one in hand, as far as
-    // `most` positions; 0 where such do not begin there.
-    std::int64_t periods(std::int64_t at, std::int64_t most) const {
-      if (remainder_ != 0) return 0;
-      return std::min(most, end - at) / w_.stride;
-    }
-    // Goes on by as many, or by one position where there are none.
-    POOL_INLINE void go_on(std::int64_t periods) {
-      if (periods == 0) {
-        if (++remainder_ < w_.stride) return;
-        remainder_ = 0;
-        periods = 1;
-      }
-      shift_.value += periods * w_.out_step;
-      shift_.offset += periods * w_.index_step;
-    }
-
-   private:
-    static constexpr std::int64_t kMostLists = 32, kMostListed = 128;
-    const Axis& w_;
-    std::int64_t remainder_ = 0;
-    Shift shift_{0, 0};
-    List lists_[kMostLists];
-    Read reads_[kMostListed];
-  };
 
   static POOL_INLINE void positions(List list, Shift shift, char* to, int size, std::int64_t n, Repeat again,
                                     bool streams) {
