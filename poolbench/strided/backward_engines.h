@@ -16,6 +16,7 @@
 #include "backward_keep_channels.h"
 #include "backward_keep_separable.h"
 #include "backward_reads.h"
+#include "backward_column_sums.h"
 #include "backward_gradient_channels.h"
 #include "backward_full.h"
 #include "backward_scatter.h"

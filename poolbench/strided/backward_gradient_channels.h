@@ -65,11 +65,12 @@ struct GradientChannels {
     // Twice as many were measured to be faster with larger strides, and far slower with stride 1.
     const std::int64_t together = positions_together(n * E::kSize) * (p.w.stride == 1 ? 1 : 2);
     const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
+    const bool by_columns = kOp == Op::kAvg && ColumnSums<S>::fits(p, count, n);
     std::int64_t done;
     for (std::int64_t iw = 0; iw < p.w.in; iw += done, in += done * p.w.in_step) {
       ahead.in.come_to(in + n * E::kSize);
       const bool is_middle = iw >= middle.begin && iw < middle.end;
-      const std::int64_t periods = is_middle ? middle.periods(iw, together) : 0;
+      const std::int64_t periods = is_middle ? middle.periods(iw, by_columns ? p.w.in : together) : 0;
       Shift shift{0, 0};
       if (is_middle) {
         shift = middle.shift();
@@ -78,7 +79,10 @@ struct GradientChannels {
           if (kOp == Op::kMax) ahead.offsets.come_to(rows[count - 1].offsets + shift.offset);
         }
       }
-      if (periods > 0 && !is_one_piece) {
+      if (periods > 0 && by_columns) {
+        done = periods;
+        column_sums(p, middle.list(), shift, in, n, done);
+      } else if (periods > 0 && !is_one_piece) {
         done = periods * p.w.stride;
         const Repeat again{periods, p.w.stride * p.w.in_step, {p.w.out_step, p.w.index_step}};
         for (std::int64_t i = 0; i < p.w.stride; ++i) {
@@ -91,6 +95,18 @@ struct GradientChannels {
       }
       if (is_middle) middle.go_on(periods);
     }
+  }
+
+  // All positions that a list holds for, `count` of them.
+  static void column_sums(const TrainingPlan& p, List list, Shift shift, char* to, std::int64_t n, std::int64_t count) {
+    using C = ColumnSums<S>;
+    typename C::Row rows[C::kMostRows];
+    const int rows_count = list.count / C::kWindow;
+    for (int i = 0; i < rows_count; ++i) {
+      const Read& first = list.reads[i * C::kWindow];
+      rows[i] = {first.value + shift.value, first.factor};
+    }
+    C::positions(p, rows, rows_count, to, n, count);
   }
 
   // Whether positions of a row lie behind each other, in all arrays, and so do the outputs that read them.
