@@ -29,7 +29,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-SOURCES_TO_COMPILE := CMakeLists.txt poolbench/strided/kernel_sources.cmake $(wildcard poolbench/strided/*.cpp poolbench/strided/*.hpp poolbench/strided/*.h)
+SOURCES_TO_COMPILE := CMakeLists.txt $(shell find poolbench -name '*.cpp' -o -name '*.h' -o -name '*.cmake')
 
 .PHONY: compare ready gate calibrate report test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:

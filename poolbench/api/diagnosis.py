@@ -12,7 +12,7 @@ from poolbench.measure.advice import Advice, advice
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
 from poolbench.measure.machine import fingerprint
-from poolbench.measure.probe import bandwidth
+from poolbench.measure.limit.probe import bandwidth
 from poolbench.measure.session import RunStamp, Session
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.method import Method

@@ -1,7 +1,7 @@
-"""The compiled part: all the C++ of poolbench and its Python face.
+"""The pooling kernel: a library that needs NumPy alone.
 
-For: the pooling kernel, under the names of ``torch.nn.functional``, and the streaming probe ``_stream``.
-May not: import anything else of poolbench, or load NumPy or the compiled modules when the package is imported.
+For: pooling under the names of ``torch.nn.functional``, forward and for training, and telling which kernel does it.
+May not: import anything else of poolbench, or load NumPy or the compiled module when the package is imported.
 
     >>> import numpy as np
     >>> from poolbench import strided

@@ -21,7 +21,8 @@ def max_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> Any: ...
 def avg_pool(
@@ -38,7 +39,8 @@ def avg_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> Any: ...
 def adaptive_max_pool(
@@ -50,7 +52,8 @@ def adaptive_max_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> Any: ...
 def adaptive_avg_pool(
@@ -61,7 +64,8 @@ def adaptive_avg_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> Any: ...
 def train_max_pool(
@@ -77,7 +81,8 @@ def train_max_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def train_avg_pool(
@@ -94,7 +99,8 @@ def train_avg_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def train_adaptive_max_pool(
@@ -106,7 +112,8 @@ def train_adaptive_max_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def train_adaptive_avg_pool(
@@ -117,14 +124,14 @@ def train_adaptive_avg_pool(
     threads: int | None,
     layout: str,
     isa: str | None = ...,
-    engine: str | None = ...,
+    kernel: str | None = ...,
+    explain: bool = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def pull_back(
-    pullback: Pullback, grad_output: Any, out: Any, threads: int | None, isa: str | None, engine: str | None, /
+    pullback: Pullback, grad_output: Any, out: Any, threads: int | None, isa: str | None, kernel: str | None, /
 ) -> Any: ...
-def variants() -> list[str]: ...
-def training_variants() -> list[str]: ...
+def kernels() -> list[dict[str, str]]: ...
 def isa() -> str: ...
 def clear_outputs() -> None: ...
 def kept_output_bytes() -> int: ...

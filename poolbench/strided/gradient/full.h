@@ -1,0 +1,84 @@
+// Gradients of windows that are whole rows: global pooling of contiguous planes.
+#pragma once
+
+#include "simd/large.h"
+
+POOL_BEGIN
+
+constexpr std::int64_t kPiece = 2048;  // elements of a gradient's row that are written at once
+
+// The gradient of that maximum: nothing but for one element.
+template <class S>
+struct PutFull {
+  static constexpr const char* kName = "put_full";
+  static constexpr const char* kTakes = "what keep/full takes: zeros and one element";
+  static constexpr const char* kCost = "1";
+  using E = Elements<S>;
+  using V = typename E::Value;
+
+  static bool fits(const Plan& p) { return windows_are_rows<S>(p) && p.d.stride == 1 && p.h.stride == 1; }
+  static std::int64_t units(const Plan& p) { return p.planes() * p.d.positions * p.h.positions; }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    RowSink sink(contiguous_bytes<S>(p), true);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions, plane = unit / p.h.positions / p.d.positions;
+      char* const to = p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step;
+      const std::int64_t place = load_offset(
+          p.offsets + p.offsets_start(plane) + id * p.d.offset_step + ih * p.h.offset_step, p.offset_size);
+      // Adding to nothing, as wherever windows overlap: it makes a zero of a zero that has a sign.
+      const V value = 0 + E::get(p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step);
+      for (std::int64_t x = 0; x < p.w.positions; x += kPiece) {
+        const std::int64_t n = std::min(kPiece, p.w.positions - x);
+        char* const piece = sink.at(to + x * E::kSize, n * E::kSize);
+        std::memset(piece, 0, static_cast<std::size_t>(n * E::kSize));
+        if (place >= x && place < x + n) E::put(piece + (place - x) * E::kSize, value);
+      }
+    }
+  }
+};
+
+// The gradient of an average that each element of a row gets alike.
+template <class S>
+struct SpreadFull {
+  static constexpr const char* kName = "spread_full";
+  static constexpr const char* kTakes = "windows that are whole contiguous rows: one number, all along";
+  static constexpr const char* kCost = "1";
+  using E = Elements<S>;
+  using V = typename E::Value;
+  static constexpr int kN = E::kCount;
+
+  static bool fits(const Plan& p) { return windows_are_rows<S>(p) && p.d.stride == 1 && p.h.stride == 1; }
+  static std::int64_t units(const Plan& p) { return p.planes() * p.d.positions * p.h.positions; }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    RowSink sink(contiguous_bytes<S>(p), true);
+    const std::int64_t bytes = contiguous_bytes<S>(p);
+    const bool plain = bytes < kAskedBytes || (bytes < kStreamedBytes && p.w.positions * E::kSize < 256);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions, plane = unit / p.h.positions / p.d.positions;
+      double factor = p.row_factor(id, ih);
+      if (p.counts_w) factor *= p.factor(p.w, 0);
+      const V value = E::get(p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step);
+      const Vec<V> all = fill_vec<V>(value * static_cast<V>(factor));
+      char* const to = p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step;
+      if (plain) {
+        fill(to, p.w.positions, all);
+        continue;
+      }
+      for (std::int64_t x = 0; x < p.w.positions; x += kPiece) {
+        const std::int64_t n = std::min(kPiece, p.w.positions - x);
+        fill(sink.at(to + x * E::kSize, n * E::kSize), n, all);
+      }
+    }
+  }
+
+ private:
+  static __attribute__((noinline)) void fill(char* to, std::int64_t n, Vec<V> value) {
+    std::int64_t x = 0;
+    for (; x + kN <= n; x += kN) E::store(to + x * E::kSize, value);
+    if (x < n) E::store_part(to + x * E::kSize, value, static_cast<int>(n - x));
+  }
+};
+
+POOL_END

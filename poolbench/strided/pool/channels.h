@@ -1,0 +1,277 @@
+// Pooling where independent elements lie side by side (channels innermost): each output position combines the vectors
+// of its window, read where they lie.
+#pragma once
+
+#include "simd/grid.h"
+#if POOL_AVX512
+#include "simd/in_order.h"
+#endif
+#include "pool/rows.h"
+
+POOL_BEGIN
+
+// What becomes of windows of few elements: the operation that combines them, and the way to the output.
+template <class O>
+struct FewElements {
+  using Op = O;
+  double divisor;
+  VecFor<O> factor;
+
+  explicit FewElements(double number) { divide_by(number); }
+  POOL_INLINE void divide_by(double number) {
+    divisor = number;
+    factor = fill_vec<typename O::Value>(static_cast<typename O::Value>(1 / number));
+  }
+  POOL_INLINE ToOutput<O> to(char* out) const { return {out, factor}; }
+};
+
+#if POOL_AVX512
+template <>
+struct FewElements<Avg<float>> {
+  using Op = FloatSums;
+  double divisor;
+  Divider<float> divider;
+
+  explicit FewElements(double number) : divisor(number), divider(number) {}
+  POOL_INLINE void divide_by(double number) {
+    if (number == divisor) return;
+    divisor = number;
+    divider = Divider<float>(number);
+  }
+  POOL_INLINE ToAverages to(char* out) const { return {out, divider}; }
+};
+#endif
+
+template <class O>
+struct Channels {
+  static constexpr const char* kName = "channels";
+  static constexpr const char* kTakes = "channels innermost, each position by whole vectors of them";
+  static constexpr const char* kCost = "kd·kh·kw";
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  static constexpr std::int64_t kBlock = 1024;   // elements of one unit
+  static constexpr int kBases = 64;              // rows of a window that are combined at once
+  static constexpr std::int64_t kManyTaps = 400;  // from here on it pays to combine along one axis after the other
+
+  static bool has_layout(const Plan& p) {
+    return p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize;
+  }
+
+  static bool fits(const Plan& p) {
+    if (!has_layout(p)) return false;
+    const bool overlaps = overlap(p.d) || overlap(p.h) || overlap(p.w);
+    const bool many = overlaps && p.d.window * p.h.window * p.w.window > kManyTaps;
+    return !((many || p.inner * 2 <= O::kCount) && Rows<O>::fits(p));
+  }
+
+  static std::int64_t blocks(const Plan& p) { return (p.inner + kBlock - 1) / kBlock; }
+
+  static std::int64_t units(const Plan& p) {
+    return plane_count(p) * p.h.windows * blocks(p);
+  }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    const std::int64_t parts = blocks(p);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t c0 = unit % parts * kBlock;
+      const std::int64_t oh = unit / parts % p.h.windows;
+      const Plane plane = plane_at(p, unit / parts / p.h.windows);
+      row(p, plane.in + c0 * kSize, plane.out + oh * p.h.out_step + c0 * kSize, plane.od, oh,
+          std::min(kBlock, p.inner - c0));
+    }
+    if (streams(p)) finish_streams();
+  }
+
+ private:
+  static bool overlap(const Axis& axis) { return axis.windows > 1 && !axis.adaptive() && axis.window > axis.stride; }
+
+  static void row(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
+    if (has_few_elements(p)) return row_of_few(p, in, out, od, oh, n);
+    const Axis::Taps d = p.d.taps(od), h = p.h.taps(oh);
+    double row_factor = p.scale;
+    if (p.counts_d) row_factor *= p.factor(p.d, od);
+    if (p.counts_h) row_factor *= p.factor(p.h, oh);
+    const char* bases[kBases];
+    const std::int64_t rows = d.count * h.count;
+    const bool at_once = rows <= kBases && (O::kIsMax || rows * p.w.window <= kBases) && !p.w.adaptive();
+    if (at_once) WindowRows(p, in, d, h).list(bases);
+    for (std::int64_t ow = 0; ow < p.w.windows; ++ow, out += p.w.out_step) {
+      const Axis::Taps w = p.w.taps(ow);
+      const double factor = p.counts_w ? row_factor * p.factor(p.w, ow) : row_factor;
+      ToOutput<O> sink{out, fill_vec<typename O::Value>(static_cast<typename O::Value>(factor))};
+      if (rows == 0 || w.count == 0) {
+        combine_nothing<O>(n, sink);
+      } else if (at_once) {
+        grid(bases, rows, w.first * p.w.in_step, p.w.dilation * p.w.in_step, w.count, n, sink);
+      } else {
+        many(p, WindowRows(p, in, d, h), w, n, sink);
+      }
+    }
+  }
+
+  static constexpr std::int64_t kWritten = 16 << 10;  // bytes of output that are gathered before they are streamed
+
+  // Whether outputs go around the caches: they are so many that they would only push the input out.
+  static bool streams(const Plan& p) {
+    return kStreams && has_few_elements(p) && p.inner <= kBlock && p.w.out_step == p.inner * kSize &&
+           plane_count(p) * p.h.windows * p.w.windows * p.w.out_step >= kStreamedBytes;
+  }
+
+  // Whether outputs of a row lie behind each other, and so do the elements of their windows.
+  static bool is_one_piece(const Plan& p) {
+    return p.w.stride == 1 && p.w.in_step == p.inner * kSize && p.w.out_step == p.inner * kSize;
+  }
+
+  static void row_of_few(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
+    const WindowRows window(p, in, p.d.taps(od), p.h.taps(oh));
+    double row_divisor = divisor_of(p);
+    if (p.counts_d) row_divisor *= static_cast<double>(p.counted(p.d, od));
+    if (p.counts_h) row_divisor *= static_cast<double>(p.counted(p.h, oh));
+    FewElements<O> finish(row_divisor);
+    const char* rows[kFewElements];
+    const char* at[kFewElements];
+    window.list(rows);
+    Ahead ahead(input_bytes(p, kSize) >= kStreamedBytes);
+    alignas(kBytes) char written[kWritten];
+    char* const begin = streams(p) ? written : out;
+    char* to = begin;
+    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * kSize) : 1;
+    std::int64_t done;
+    for (std::int64_t ow = 0; ow < p.w.windows; ow += done, to += done * p.w.out_step) {
+      const Axis::Taps w = p.w.taps(ow);
+      // Where the stride is 1, all windows within the row are alike.
+      done = w.count < p.w.window ? 1 : std::min(together, p.w.positions - w.first - (w.count - 1) * p.w.dilation);
+      if (begin == written && to - begin + done * n * kSize > kWritten) {
+        stream_out(begin, out, to - begin);
+        out += to - begin;
+        to = begin;
+      }
+      if (p.counts_w) finish.divide_by(row_divisor * static_cast<double>(p.counted(p.w, ow)));
+      if (window.count() > 0) ahead.come_to(rows[window.count() - 1] + w.first * p.w.in_step);
+      std::int64_t count = 0;
+      for (std::int64_t i = 0; i < window.count(); ++i) {
+        const char* first = rows[i] + w.first * p.w.in_step;
+        for (std::int64_t k = 0; k < w.count; ++k) at[count++] = first + k * p.w.dilation * p.w.in_step;
+      }
+      if (count == 0) {
+        const auto factor = static_cast<typename O::Value>(1 / finish.divisor);
+        combine_nothing<O>(done * n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
+      } else {
+        using Op = typename FewElements<O>::Op;
+        const std::int64_t head = elements_to_vector(at[0], kSize, Op::kCount, done * n);
+        if (head > 0) {
+          combine_few<Op>(at, count, Op::kCount, finish.to(to));
+          for (std::int64_t i = 0; i < count; ++i) at[i] += head * kSize;
+        }
+        combine_few<Op>(at, count, done * n - head, finish.to(to + head * kSize));
+      }
+    }
+    if (begin == written) stream_out(begin, out, to - begin);
+  }
+
+  // Not inlined, as combine_rows.
+  template <class Op, class Sink>
+  static __attribute__((noinline)) void combine_few(const char* const* at, std::int64_t count, std::int64_t n, Sink sink) {
+    switch (count) {
+      case 1: combine_fixed<Op, 1>(at, n, sink); break;
+      case 4: combine_fixed<Op, 4>(at, n, sink); break;
+      case 9: combine_fixed<Op, 9>(at, n, sink); break;
+      default: combine_any<Op>(at, count, n, sink);
+    }
+  }
+
+  template <class Sink>
+  static POOL_INLINE void grid(const char* const* bases, std::int64_t rows, std::int64_t offset, std::int64_t step,
+                               std::int64_t taps, std::int64_t n, Sink& sink) {
+    switch (taps) {
+      case 1: combine_grid<O, 1>(bases, rows, offset, step, taps, n, sink); break;
+      case 2: combine_grid<O, 2>(bases, rows, offset, step, taps, n, sink); break;
+      case 3: combine_grid<O, 3>(bases, rows, offset, step, taps, n, sink); break;
+      default: combine_grid<O, 0>(bases, rows, offset, step, taps, n, sink);
+    }
+  }
+
+  // Large windows: a few positions at a time, added up in buffers, pairwise: levels[i] holds what 2^i of these steps
+  // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors. Not inlined, for the
+  // sake of the loop that small windows take.
+  static __attribute__((noinline)) void many(const Plan& p, WindowRows window, Axis::Taps w, std::int64_t n,
+                                             ToOutput<O> sink) {
+    for (std::int64_t x = 0; x < n; x += kPart, window.first += kPart * kSize) {
+      ToOutput<O> part{sink.at + x * kSize, sink.factor};
+      many_of_part(p, window, w, std::min(kPart, n - x), part);
+    }
+  }
+
+  static constexpr std::int64_t kPart = 256;  // values of one buffer
+  static constexpr int kLevels = 40;
+
+  // The positions of a window in row-major order, one after the other.
+  struct Positions {
+    const Plan& p;
+    const WindowRows& window;
+    const Axis::Taps w;
+    std::int64_t left;  // how many there still are
+    std::int64_t row = 0, column = 0;
+
+    Positions(const Plan& plan, const WindowRows& rows, Axis::Taps taps)
+        : p(plan), window(rows), w(taps), left(rows.count() * taps.count) {}
+    const char* next() {
+      const char* const at = window.at(row) + (w.first + column * p.w.dilation) * p.w.in_step;
+      --left;
+      if (++column == w.count) {
+        column = 0;
+        ++row;
+      }
+      return at;
+    }
+  };
+
+  static void many_of_part(const Plan& p, const WindowRows& window, Axis::Taps w, std::int64_t n, ToOutput<O>& sink) {
+    constexpr std::int64_t kAtOnce = 16;
+    alignas(64) typename O::Value levels[O::kIsMax ? 2 : kLevels][kPart];
+    const char* at[kAtOnce];
+    const char* behind[kAtOnce];  // what comes after: asked for while the others are added up
+    const bool asks = input_bytes(p, kSize) >= kAskedBytes;
+    Positions positions(p, window, w);
+    std::int64_t listed = 0, steps = 0;
+    while (listed < kAtOnce && positions.left > 0) behind[listed++] = positions.next();
+    for (; listed > 0; ++steps) {
+      const std::int64_t count = listed;
+      std::memcpy(at, behind, sizeof at);
+      for (listed = 0; listed < kAtOnce && positions.left > 0; ++listed) {
+        behind[listed] = positions.next();
+        for (std::int64_t x = 0; asks && x < n * kSize; x += 64) __builtin_prefetch(behind[listed] + x);
+      }
+      // A maximum may as well be taken in one chain.
+      int level = 0;
+      if (!O::kIsMax) {
+        while ((steps >> level) & 1) ++level;
+      } else if (steps > 0) {
+        level = 1;
+      }
+      if (level == 0) {
+        ToValues<O> fresh{levels[0]};
+        combine_rows<O>(at, count, n, fresh);
+        continue;
+      }
+      IntoValues<O> more{levels[0]};
+      combine_rows<O>(at, count, n, more);
+      if (O::kIsMax) continue;
+      for (int i = 1; i < level; ++i) add(levels[i], levels[i - 1], n);
+      std::memcpy(levels[level], levels[level - 1], sizeof levels[0]);
+    }
+    const char* sums[kLevels];
+    int count = 0;
+    for (int level = 0; level < (O::kIsMax ? 1 : kLevels); ++level) {
+      if (O::kIsMax || ((steps >> level) & 1)) sums[count++] = reinterpret_cast<const char*>(levels[level]);
+    }
+    combine_rows<OnValues<O>>(sums, count, n, sink);
+  }
+
+  static void add(typename O::Value* to, const typename O::Value* more, std::int64_t n) {
+    IntoValues<O> sink{to};
+    const char* rows = reinterpret_cast<const char*>(more);
+    combine_rows<OnValues<O>>(&rows, 1, n, sink);
+  }
+};
+
+POOL_END

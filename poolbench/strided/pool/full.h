@@ -1,0 +1,125 @@
+// Reductions of whole contiguous rows to one element each: global pooling, and windows as long as their axis. As many
+// rows as a vector has lanes are reduced side by side, so that their lanes are added up together in the end.
+//
+#pragma once
+
+#include "simd/combine.h"
+
+POOL_BEGIN
+
+// Combines n elements that lie side by side into one vector of partial results: pairwise over blocks, so that sums are
+// as accurate as a pairwise sum and chains of additions stay short.
+template <class O>
+struct Reduction {
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  static constexpr std::int64_t kBlock = 32;  // vectors
+
+  static POOL_INLINE VecFor<O> of_few(const char* at, std::int64_t vectors, int rest) {
+    VecFor<O> a = O::neutral(), b = O::neutral();
+    std::int64_t i = 0;
+    for (; i + 2 <= vectors; i += 2) {
+      a = O::combine(a, O::load(at + i * O::kCount * kSize));
+      b = O::combine(b, O::load(at + (i + 1) * O::kCount * kSize));
+    }
+    if (i < vectors) a = O::combine(a, O::load(at + i * O::kCount * kSize));
+    if (rest > 0) b = O::combine(b, O::load_part(at + vectors * O::kCount * kSize, rest));
+    return O::combine(a, b);
+  }
+
+  static POOL_INLINE VecFor<O> of_block(const char* at) {
+    VecFor<O> sums[4] = {O::load(at), O::load(at + O::kCount * kSize), O::load(at + 2 * O::kCount * kSize),
+                         O::load(at + 3 * O::kCount * kSize)};
+    for (std::int64_t i = 4; i < kBlock; i += 4) {
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) sums[j] = O::combine(sums[j], O::load(at + (i + j) * O::kCount * kSize));
+    }
+    return O::combine(O::combine(sums[0], sums[1]), O::combine(sums[2], sums[3]));
+  }
+
+  static VecFor<O> of_many(const char* at, std::int64_t vectors, int rest) {
+    VecFor<O> levels[48];  // levels[i] holds what 2^i blocks gave, where bit i of `blocks` is set
+    std::int64_t blocks = 0;
+    for (; vectors >= kBlock; vectors -= kBlock, at += kBlock * O::kCount * kSize, ++blocks) {
+      VecFor<O> sum = of_block(at);
+      int level = 0;
+      for (; (blocks >> level) & 1; ++level) sum = O::combine(levels[level], sum);
+      levels[level] = sum;
+    }
+    VecFor<O> all = of_few(at, vectors, rest);
+    for (int level = 0; blocks >> level; ++level) {
+      if ((blocks >> level) & 1) all = O::combine(all, levels[level]);
+    }
+    return all;
+  }
+};
+
+// Lane i of the result combines the lanes of parts[i]; there is one part for each lane.
+template <class O>
+POOL_INLINE VecFor<O> across_lanes(VecFor<O>* parts) {
+  using Value = typename O::Value;
+#pragma GCC unroll 8
+  for (int n = O::kCount / 2; n > 0; n /= 2) {
+#pragma GCC unroll 64
+    for (int i = 0; i < n; ++i) {
+      parts[i] = O::combine(even_lanes<Value>(parts[2 * i], parts[2 * i + 1]),
+                            odd_lanes<Value>(parts[2 * i], parts[2 * i + 1]));
+    }
+  }
+  return parts[0];
+}
+
+template <class O>
+struct Full {
+  static constexpr const char* kName = "full";
+  static constexpr const char* kTakes = "windows that are whole contiguous rows: global pooling of planes";
+  static constexpr const char* kCost = "1 for each vector that is read";
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+
+  static bool fits(const Plan& p) {
+    return p.inner == 1 && p.w.positions > 1 && is_full(p.w) && p.w.in_step == kSize &&
+           is_identity(p.h) && is_identity(p.d);
+  }
+
+  static std::int64_t units(const Plan& p) { return plane_count(p) * p.h.windows; }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    const VecFor<O> factor = fill_vec<typename O::Value>(static_cast<typename O::Value>(p.scale));
+    while (first < last) {
+      const std::int64_t h = first % p.h.windows;
+      const Plane plane = plane_at(p, first / p.h.windows);
+      const std::int64_t count = std::min(last - first, p.h.windows - h);
+      rows(p, plane.in + plane.od * p.d.in_step + h * p.h.in_step, plane.out + h * p.h.out_step, count, factor);
+      first += count;
+    }
+  }
+
+  static void rows(const Plan& p, const char* in, char* out, std::int64_t count, VecFor<O> factor) {
+    VecFor<O> parts[O::kCount];
+    const std::int64_t vectors = p.w.positions / O::kCount;
+    const int rest = static_cast<int>(p.w.positions % O::kCount);
+    Ahead ahead(input_bytes(p, kSize) >= kAskedBytes);
+    for (std::int64_t row = 0; row < count; row += O::kCount) {
+      const int now = static_cast<int>(std::min<std::int64_t>(count - row, O::kCount));
+      if (vectors < Reduction<O>::kBlock) {
+        for (int i = 0; i < now; ++i, in += p.h.in_step) {
+          ahead.come_to(in);
+          parts[i] = Reduction<O>::of_few(in, vectors, rest);
+        }
+      } else {
+        for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of_many(in, vectors, rest);
+      }
+      for (int i = now; i < O::kCount; ++i) parts[i] = O::neutral();
+      const VecFor<O> result = across_lanes<O>(parts);
+      if (p.h.out_step == kSize) {
+        O::store_part(out, result, factor, now);
+      } else {
+        char few[kBytes];
+        O::store_part(few, result, factor, now);
+        for (int i = 0; i < now; ++i) __builtin_memcpy(out + i * p.h.out_step, few + i * kSize, kSize);
+      }
+      out += now * p.h.out_step;
+    }
+  }
+};
+
+POOL_END

@@ -1,0 +1,140 @@
+// The kernels that take anything: one output at a time, whatever the strides. The others must agree with them.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "run/kernel.h"
+#include "simd/scalar_values.h"
+
+namespace poolbench::pool {
+namespace {
+
+template <class V>
+inline bool is_nan(V value) {
+  if constexpr (std::is_floating_point_v<V>) return value != value;
+  return false;
+}
+
+// Sums doubles with one more double for what rounding loses (A. Neumaier, 1974), so that nothing depends on the order.
+struct Sum {
+  double total = 0, lost = 0;
+  void add(double value) {
+    const double sum = total + value;
+    lost += std::fabs(total) >= std::fabs(value) ? (total - sum) + value : (value - sum) + total;
+    total = sum;
+  }
+  double value() const { return std::isfinite(total) ? total + lost : total; }
+};
+
+struct Row {  // where one row of outputs is, and what its windows share
+  const char* in;
+  char* out;
+  Axis::Taps d, h;
+  std::int64_t od, oh;
+};
+
+template <class T>
+void max_row(const Problem& p, const Row& row) {
+  using V = typename Values<T>::type;
+  const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
+  for (std::int64_t ow = 0; ow < w.windows; ++ow) {
+    const Axis::Taps taps = w.taps(ow);
+    V best{};
+    const char* best_at = nullptr;
+    for (std::int64_t i = 0; i < row.d.count; ++i) {
+      for (std::int64_t j = 0; j < row.h.count; ++j) {
+        const char* at = row.in + (row.d.first + i * d.dilation) * d.in_step +
+                         (row.h.first + j * h.dilation) * h.in_step + taps.first * w.in_step;
+        for (std::int64_t k = 0; k < taps.count; ++k, at += w.dilation * w.in_step) {
+          const V value = Values<T>::get(at);
+          if (best_at != nullptr && !(value > best) && !is_nan(value)) continue;
+          best = value;
+          best_at = at;
+        }
+      }
+    }
+    if (best_at != nullptr) std::memcpy(row.out + ow * w.out_step, best_at, sizeof(T));
+  }
+}
+
+template <class T>
+void avg_row(const Problem& p, const Row& row) {
+  const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
+  for (std::int64_t ow = 0; ow < w.windows; ++ow) {
+    const Axis::Taps taps = w.taps(ow);
+    Sum sum;
+    for (std::int64_t i = 0; i < row.d.count; ++i) {
+      const std::int64_t id = row.d.first + i * d.dilation;
+      for (std::int64_t j = 0; j < row.h.count; ++j) {
+        const std::int64_t ih = row.h.first + j * h.dilation;
+        const char* at = row.in + id * d.in_step + ih * h.in_step + taps.first * w.in_step;
+        for (std::int64_t k = 0; k < taps.count; ++k, at += w.dilation * w.in_step) {
+          sum.add(static_cast<double>(Values<T>::get(at)));
+        }
+      }
+    }
+    double divisor = static_cast<double>(p.divisor);
+    if (p.divisor == 0) {
+      divisor = p.include_padding
+                    ? static_cast<double>(d.counted(row.od)) * static_cast<double>(h.counted(row.oh)) *
+                          static_cast<double>(w.counted(ow))
+                    : static_cast<double>(row.d.count) * static_cast<double>(row.h.count) *
+                          static_cast<double>(taps.count);
+    }
+    const double average = sum.value() / divisor;
+    Values<T>::put(row.out + ow * w.out_step, static_cast<typename Values<T>::type>(average));
+  }
+}
+
+template <class T, Op kOp>
+void run_rows(const Plan& plan, std::int64_t first, std::int64_t last) {
+  const Problem& p = *plan.problem;
+  const Axis &d = p.axes[0], &h = p.axes[1];
+  for (std::int64_t unit = first; unit < last; ++unit) {
+    Row row;
+    row.oh = unit % h.windows;
+    row.od = unit / h.windows % d.windows;
+    const std::int64_t plane = unit / h.windows / d.windows;
+    const std::int64_t c = plane % p.channels.count;
+    const std::int64_t n = plane / p.channels.count;
+    row.in = p.in + n * p.batch.in_step + c * p.channels.in_step;
+    row.out = p.out + n * p.batch.out_step + c * p.channels.out_step + row.od * d.out_step + row.oh * h.out_step;
+    row.d = d.taps(row.od);
+    row.h = h.taps(row.oh);
+    if constexpr (kOp == Op::kMax) {
+      max_row<T>(p, row);
+    } else {
+      avg_row<T>(p, row);
+    }
+  }
+}
+
+bool fits(const Plan&) { return true; }
+
+std::int64_t units(const Plan& plan) {
+  const Problem& p = *plan.problem;
+  return p.batch.count * p.channels.count * p.axes[0].windows * p.axes[1].windows;
+}
+
+template <class T, Op kOp>
+constexpr Kernel kernel(Type type) {
+  return {Pass::kPool, "scalar", "anything at all, one element at a time", "kd·kh·kw for each element",
+          Isa::kBaseline, kOp, type, fits, units, run_rows<T, kOp>};
+}
+
+constexpr Kernel kList[] = {
+    kernel<double, Op::kMax>(Type::kF64),       kernel<float, Op::kMax>(Type::kF32),
+    kernel<F16, Op::kMax>(Type::kF16),          kernel<Bf16, Op::kMax>(Type::kBf16),
+    kernel<std::int8_t, Op::kMax>(Type::kI8),   kernel<std::uint8_t, Op::kMax>(Type::kU8),
+    kernel<std::int16_t, Op::kMax>(Type::kI16), kernel<std::int32_t, Op::kMax>(Type::kI32),
+    kernel<std::int64_t, Op::kMax>(Type::kI64), kernel<double, Op::kAvg>(Type::kF64),
+    kernel<float, Op::kAvg>(Type::kF32),        kernel<F16, Op::kAvg>(Type::kF16),
+    kernel<Bf16, Op::kAvg>(Type::kBf16),
+};
+
+}  // namespace
+
+KernelList scalar_pool_kernels() { return {kList, static_cast<int>(sizeof kList / sizeof *kList)}; }
+
+}  // namespace poolbench::pool

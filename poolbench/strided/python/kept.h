@@ -1,0 +1,134 @@
+// What a forward call keeps: where its maxima were, for the gradient or for the indices. For module.cpp, whose helpers it
+// uses.
+#pragma once
+
+// Memory for offsets. Nothing of it can be reached from outside, so they are always such as a kernel wrote.
+class Offsets {
+ public:
+  Offsets() = default;
+  ~Offsets() {
+    if (data_ != nullptr) release_output(data_, bytes_);
+  }
+  Offsets(const Offsets&) = delete;
+  Offsets& operator=(const Offsets&) = delete;
+
+  // Makes `resolved`, a maximum, one that keeps, and takes the memory for that.
+  void bind(Resolved& resolved, const Array& input) {
+    const int size = offset_size_for(window_elements(resolved.problem));
+    bytes_ = static_cast<std::size_t>(resolved.elements * size);
+    data_ = allocate_output(bytes_);
+    if (data_ == nullptr) throw std::bad_alloc();
+    std::int64_t steps[kMostAxes];
+    choose_steps(resolved, input, size, steps);
+    bind_offsets(resolved, data_, size, steps);
+    resolved.problem.pass = Pass::kKeep;
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  char* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// What is kept of a forward call until its gradient is asked for.
+class Kept {
+ public:
+  Offsets offsets;
+
+  // Refuses what has no gradient.
+  static void check(const Borrowed& input) {
+    const bool is_float = input.type == Type::kF64 || input.type == Type::kF32 || input.type == Type::kF16 ||
+                          input.type == Type::kBf16;
+    if (is_float) return;
+    throw WrongType(std::string("The input has elements of type ") + name_of(input.type) +
+                    ": there are gradients for float64, float32, float16 and bfloat16.");
+  }
+
+  void take(const Resolved& resolved, const Borrowed& input) {
+    resolved_ = resolved;
+    input_ = input.array;
+    input_.data = nullptr;
+    type_ = input.type;
+  }
+
+  PyObject* pull_back(PyObject* grad_output, PyObject* out_given, const Settings& settings, bool names_kernel) const {
+    const Borrowed grad(grad_output, "grad_output", false);
+    const std::int64_t size = size_of(type_);
+    check_like(grad, "grad_output", resolved_.shape, "the output");
+    std::int64_t first, length;
+    if (!extent(grad.array, size, &first, &length)) {
+      throw std::invalid_argument("grad_output's sizes times its strides overflow; its shape is " +
+                                  text_of(grad.array.shape, grad.array.dims) + ".");
+    }
+    std::optional<Borrowed> given;
+    Reference out;
+    Array to = input_;
+    if (out_given != Py_None) {
+      given.emplace(out_given, "out", true);
+      check_like(*given, "out", input_.shape, "the input");
+      check_apart_from_itself(given->array, "out", size);
+      check_apart(given->array, size, "out", grad.array, size, "grad_output");
+      to = given->array;
+      Py_INCREF(out_given);
+      out.reset(out_given);
+    } else {
+      const Resolved like = like_input();
+      choose_steps(like, input_, size, to.steps);
+      out.reset(make_array(like, type_, to.steps, &to.data));
+    }
+    int done_by = -1;
+    if (resolved_.elements > 0) {
+      const Problem problem = gradient_of(resolved_, grad.array, to);
+      done_by = run_unlocked(problem, settings, (resolved_.input_elements + resolved_.elements) * size);
+      if (done_by < 0) {
+        if (names_kernel) Py_RETURN_NONE;
+        throw std::runtime_error("No kernel took this gradient: this is a mistake in poolbench.");
+      }
+    }
+    if (!names_kernel) return out.release();
+    const std::string name = done_by < 0 ? "" : name_of(kernel_at(done_by));
+    return Py_BuildValue("(Ns)", out.release(), name.c_str());
+  }
+
+  // The gradient pass where both gradients lie as fresh ones do.
+  Problem usual_gradient() const {
+    Array of_output = input_, of_input = input_;
+    choose_steps(resolved_, input_, size_of(type_), of_output.steps);
+    choose_steps(like_input(), input_, size_of(type_), of_input.steps);
+    return gradient_of(resolved_, of_output, of_input);
+  }
+
+  PyObject* input_shape() const {
+    PyObject* shape = PyTuple_New(input_.dims);
+    for (int i = 0; shape != nullptr && i < input_.dims; ++i) {
+      PyTuple_SetItem(shape, i, PyLong_FromLongLong(input_.shape[i]));
+    }
+    return shape;
+  }
+
+ private:
+  Resolved like_input() const {
+    Resolved like = resolved_;
+    std::copy(input_.shape, input_.shape + input_.dims, like.shape);
+    like.elements = resolved_.input_elements;
+    return like;
+  }
+
+  void check_like(const Borrowed& given, const char* name, const std::int64_t* shape, const char* like) const {
+    const Array& array = given.array;
+    if (!given.has_type || given.type != type_) {
+      const std::string got = given.has_type ? name_of(given.type) : given.type_name;
+      throw WrongType(std::string(name) + " has elements of type " + got + "; it must have the input's, " +
+                      name_of(type_) + ".");
+    }
+    if (array.dims == resolved_.dims && std::equal(array.shape, array.shape + array.dims, shape)) return;
+    throw std::invalid_argument(std::string(name) + " has shape " + text_of(array.shape, array.dims) +
+                                "; it must have that of " + like + ", " + text_of(shape, resolved_.dims) +
+                                ": an input of shape " + text_of(input_.shape, input_.dims) +
+                                " was pooled to an output of shape " + text_of(resolved_.shape, resolved_.dims) + ".");
+  }
+
+  Resolved resolved_;
+  Array input_;
+  Type type_{};
+};

@@ -1,0 +1,99 @@
+// Python's objects and errors, as C++ handles them, and what is known of one that is an array. For one source file.
+#pragma once
+
+#include <Python.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "problem/resolve.h"
+
+namespace poolbench::pool {
+
+// Becomes a TypeError, as std::invalid_argument becomes a ValueError.
+struct WrongType : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Python's error is set already.
+struct PythonError {};
+
+// A reference that ends with its scope.
+class Reference {
+ public:
+  explicit Reference(PyObject* object = nullptr) : object_(object) {}
+  ~Reference() { Py_XDECREF(object_); }
+  Reference(const Reference&) = delete;
+  Reference& operator=(const Reference&) = delete;
+  PyObject* get() const { return object_; }
+  explicit operator bool() const { return object_ != nullptr; }
+  void reset(PyObject* object) {
+    Py_XDECREF(object_);
+    object_ = object;
+  }
+  PyObject* release() {
+    PyObject* object = object_;
+    object_ = nullptr;
+    return object;
+  }
+
+ private:
+  PyObject* object_;
+};
+
+inline std::string text_of(PyObject* object) {
+  const Reference text(PyObject_Str(object));
+  Py_ssize_t length = 0;
+  const char* utf8 = text ? PyUnicode_AsUTF8AndSize(text.get(), &length) : nullptr;
+  if (utf8 == nullptr) {
+    PyErr_Clear();
+    return "something that has no text";
+  }
+  return std::string(utf8, static_cast<std::size_t>(length));
+}
+
+inline std::string class_of(PyObject* object) {
+  const Reference name(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), "__name__"));
+  if (!name) PyErr_Clear();
+  return name ? text_of(name.get()) : "nameless thing";
+}
+
+// The message of the error that is set, which this clears.
+inline std::string take_error() {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  const Reference held_type(type), held_value(value), held_trace(trace);
+  return value == nullptr ? "no reason given" : text_of(value);
+}
+
+// An array as its owner describes it.
+struct Described {
+  const char* name;  // what the caller knows it by
+  Array array;
+  Type type{};
+  bool has_type = false;  // whether `type` is one of ours; `type_name` says what it is otherwise
+  std::string type_name;
+
+  explicit Described(const char* known_as) : name(known_as) {}
+
+  void set_type(Type known) {
+    type = known;
+    has_type = true;
+  }
+
+  void set_dims(std::int64_t dims) {
+    if (dims > kMostAxes) {
+      throw std::invalid_argument(std::string(name) + " has " + std::to_string(dims) +
+                                  " axes: pooling takes at most " + std::to_string(kMostAxes) +
+                                  ", (N, C, D, H, W).");
+    }
+    array.dims = static_cast<int>(dims);
+  }
+
+  [[noreturn]] void fail_read_only(const std::string& what) const {
+    throw std::invalid_argument(std::string(name) + " is " + what + ": give an array that may be written.");
+  }
+};
+
+}  // namespace poolbench::pool

@@ -1,0 +1,71 @@
+// The list: every kernel of one instruction set, for every pass, and the only way to reach one.
+//
+// A kernel is a class template. For Pass::kPool it is one over the operation (Max<float>, Avg<F16>), for the others over the
+// type of the elements. It has
+//   kName, kTakes, kCost             what it is called, what it is for, what it costs (see Kernel)
+//   fits(plan)                       whether it can do a plan, and should rather than those behind it in the list
+//   units(plan), run(plan, a, b)     how many units of work it has, and the doing of units [a, b)
+// A new one is its header, and here its #include and its row.
+#pragma once
+
+#include "gradient/channels.h"
+#include "gradient/full.h"
+#include "gradient/gather_flat.h"
+#include "gradient/gather_rows.h"
+#include "gradient/scatter.h"
+#include "gradient/spread_rows.h"
+#include "keep/channels.h"
+#include "keep/full.h"
+#include "keep/rows.h"
+#include "keep/separable.h"
+#include "pool/channels.h"
+#include "pool/full.h"
+#include "pool/rows.h"
+#include "run/rows_of_list.h"
+#if POOL_AVX512
+#include "gradient/gather_direct.h"
+#include "keep/direct.h"
+#include "pool/direct.h"
+#include "pool/flat.h"
+#include "pool/planes.h"
+#include "pool/short_rows.h"
+#endif
+
+POOL_BEGIN
+
+// In the order of preference: of a pass, the first one that fits does the work.
+constexpr auto kList = join(
+    pool<Full, Maxima, ByteMaxima, Averages>(),
+#if POOL_AVX512
+    pool<Planes, WideMaxima, Averages>(),
+    pool<Direct, Averages>(),
+    pool<ShortRows, Maxima, Averages>(),
+    pool<Flat, Maxima, ByteMaxima, Averages>(),
+#endif
+    pool<Channels, Maxima, ByteMaxima, Averages>(),
+    pool<Rows, Maxima, ByteMaxima, Averages>(),
+
+    keep<KeepFull>(),
+    keep<KeepSeparable>(),
+    keep<KeepChannels>(),
+#if POOL_AVX512
+    keep<KeepDirect>(),
+#endif
+    keep<KeepRows>(),
+
+    gradient<Op::kMax, PutFull>(),
+    gradient<Op::kMax, GatherChannels>(),
+    gradient<Op::kMax, GatherFlat>(),
+#if POOL_AVX512
+    gradient<Op::kMax, GatherDirect>(),
+#endif
+    gradient<Op::kMax, GatherRows>(),
+    gradient<Op::kMax, Scatter>(),
+
+    gradient<Op::kAvg, SpreadFull>(),
+    gradient<Op::kAvg, SpreadChannels>(),
+    gradient<Op::kAvg, SpreadRows>());
+
+inline KernelList list() { return {kList.rows, kList.kCount}; }
+
+POOL_END

@@ -1,0 +1,53 @@
+// How the units of a kernel are shared by threads. For the dispatchers.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "run/thread_pool.h"
+
+namespace poolbench::pool {
+
+// Below so many bytes read and written per thread, waking another one costs more than it saves.
+constexpr std::int64_t kBytesPerThread = 384 << 10;
+// Parts are handed out as threads come for them, so that one that loses its core delays the others little.
+constexpr std::int64_t kPartsPerThread = 4;
+
+template <class Kernel, class Plan>
+struct Work {
+  const Kernel* kernel;
+  const Plan* plan;
+  std::int64_t units;
+  std::int64_t parts;
+  std::atomic<std::int64_t> next{0};
+
+  static std::uint64_t take_parts(void* context, int) {
+    Work& work = *static_cast<Work*>(context);
+    for (;;) {
+      const std::int64_t part = work.next.fetch_add(1, std::memory_order_relaxed);
+      if (part >= work.parts) return 0;
+      work.kernel->run(*work.plan, work.units * part / work.parts, work.units * (part + 1) / work.parts);
+    }
+  }
+};
+
+// How many threads share so many units, which read and write `bytes` in all, where there may be `most`.
+inline std::int64_t threads_for(std::int64_t units, std::int64_t most, std::int64_t bytes) {
+  return most <= 1 ? 1 : std::max<std::int64_t>(std::min({most, units, bytes / kBytesPerThread}), 1);
+}
+
+// Runs all units, which read and write `bytes` in all, on at most so many threads.
+template <class Kernel, class Plan>
+void run_units(const Kernel& kernel, const Plan& plan, std::int64_t units, std::int64_t threads, std::int64_t bytes) {
+  if (units == 0) return;  // an empty batch
+  threads = threads_for(units, threads, bytes);
+  if (threads == 1) {
+    kernel.run(plan, 0, units);
+    return;
+  }
+  Work<Kernel, Plan> work{&kernel, &plan, units, std::min(units, threads * kPartsPerThread)};
+  run_in_parallel(work.take_parts, &work, static_cast<int>(threads));
+}
+
+}  // namespace poolbench::pool
