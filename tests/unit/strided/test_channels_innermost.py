@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from poolbench.strided import _pool
-from tests.unit.strided.test_training import DTYPES, VARIANTS, Case, filled
+from tests.unit.strided.test_training import DTYPES, KERNELS, Case, filled
 
 LARGE = 4 << 20  # bytes of an input from which on what is written may go around the caches (backward_lines.h)
 
@@ -106,26 +106,26 @@ def compare(case: Case, dtype: str, shift: int, *, special: bool) -> None:
     function = getattr(_pool, f"train_{'adaptive_' if case.output else ''}{case.kind}_pool")
     call = (case.rank, x, *case.arguments(), None)
     # An average keeps nothing, and pools as it always does.
-    (y, _), kept, *_ = function(*call, 1, "NCHW", *(("baseline", "scalar_keep") if is_max else (None, None)))
+    (y, _), kept, *_ = function(*call, 1, "NCHW", *(("baseline", "scalar") if is_max else (None, None)))
     grad = innermost(filled(y.shape, 2, DTYPES[dtype]), shift)
-    want, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
+    want, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar")
     gradient = "gather_channels" if is_max else "spread_channels"
     is_large = math.prod(case.window[-2:]) >= 25  # one axis after the other
     axes = zip(case.window, case.dilation, case.stride, strict=True)
     # Of more windows on an element than 40 "gather_channels" leaves the gradient to "scatter".
     many = math.prod(math.ceil(((k - 1) * d + 1) / s) for k, d, s in axes) > 40
-    for isa in sorted({variant[0] for variant in VARIANTS if variant[1] == gradient}):
+    for isa in sorted({row[0] for row in KERNELS if row[2] == gradient}):
         if is_max:
-            for engine, threads in [("keep_channels", 1), ("keep_separable", 1), ("keep_separable", 3)]:
-                where = f"{isa}/{engine}, {threads} threads"
-                done = function(*call, threads, "NCHW", isa, engine)
+            for kernel, threads in [("channels", 1), ("separable", 1), ("separable", 3)]:
+                where = f"{isa}/{kernel}, {threads} threads"
+                done = function(*call, threads, "NCHW", isa, kernel)
                 if done is None:  # not for such windows
-                    assert engine == "keep_separable" and not (is_large and case.channels % 16 == 0), where
+                    assert kernel == "separable" and not (is_large and case.channels % 16 == 0), where
                     continue
                 (found, _), offsets, *_ = done
                 # NaN equals NaN here.
                 np.testing.assert_array_equal(found.astype(np.float64), y.astype(np.float64), err_msg=where)
-                again, _ = _pool.pull_back(offsets, grad, None, 1, "baseline", "scalar_backward")
+                again, _ = _pool.pull_back(offsets, grad, None, 1, "baseline", "scalar")
                 np.testing.assert_array_equal(again, want, err_msg=where)
         for threads in (1, 3):
             if is_max:
@@ -147,7 +147,7 @@ def test_rows_of_averages_that_read_nothing_are_written_whole() -> None:
     """An average of nothing but padding is 0, in all positions of a row."""
     case = replace(pooling("avg", (3, 3), 1, (3, 40), padding=((0, 3), (0, 0)), divisor=None), channels=8)
     x = innermost(filled(case.shape, 1, np.float32), 0)
-    for isa in sorted({variant.split("/")[0] for variant in _pool.variants()}):
+    for isa in sorted({row[0] for row in KERNELS}):
         y = innermost(np.full((2, 8, 4, 38), 55, np.float32), 0)
         _pool.avg_pool(case.rank, x, *case.arguments(), y, 1, "NCHW", isa, None)
         assert (y[:, :, -1] == 0).all(), isa

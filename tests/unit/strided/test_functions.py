@@ -365,30 +365,35 @@ def test_variants_are_named_by_what_they_are() -> None:
     names = strided.variants()
     assert len(set(names)) == len(names)
     for name in names:
-        isa, engine, op, dtype = name.split("/")
+        isa, by_pass, kernel, op, dtype = name.split("/")
         assert isa in ("baseline", "avx2", "avx512", "neon")
-        assert engine
+        assert by_pass in ("pool", "keep", "gradient")
+        assert kernel
         assert op in ("max", "avg")
         assert dtype in set(DType)
     assert any(name.split("/")[0] == _pool.isa() for name in names)
-    assert {name.split("/", 1)[1] for name in names} >= {f"scalar/max/{dtype}" for dtype in DType}
+    anything = {f"baseline/{by_pass}/scalar/max/{dtype}" for by_pass in ("pool", "keep") for dtype in DType}
+    assert set(names) >= anything
 
 
 def test_a_variant_can_be_asked_for_and_says_that_it_ran() -> None:
     x = made_of_few((1, 2, 8, 8))
     for name in strided.variants():
-        isa, engine, op, dtype = name.split("/")
+        isa, by_pass, kernel, op, dtype = name.split("/")
+        if by_pass == "gradient":  # tests/unit/strided/test_training.py
+            continue
         values = x.astype(ml_dtypes.bfloat16 if dtype == "bf16" else DType(dtype).numpy_name)
         if op == "max":
-            answer = _pool.max_pool(2, values, 2, None, 0, 1, False, False, None, 1, "NCHW", isa, engine)
+            answer = _pool.max_pool(2, values, 2, None, 0, 1, False, by_pass == "keep", None, 1, "NCHW", isa, kernel)
         else:
-            answer = _pool.avg_pool(2, values, 2, None, 0, 1, False, True, None, None, 1, "NCHW", isa, engine)
+            answer = _pool.avg_pool(2, values, 2, None, 0, 1, False, True, None, None, 1, "NCHW", isa, kernel)
         if answer is None:  # this one does not do such a window
             continue
         result, ran = answer
         assert ran == name
+        result = result[0] if by_pass == "keep" else result
         expected = reference.pool(PoolSpec.windowed(op, (2, 2)), x)
         np.testing.assert_array_equal(result.astype(np.float64), expected)
-    assert _pool.max_pool(2, x, 2, None, 0, 1, False, False, None, 1, "NCHW", None, "no such engine") is None
+    assert _pool.max_pool(2, x, 2, None, 0, 1, False, False, None, 1, "NCHW", None, "no such kernel") is None
     result, ran = _pool.max_pool(2, x, 2, None, 0, 1, False, False, None, 1, "NCHW", None, None)
     assert ran in strided.variants()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from poolbench import strided
 from poolbench.strided import _pool
-from tests.unit.strided.test_training import DTYPES, VARIANTS, VIEWS, Case
+from tests.unit.strided.test_training import DTYPES, KERNELS, VIEWS, Case
 
 STREAMED = 8 << 20  # bytes, from which on arrays are written around the caches (row_sink.h)
 
@@ -66,23 +67,26 @@ def test_training(name: str) -> None:
     (y, _), reference, *_ = function(case.rank, x, *case.arguments(), None, 2, "NCHW", None, None)
     grad = VIEWS[layout](np.random.default_rng(2).standard_normal(y.shape, np.float32).astype(x.dtype))
     done = set()
-    for isa, engine, *_ in [v for v in VARIANTS if v[2] == case.kind and v[3] == dtype]:
-        arguments = ("NCHW", isa, engine)
-        whole = (
-            function(case.rank, x, *case.arguments(), off_the_line(y), 2, *arguments) if case.kind == "max" else None
-        )
-        if whole is not None and not engine.startswith("scalar"):
-            done.add(engine)
+    for isa, by_pass, kernel, *of in KERNELS:
+        if of != [case.kind, dtype] or kernel == "scalar":
+            continue
+        arguments = ("NCHW", isa, kernel)
+        whole = back = None
+        if by_pass == "keep":
+            whole = function(case.rank, x, *case.arguments(), off_the_line(y), 2, *arguments)
+        if by_pass == "gradient":
+            back = _pool.pull_back(reference, grad, off_the_line(x), 2, isa, kernel)
+        if whole is not None:
+            done.add(kernel)
             for b in range(case.batch):
                 (part, _), *_ = function(case.rank, x[b : b + 1], *case.arguments(), None, 1, *arguments)
-                np.testing.assert_array_equal(whole[0][0][b : b + 1], part, err_msg=f"{isa}/{engine}")
-        back = _pool.pull_back(reference, grad, off_the_line(x), 2, isa, engine)
-        if back is not None and not engine.startswith("scalar"):
-            done.add(engine)
+                np.testing.assert_array_equal(whole[0][0][b : b + 1], part, err_msg=f"{isa}/{kernel}")
+        if back is not None:
+            done.add(kernel)
             for b in range(case.batch):
                 _, kept, *_ = function(case.rank, x[b : b + 1], *case.arguments(), None, 1, "NCHW", None, None)
-                part, _ = _pool.pull_back(kept, grad[b : b + 1], None, 1, isa, engine)
-                np.testing.assert_array_equal(back[0][b : b + 1], part, err_msg=f"{isa}/{engine}")
+                part, _ = _pool.pull_back(kept, grad[b : b + 1], None, 1, isa, kernel)
+                np.testing.assert_array_equal(back[0][b : b + 1], part, err_msg=f"{isa}/{kernel}")
     assert done
 
 
@@ -91,7 +95,7 @@ def test_pooling_alone(name: str) -> None:
     case, dtype, layout = CASES[name]
     case, x = drawn(case, dtype, layout)
     function = getattr(_pool, f"{'adaptive_' if case.output else ''}{case.kind}_pool")
-    for isa in sorted({variant.split("/")[0] for variant in _pool.variants()}):
+    for isa in sorted({variant.split("/")[0] for variant in strided.variants()}):
         first, _ = function(case.rank, x, *case.arguments(), None, 2, "NCHW", isa, None)
         whole, _ = function(case.rank, x, *case.arguments(), off_the_line(first), 2, "NCHW", isa, None)
         np.testing.assert_array_equal(whole, first)

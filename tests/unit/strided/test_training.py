@@ -25,8 +25,8 @@ FUNCTIONS = [
     f"{prefix}{kind}_pool{rank}d" for prefix in ("", "adaptive_") for kind in ("max", "avg") for rank in (1, 2, 3)
 ]
 DTYPES: dict[str, Any] = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
-ISAS = sorted({name.split("/")[0] for name in _pool.training_variants()})
-VARIANTS = sorted({tuple(name.split("/")) for name in _pool.training_variants()})
+KERNELS = [tuple(name.split("/")) for name in strided.variants()]
+ISAS = sorted({isa for isa, *_ in KERNELS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,38 +269,38 @@ def test_every_kernel_agrees_with_the_scalar_one(case: Case, dtype: str, views: 
     name = f"train_{'adaptive_' if case.output else ''}{case.kind}_pool"
     arguments = (case.rank, x, *case.arguments(), None, 1, "NCHW")
     if case.kind == "max":
-        (y, _), scalar = getattr(_pool, name)(*arguments, "baseline", "scalar_keep")
+        (y, _), scalar = getattr(_pool, name)(*arguments, "baseline", "scalar")
     else:
         (y, _), scalar = getattr(_pool, name)(*arguments, None, None)
     grad = VIEWS[views[1]](np.random.default_rng(seed).standard_normal(y.shape).astype(DTYPES[dtype]))
-    want, _ = _pool.pull_back(scalar, grad, None, 1, "baseline", "scalar_backward")
-    own = [v for v in VARIANTS if v[2] == case.kind and v[3] == dtype]
+    want, _ = _pool.pull_back(scalar, grad, None, 1, "baseline", "scalar")
+    own = [(isa, by_pass, kernel) for isa, by_pass, kernel, *of in KERNELS if of == [case.kind, dtype]]
     all_kept = [scalar]
-    for isa, engine, *_ in own:
-        if case.kind == "max":
-            done = getattr(_pool, name)(*arguments, isa, engine)
+    for isa, by_pass, kernel in own:
+        if by_pass == "keep":
+            done = getattr(_pool, name)(*arguments, isa, kernel)
             if done is None:
                 continue
             (values, by), kept = done
-            assert by.startswith(f"{isa}/{engine}/")
+            assert by == f"{isa}/keep/{kernel}/max/{dtype}"
             np.testing.assert_array_equal(values.astype(np.float64), y.astype(np.float64))
             assert kept.saved_bytes == scalar.saved_bytes
-            back, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar_backward")
-            np.testing.assert_array_equal(back, want, err_msg=f"{isa}/{engine}")
+            back, _ = _pool.pull_back(kept, grad, None, 1, "baseline", "scalar")
+            np.testing.assert_array_equal(back, want, err_msg=f"{isa}/{kernel}")
             all_kept.append(kept)
-    for isa, engine, *_ in own:
-        done = _pool.pull_back(scalar, grad, None, 1, isa, engine)
+    for isa, by_pass, kernel in own:
+        done = _pool.pull_back(scalar, grad, None, 1, isa, kernel) if by_pass == "gradient" else None
         if done is None:
             continue
         if case.kind == "max":
-            np.testing.assert_array_equal(done[0], want, err_msg=f"{isa}/{engine}")
+            np.testing.assert_array_equal(done[0], want, err_msg=f"{isa}/{kernel}")
         else:
             eps = float(ml_dtypes.finfo(want.dtype).eps)
             scale = np.abs(want.astype(np.float64)).max(initial=0) + np.abs(grad.astype(np.float64)).max()
             np.testing.assert_allclose(
                 done[0].astype(np.float64), want.astype(np.float64), rtol=2 * eps,
                 atol=30 * min(eps, 2**-23) * scale,  # half types are summed in float32 and rounded once
-                err_msg=f"{isa}/{engine}",
+                err_msg=f"{isa}/{kernel}",
             )  # fmt: skip
 
 
