@@ -15,6 +15,8 @@ constexpr std::int64_t kListed = 512;  // elements of windows whose places are l
 // Places are those of a window's first element, padding counted, and of an element within any window.
 class Writer {
  public:
+  static constexpr Op op = Op::kMax;  // nothing is added up
+
   Writer(const Problem& kept, const Indices& to)
       : p_(kept), to_(to), d_(kept.axes[0]), h_(kept.axes[1]), w_(kept.axes[2]), window_h_(largest_window(h_)),
         window_w_(largest_window(w_)), elements_(largest_window(d_) * window_h_ * window_w_) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "run/overflow.h"
 #include "run/registry.h"
 #include "run/units.h"
 
@@ -28,10 +29,19 @@ bool is_tiny(const Problem& p) {
   if (p.pass == Pass::kGradient) return false;
   std::int64_t reads = (is_average_of_samples(p) ? 1 : p.batch.count) * p.channels.count;
   for (const Axis& axis : p.axes) {
-    if (axis.adaptive() || reads > kTinyReads) return false;
+    if (axis.adaptive() || reads > kTinyReads || axis.window > kTinyReads) return false;
     reads *= axis.windows * axis.window;
   }
   return reads <= kTinyReads;
+}
+
+// Sums that left their type's range are taken again.
+void mend(const Problem& problem, const Plan& plan) {
+  if (problem.pass == Pass::kGradient) {
+    mend_gradient(plan);
+  } else {
+    mend_averages(problem);
+  }
 }
 
 // The samples of a batch, each by the plan for one of them.
@@ -112,17 +122,17 @@ int run(const Problem& problem, const Settings& settings) {
   if (is_average_of_samples(problem)) {
     return run_average(problem, plan, settings, [&](const Kernel& kernel, const Plan& chosen, bool by_sample) {
       const std::int64_t units = kernel.units(chosen), bytes = bytes_moved(problem);
-      if (by_sample) {
-        run_units(Samples{&kernel, &plan, units}, chosen, problem.batch.count * units, settings.threads, bytes);
-      } else {
-        run_units(kernel, chosen, units, settings.threads, bytes);
-      }
+      const bool overflowed =
+          by_sample
+              ? run_units(Samples{&kernel, &plan, units}, chosen, problem.batch.count * units, settings.threads, bytes)
+              : run_units(kernel, chosen, units, settings.threads, bytes);
+      if (overflowed) mend(problem, plan);
     });
   }
   int done_by = -1;
   visit_fitting(problem, settings, plan, [&](int position) {
     const Kernel& kernel = all.at(position);
-    run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(problem));
+    if (run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(problem))) mend(problem, plan);
     done_by = position;
     return true;
   });
