@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poolbench.strided import training as training
+    from poolbench.strided.explanation import explain
     from poolbench.strided.functional import (
         adaptive_avg_pool1d,
         adaptive_avg_pool2d,
@@ -45,6 +46,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "explain",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -58,10 +60,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("poolbench.strided.training")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from poolbench.strided import functional
+    from poolbench.strided import explanation, functional
 
     for each in __all__:
-        globals()[each] = getattr(functional, each)
+        globals()[each] = getattr(explanation if each == "explain" else functional, each)
     return globals()[name]
 
 

@@ -1,5 +1,5 @@
 // Gradients where the channels lie innermost: whole vectors of channels, position by position. Each position adds up what
-// the outputs that read it have for it, in row-major order.h.
+// the windows that read it have for it, in row-major order.
 #pragma once
 
 #include "gradient/column_sums.h"
@@ -55,7 +55,7 @@ struct GradientChannels {
   struct AheadOf {
     Ahead out, in, offsets;
   };
-  // How many positions the same list holds for, and how far they, and their outputs, lie behind each other.
+  // How many positions the same list holds for, and how far they, and their windows, lie behind each other.
   struct Repeat {
     std::int64_t count, step;
     Shift shift;
@@ -82,7 +82,7 @@ struct GradientChannels {
       Shift shift{0, 0};
       if (is_middle) {
         shift = middle.shift();
-        if (count > 0) {  // the last row of outputs is the one that no row of the input before has read
+        if (count > 0) {  // the last row of windows is the one that no row of positions before has read
           ahead.in.come_to(rows[count - 1].values + shift.value);
           if (kOp == Op::kMax) ahead.offsets.come_to(rows[count - 1].offsets + shift.offset);
         }
@@ -117,7 +117,7 @@ struct GradientChannels {
     C::positions(p, rows, rows_count, to, n, count);
   }
 
-  // Whether positions of a row lie behind each other, in all arrays, and so do the outputs that read them.
+  // Whether positions of a row lie behind each other, in all arrays, and so do the windows that read them.
   static bool lies_in_one_piece(const Plan& p) {
     return p.w.stride == 1 && p.w.out_step == p.inner * E::kSize && p.w.in_step == p.inner * E::kSize &&
            (kOp == Op::kAvg || p.w.offset_step == p.inner * p.offset_size);

@@ -1,6 +1,6 @@
 // Gradients of averages whose windows reach over three neighbours along w, with stride 1 and the channels innermost.
-// Each output is read once: what those above each other come to is kept in registers for the three positions that need
-// it. Nine reads a position become three.h.
+// Each window is read once: what those above each other come to is kept in registers for the three positions that need
+// it. Nine reads a position become three.
 #pragma once
 
 #include "gradient/reads.h"
@@ -12,7 +12,7 @@ struct ColumnSums {
   using E = Elements<S>;
   using V = typename E::Value;
   static constexpr int kN = E::kCount;
-  static constexpr int kWindow = 3, kMostRows = 3;  // of outputs that read a position, along w and along the other axes
+  static constexpr int kWindow = 3, kMostRows = 3;  // of windows that read a position, along w and along the other axes
 
   // Whether it is worth it for `n` channels. Large arrays are asked for ahead of time in the order in which they lie,
   // which is not the order here.
@@ -21,7 +21,7 @@ struct ColumnSums {
            n % kN == 0 && !asks_ahead<S>(p) && !is_large<S>(p);
   }
 
-  // A row of outputs: the first one that the first position reads, and what all of them are multiplied by.
+  // A row of windows: the first one that the first position reads, and what all of them are multiplied by.
   struct Row {
     const char* values;
     V factor;
@@ -75,7 +75,7 @@ struct ColumnSums {
     }
   }
 
-  // What the outputs above each other come to, and on to the next ones.
+  // What the windows above each other come to, and on to the next ones.
   template <int kRows, int kVectors>
   static POOL_INLINE void column(const char* (&at)[kRows], const Vec<V> (&factors)[kRows], std::int64_t in_step,
                                  Vec<V> (&sums)[kVectors]) {

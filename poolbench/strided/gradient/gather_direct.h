@@ -1,5 +1,5 @@
-// The gradient of a maximum over contiguous rows that are read and written where they lie: an output counts where its
-// offset is the number of the element.h.
+// The gradient of a maximum over contiguous rows that are read and written where they lie: a window counts where its
+// offset is the number of the element.
 #pragma once
 
 #include "gradient/tables.h"
@@ -19,10 +19,10 @@ struct GatherDirect : MaskedLanes<S> {
   static constexpr const char* kTakes = "what keep/direct takes, by the remainder of the position by the stride";
   static constexpr const char* kCost = "kd·kh·kw / stride";
 
-  static constexpr std::int64_t kBand = 16;  // rows of the input of a unit
+  static constexpr std::int64_t kBand = 16;  // rows of positions of a unit
 
   static bool fits(const Plan& p) {
-    // An adaptive axis with more outputs than inputs has small windows, but many of them read one position.
+    // An adaptive axis with more windows than inputs has small windows, but many of them read one position.
     return L::fits(p) && most_readers(p.d) * most_readers(p.h) <= L::kMostWindow && p.w.stride <= 2 && p.w.positions * 2 >= kN / 4 && p.w.windows < (1 << 30) && p.h.windows < (1 << 30);
   }
   static std::int64_t bands(const Plan& p) { return (p.h.positions + kBand - 1) / kBand; }
@@ -50,7 +50,7 @@ struct GatherDirect : MaskedLanes<S> {
   };
   static constexpr int kTabled = 32;
   static constexpr int kBack = L::kMostAcross;
-  // Which lanes lie within the outputs, for each vector of a row and how far back it is read.
+  // Which lanes lie within the windows, for each vector of a row and how far back it is read.
   struct Masks {
     Mask table[kTabled][kBack];
     const Axis& w;
@@ -99,7 +99,7 @@ struct GatherDirect : MaskedLanes<S> {
     }
   }
 
-  // Position x + lo = j * stride + f: as in backward_rows.h.
+  // Position x + lo = j * stride + f: as in gradient/rows.h.
   template <int kSize, int kStride, int kWindow>
   static POOL_INLINE void row(const Plan& p, const Masks& masks, const Row* rows, int count, Ahead& ahead,
                               char* out) {

@@ -1,5 +1,5 @@
-// The gradient of a maximum of stride 1 whose output is as large as its input, all contiguous: then the windows that
-// read an element lie at the same distances from each, over all rows, planes and images as over one long row. An output
+// The gradient of a maximum of stride 1 with as many windows as positions, all contiguous: then the windows that
+// read an element lie at the same distances from each, over all rows, planes and images as over one long row. A window
 // at such a distance whose offset is the number that belongs to it found its maximum right here: offsets name no
 // padding, so what lies beyond the end of a row is never taken for a neighbour.
 #pragma once
@@ -74,7 +74,7 @@ struct GatherFlat {
   }
 
  private:
-  // How far before an element the outputs lie that may have found it, the farthest first: row-major order.
+  // How far before an element the windows lie that may have found it, the farthest first: row-major order.
   struct Terms {
     struct Term {
       std::int64_t distance;

@@ -1,4 +1,4 @@
-// The gradient of a maximum over rows of any strides: an output counts where its offset is the number of the element.
+// The gradient of a maximum over rows of any strides: a window counts where its offset is the number of the element.
 //h.
 #pragma once
 
@@ -53,7 +53,7 @@ struct GatherRows : GradientRows<S> {
   }
 
  private:
-  // Which elements of a window a position with a remainder may be, last first, and how far back their outputs lie.
+  // Which elements of a window a position with a remainder may be, last first, and how far back their windows lie.
   struct Across {
     struct Tap {
       std::int32_t back, number;
@@ -75,7 +75,7 @@ struct GatherRows : GradientRows<S> {
     }
   };
 
-  // What is to do for a row of the input, the same in each plane: which rows of outputs read it, and which of the
+  // What is to do for a row of positions, the same in each plane: which rows of windows read it, and which of the
   // packed elements are added where they have the number wanted.
   struct Term {
     std::int32_t at, wanted;
@@ -140,7 +140,7 @@ struct GatherRows : GradientRows<S> {
     }
   }
 
-  // A row of outputs as values and numbers; beside them stand numbers that nobody looks for.
+  // A row of windows as values and numbers; beside them stand numbers that nobody looks for.
   static POOL_INLINE void pack(const Plan& p, const typename Base::Span& span, const char* in,
                                const char* offsets, std::int64_t row_length, V* values, P* places) {
     for (std::int64_t x = 0; x < span.before; ++x) values[x] = 0, places[x] = -1;

@@ -1,5 +1,5 @@
-// Which outputs read a position of the input, where the channels lie innermost: listed once for all channels, and between
-// the edges of a row once for all positions.h.
+// Which windows read a position, where the channels lie innermost: listed once for all channels, and between
+// the edges of a row once for all positions.
 #pragma once
 
 #include "gradient/tables.h"
@@ -10,16 +10,16 @@ template <class S, Op kOp>
 struct Reads {
   using V = typename Elements<S>::Value;
   using P = PlaceOf<V>;
-  static constexpr std::int64_t kMost = kOp == Op::kMax ? 40 : 512;  // outputs that read one position
+  static constexpr std::int64_t kMost = kOp == Op::kMax ? 40 : 512;  // windows that read one position
 
-  // A row of outputs that reads the row of the input in hand.
+  // A row of windows that reads the row of positions in hand.
   struct Row {
     const char* values;
     const char* offsets;  // for maxima
     P base;
     double factor;        // for averages
   };
-  // An output that reads the position in hand.
+  // A window that reads the position in hand.
   struct Read {
     const char* value;
     const char* offset;  // for maxima
@@ -30,12 +30,12 @@ struct Reads {
     const Read* reads;
     int count;
   };
-  // How far, in bytes, the outputs of a list lie beyond what it says.
+  // How far, in bytes, the windows of a list lie beyond what it says.
   struct Shift {
     std::int64_t value, offset;
   };
 
-  // Lists the rows of outputs that read row (id, ih) of the input; `out` and `offsets` begin the plane.
+  // Lists the rows of windows that read row (id, ih) of the input; `in` and `offsets` begin the plane.
   static int rows(const Plan& p, std::int64_t id, std::int64_t ih, const char* in, const char* offsets,
                   Row* rows) {
     const Readers d = readers(p.d, id), h = readers(p.h, ih);
@@ -56,7 +56,7 @@ struct Reads {
     return count;
   }
 
-  // Lists the outputs that read a position.
+  // Lists the windows that read a position.
   static int list(const Plan& p, const FactorTable& factors, const Row* rows, int rows_count,
                   std::int64_t iw, Read* reads) {
     const Readers w = readers(p.w, iw);
@@ -79,7 +79,7 @@ struct Reads {
     return count;
   }
 
-  // Between the edges of a row the outputs that read a position are those of the position one stride before, one output
+  // Between the edges of a row the windows that read a position are those of the position one stride before, one window
   // further. So they are listed once, for each remainder of the position by the stride.
   class Middle {
    public:
@@ -87,7 +87,7 @@ struct Reads {
 
     Middle(const Plan& p, const FactorTable& factors, const Row* rows, int count) : w_(p.w) {
       if (w_.adaptive() || w_.dilation != 1 || w_.stride > kMostLists || count * w_.window > kMostListed) return;
-      // Outputs [low, high] whose windows count alike.
+      // Windows [low, high] whose windows count alike.
       const std::int64_t low = p.counts_w ? (w_.lo + w_.stride - 1) / w_.stride : 0;
       const std::int64_t inside = w_.positions + w_.lo - w_.window;
       const std::int64_t high = !p.counts_w ? w_.windows - 1 : inside < 0 ? -1 : std::min(w_.windows - 1, inside / w_.stride);

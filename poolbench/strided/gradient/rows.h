@@ -1,8 +1,8 @@
-// What gradients over rows of any strides share. Each row of the input is done at once: the rows of outputs that read it
+// What gradients over rows of any strides share. Each row of positions is done at once: the rows of windows that read it
 // are packed into scratch memory, added up in row-major order, and written.
 //
 // Position x of a row is x + lo = j * stride + f. Which elements of windows it may be depends on the remainder f alone,
-// and the outputs that read it lie beside j: so for each remainder the outputs are shifted and added as whole vectors.
+// and the windows that read it lie beside j: so for each remainder the windows are shifted and added as whole vectors.
 #pragma once
 
 #include "gradient/tables.h"
@@ -15,13 +15,13 @@ struct GradientRows {
   using V = typename E::Value;
   using P = PlaceOf<V>;
   static constexpr int kN = E::kCount;
-  static constexpr std::int64_t kBand = 16;                 // rows of the input of a unit
+  static constexpr std::int64_t kBand = 16;                 // rows of positions of a unit
   static constexpr std::int64_t kRing = 24576 / sizeof(V);  // values of the packed rows
-  static constexpr std::int64_t kLine = 6144 / sizeof(V);   // values of a row of the input
+  static constexpr std::int64_t kLine = 6144 / sizeof(V);   // values of a row of positions
   static constexpr std::int64_t kMostRows = 64;
   static constexpr std::int64_t kPiece = 256;  // elements that are written at once
 
-  // Rows of the input that are done together. Long ones that share no outputs are done one by one, as they lie.
+  // Rows of positions that are done together. Long ones that share no windows are done one by one, as they lie.
   static std::int64_t together(const Plan& p, std::int64_t blocks) {
     return blocks > 1 && most_readers(p.h) == 1 && p.h.window == 1 ? 1 : kBand;
   }
@@ -38,7 +38,7 @@ struct GradientRows {
   static std::int64_t bands(const Plan& p) { return (p.h.positions + kBand - 1) / kBand; }
   static std::int64_t units(const Plan& p) { return p.planes() * p.d.positions * bands(p); }
 
-  // A row of outputs that reads the row of the input in hand.
+  // A row of windows that reads the row of positions in hand.
   struct Reader {
     std::int32_t od, oh, slot;
     std::int32_t base;  // the number of the window's first element in this row
@@ -64,7 +64,7 @@ struct GradientRows {
     return count;
   }
 
-  // The outputs that a packed row holds: those from `first` on that exist, behind `before` that do not.
+  // The windows that a packed row holds: those from `first` on that exist, behind `before` that do not.
   struct Span {
     std::int64_t first, before, count, length;
   };
@@ -113,7 +113,7 @@ struct GradientRows {
     return line;
   }
 
-  // Writes what a block of j has for a row of the input.
+  // Writes what a block of j has for a row of positions.
   static void write(const Axis& w, RowSink& sink, char* row, std::int64_t j0, std::int64_t n, const V* line) {
     const std::int64_t s = w.stride;
     const std::int64_t begin = std::max<std::int64_t>(j0 * s - w.lo, 0), end = std::min(w.positions, (j0 + n) * s - w.lo);

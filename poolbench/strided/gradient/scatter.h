@@ -1,4 +1,4 @@
-// The gradient of a maximum where many windows read each element, or few outputs many: each output adds to the element
+// The gradient of a maximum where many windows read each element, or few windows many: each window adds to the element
 // that it came from. A unit owns a part of the gradient, collects it in scratch memory and writes it once, so no two
 // threads touch the same element, and what windows send to it is added in row-major order.
 #pragma once
@@ -103,7 +103,7 @@ struct Scatter {
     }
   }
 
-  // Where the unit is all of a plane: each output finds its element there. One table then says how far from the first
+  // Where the unit is all of a plane: each window finds its element there. One table then says how far from the first
   // element of a window.
   static void collect_all(const Plan& p, const Table& table, std::int64_t plane, std::int64_t c,
                           std::int64_t lanes, V* sums) {
@@ -135,7 +135,7 @@ struct Scatter {
     const char* in = p.in + p.in_start(plane) + c * E::kSize;
     const char* offsets = p.offsets + p.offsets_start(plane) + c * p.offset_size;
     const std::int64_t r1 = rows + r0;
-    // Rows of outputs that may reach into the part. Where it spans several d, all of h may.
+    // Rows of windows that may reach into the part. Where it spans several d, all of h may.
     const Readers first_d = readers(p.d, r0 / p.h.positions), last_d = readers(p.d, (r1 - 1) / p.h.positions);
     const bool within = r0 / p.h.positions == (r1 - 1) / p.h.positions;
     const std::int64_t oh_first = within ? readers(p.h, r0 % p.h.positions).first : 0;

@@ -1,4 +1,4 @@
-// The gradient of an average over rows of any strides: along d and h first, then along w.h.
+// The gradient of an average over rows of any strides: along d and h first, then along w.
 #pragma once
 
 #include "gradient/rows.h"
@@ -16,7 +16,7 @@ struct SpreadRows : GradientRows<S> {
   static constexpr const char* kTakes = "rows of any strides: along d and h, then along w";
   static constexpr const char* kCost = "kd·kh + kw";
 
-  // Which rows of outputs read a row of the input, and what their elements are multiplied by.
+  // Which rows of windows read a row of positions, and what their elements are multiplied by.
   struct Job {
     int count;
     Reader found[Base::kMostRows];
@@ -94,7 +94,7 @@ struct SpreadRows : GradientRows<S> {
       const Job& job = jobs[ih - ih0];
       const Reader* const found = job.found;
       const int count = job.count;
-      // Rows that the same outputs read get the same.
+      // Rows that the same windows read get the same.
       const std::int64_t first_tag = count == 0 ? -1 : found[0].oh, end_tag = count == 0 ? -1 : found[count - 1].oh;
       if (count != last_count || first_tag != last_first || end_tag != last_end) {
         for (int i = 0; i < count; ++i) {

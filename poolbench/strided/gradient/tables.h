@@ -24,7 +24,7 @@ struct ReaderTable {
   }
 };
 
-// What an average's outputs along w are multiplied by, looked up in the same way.
+// What an average's windows along w are multiplied by, looked up in the same way.
 struct FactorTable {
   static constexpr std::int64_t kMost = 256;
   const Plan& plan;

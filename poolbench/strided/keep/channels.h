@@ -1,5 +1,5 @@
 // A maximum and its offset where the channels lie innermost: whole vectors of channels, position by position, the
-// elements of a window in row-major order.h.
+// elements of a window in row-major order.
 #pragma once
 
 #include "keep/ahead.h"

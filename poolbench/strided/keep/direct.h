@@ -1,4 +1,4 @@
-// A maximum and its offset over contiguous rows that are read and written where they lie.h.
+// A maximum and its offset over contiguous rows that are read and written where they lie.
 #pragma once
 
 #include "keep/ahead.h"

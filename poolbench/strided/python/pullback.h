@@ -1,4 +1,5 @@
-// The Python object that turns a gradient around: what a forward call kept, and the call. For module.cpp, which also how a body's errors become Python's (answer).
+// The Python object that turns a gradient around: what a forward call kept, and the call. For module.cpp, which also has
+// how errors become Python's (answer).
 #pragma once
 
 // A type of CPython's own, since a class in Python cost more than a small pooling: its call makes no Python frame, and what

@@ -1,4 +1,4 @@
-// Rows of elements between memory and scratch, and which outputs read which.h.
+// Rows of elements between memory and scratch.
 #pragma once
 
 #include "simd/places.h"

@@ -1,4 +1,4 @@
-// The maximum as an operation on vectors: how elements are loaded, combined and stored.h.
+// The maximum as an operation on vectors: how elements are loaded, combined and stored.
 //
 // An operation, this one or the average of avg.h, computes with `Value`, kCount of them at a time, on elements stored as
 // `Stored`.

@@ -1,4 +1,4 @@
-// Offsets of 1, 2 and 4 bytes, as vectors with as many lanes as values have.h.
+// Offsets of 1, 2 and 4 bytes, as vectors with as many lanes as values have.
 #pragma once
 
 #include "simd/values.h"

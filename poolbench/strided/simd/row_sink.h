@@ -1,4 +1,4 @@
-// How rows are read and written where an array is larger than the caches.h.
+// How rows are read and written where an array is larger than the caches.
 #pragma once
 
 #include "simd/vec.h"

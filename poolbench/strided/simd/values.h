@@ -1,5 +1,4 @@
 // Elements as the values that gradients are summed as, offsets beside them, and the maximum of two with its place.
-//h, max.h and avg.h.
 #pragma once
 
 #include "simd/avg.h"
