@@ -30,7 +30,8 @@ struct GradientChannels {
     const bool streams = may_stream(p);
     AheadOf ahead{Ahead(!streams && asks_ahead<S>(p)), Ahead(is_large<S>(p)), Ahead(kOp == Op::kMax && is_large<S>(p))};
     const std::int64_t again = most_readers(p.d), rows = p.d.positions * p.h.positions, parts = blocks(p);
-    const RowOrder order(p.d.positions, p.h.positions, again, most_readers(p.h) * p.w.windows * p.inner * (E::kSize + p.offset_size));
+    const RowOrder order(p.d.positions, p.h.positions, again,
+                         most_readers(p.h) * p.w.windows * p.inner * (E::kSize + p.offset_size));
     for (std::int64_t unit = first; unit < last; ++unit) {
       const std::int64_t c = unit % parts * kBlock, plane = unit / parts / rows;
       const RowOrder::Row row = order.at(unit / parts % rows);

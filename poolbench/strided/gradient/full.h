@@ -22,7 +22,8 @@ struct PutFull {
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     RowSink sink(contiguous_bytes<S>(p), true);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions, plane = unit / p.h.positions / p.d.positions;
+      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions,
+                         plane = unit / p.h.positions / p.d.positions;
       char* const to = p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step;
       const std::int64_t place = load_offset(
           p.offsets + p.offsets_start(plane) + id * p.d.offset_step + ih * p.h.offset_step, p.offset_size);
@@ -56,7 +57,8 @@ struct SpreadFull {
     const std::int64_t bytes = contiguous_bytes<S>(p);
     const bool plain = bytes < kAskedBytes || (bytes < kStreamedBytes && p.w.positions * E::kSize < 256);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions, plane = unit / p.h.positions / p.d.positions;
+      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions,
+                         plane = unit / p.h.positions / p.d.positions;
       double factor = p.row_factor(id, ih);
       if (p.counts_w) factor *= p.factor(p.w, 0);
       const V value = E::get(p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step);

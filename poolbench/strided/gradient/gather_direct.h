@@ -23,7 +23,8 @@ struct GatherDirect : MaskedLanes<S> {
 
   static bool fits(const Plan& p) {
     // An adaptive axis with more windows than inputs has small windows, but many of them read one position.
-    return L::fits(p) && most_readers(p.d) * most_readers(p.h) <= L::kMostWindow && p.w.stride <= 2 && p.w.positions * 2 >= kN / 4 && p.w.windows < (1 << 30) && p.h.windows < (1 << 30);
+    return L::fits(p) && most_readers(p.d) * most_readers(p.h) <= L::kMostWindow && p.w.stride <= 2 &&
+           p.w.positions * 2 >= kN / 4 && p.w.windows < (1 << 30) && p.h.windows < (1 << 30);
   }
   static std::int64_t bands(const Plan& p) { return (p.h.positions + kBand - 1) / kBand; }
   static std::int64_t units(const Plan& p) { return p.planes() * p.d.positions * bands(p); }

@@ -38,7 +38,8 @@ struct GatherFlat {
   }
   static bool fits(const Plan& p) {
     for (const Axis* axis : {&p.d, &p.h, &p.w}) {
-      if (axis->adaptive() || axis->positions != axis->windows || (axis->stride != 1 && axis->windows > 1)) return false;
+      if (axis->adaptive() || axis->positions != axis->windows || (axis->stride != 1 && axis->windows > 1))
+        return false;
     }
     if (p.inner != 1 || p.d.window * p.h.window * p.w.window > kMostTaps) return false;
     if (!lies_flat(p.w, 1, p.offset_size) || !lies_flat(p.h, p.w.positions, p.offset_size) ||
@@ -89,7 +90,8 @@ struct GatherFlat {
         for (std::int64_t j = 0; j < p.h.window; ++j) {
           for (std::int64_t k = 0; k < p.w.window; ++k) {
             const std::int64_t distance =
-                ((i * p.d.dilation - p.d.lo) * p.h.positions + j * p.h.dilation - p.h.lo) * p.w.positions + k * p.w.dilation - p.w.lo;
+                ((i * p.d.dilation - p.d.lo) * p.h.positions + j * p.h.dilation - p.h.lo) * p.w.positions +
+                k * p.w.dilation - p.w.lo;
             int at = count++;
             for (; at > 0 && terms[at - 1].distance < distance; --at) terms[at] = terms[at - 1];
             terms[at] = {distance, static_cast<P>((i * p.window_h + j) * p.window_w + k)};

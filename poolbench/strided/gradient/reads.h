@@ -90,7 +90,9 @@ struct Reads {
       // Windows [low, high] whose windows count alike.
       const std::int64_t low = p.counts_w ? (w_.lo + w_.stride - 1) / w_.stride : 0;
       const std::int64_t inside = w_.positions + w_.lo - w_.window;
-      const std::int64_t high = !p.counts_w ? w_.windows - 1 : inside < 0 ? -1 : std::min(w_.windows - 1, inside / w_.stride);
+      const std::int64_t high = !p.counts_w  ? w_.windows - 1
+                                : inside < 0 ? -1
+                                             : std::min(w_.windows - 1, inside / w_.stride);
       begin = std::max<std::int64_t>((low - 1) * w_.stride + w_.window - w_.lo, 0);
       end = std::min((high + 1) * w_.stride - w_.lo, w_.positions);
       if (begin >= end) return;

@@ -116,7 +116,8 @@ struct GradientRows {
   // Writes what a block of j has for a row of positions.
   static void write(const Axis& w, RowSink& sink, char* row, std::int64_t j0, std::int64_t n, const V* line) {
     const std::int64_t s = w.stride;
-    const std::int64_t begin = std::max<std::int64_t>(j0 * s - w.lo, 0), end = std::min(w.positions, (j0 + n) * s - w.lo);
+    const std::int64_t begin = std::max<std::int64_t>(j0 * s - w.lo, 0),
+                       end = std::min(w.positions, (j0 + n) * s - w.lo);
     for (std::int64_t x = begin; x < end; x += kPiece) {
       const std::int64_t count = std::min(kPiece, end - x);
       write_row<S>(sink.at(row + x * w.out_step, count * E::kSize), w.out_step, count, line + (x + w.lo - j0 * s));

@@ -29,7 +29,8 @@ struct Scatter {
     bool whole;  // whether all elements of a window are in it
 
     explicit Table(const Plan& p)
-        : steps{step_of(p.d) * p.h.positions, step_of(p.h), step_of(p.w)}, width(static_cast<std::uint32_t>(p.window_w)),
+        : steps{step_of(p.d) * p.h.positions, step_of(p.h), step_of(p.w)},
+          width(static_cast<std::uint32_t>(p.window_w)),
           height(static_cast<std::uint32_t>(p.window_h)) {
       const std::int64_t window = p.window_d * p.window_h * p.window_w;
       whole = window <= kTable;
@@ -98,7 +99,8 @@ struct Scatter {
     }
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t id = (r0 + r) / p.h.positions, ih = (r0 + r) % p.h.positions;
-      char* const to = p.out + p.out_start(plane) + c * E::kSize + id * p.d.out_step + ih * p.h.out_step + w0 * p.w.out_step;
+      char* const to =
+          p.out + p.out_start(plane) + c * E::kSize + id * p.d.out_step + ih * p.h.out_step + w0 * p.w.out_step;
       write(p, sink, to, columns, lanes, sums + r * columns * lanes);
     }
   }

@@ -73,7 +73,8 @@ struct KeepChannels {
     const std::int64_t tap_d = first_tap(p.d, od), tap_h = first_tap(p.h, oh);
     const char* in = p.in + p.in_start(plane) + c * E::kSize + d.first * p.d.in_step + h.first * p.h.in_step;
     char* out = p.out + p.out_start(plane) + c * E::kSize + od * p.d.out_step + oh * p.h.out_step;
-    char* offsets = p.offsets + p.offsets_start(plane) + c * p.offset_size + od * p.d.offset_step + oh * p.h.offset_step;
+    char* offsets =
+        p.offsets + p.offsets_start(plane) + c * p.offset_size + od * p.d.offset_step + oh * p.h.offset_step;
     ahead.begin(p, in, d, h);
     Tap taps[kMostTaps];
     std::int64_t known_count = -1, known_tap = -1;
@@ -84,7 +85,8 @@ struct KeepChannels {
     const std::int64_t together = std::max<std::int64_t>(most / p.w.stride, 1);
     std::int64_t alike_begin = 0, alike_end = 0, done;  // outputs whose windows lie in the input
     if (!p.w.adaptive()) p.w.inside(alike_begin, alike_end);
-    for (std::int64_t ow = 0; ow < p.w.windows; ow += done, out += done * p.w.out_step, offsets += done * p.w.offset_step) {
+    for (std::int64_t ow = 0; ow < p.w.windows;
+         ow += done, out += done * p.w.out_step, offsets += done * p.w.offset_step) {
       ahead.come_to(ow * p.w.stride * p.w.in_step);
       const Axis::Taps w = p.w.taps(ow);
       const std::int64_t tap_w = first_tap(p.w, ow);

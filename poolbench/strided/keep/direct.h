@@ -28,7 +28,8 @@ struct KeepDirect : MaskedLanes<S> {
     const Vec<P> begins = load_vec<P>(firsts);
     KeepAhead ahead = KeepAhead::of<S>(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t oh = unit % p.h.windows, od = unit / p.h.windows % p.d.windows, plane = unit / p.h.windows / p.d.windows;
+      const std::int64_t oh = unit % p.h.windows, od = unit / p.h.windows % p.d.windows,
+                         plane = unit / p.h.windows / p.d.windows;
       const char* in = p.in + p.in_start(plane);
       char* out = p.out + p.out_start(plane) + od * p.d.out_step + oh * p.h.out_step;
       char* offsets = p.offsets + p.offsets_start(plane) + od * p.d.offset_step + oh * p.h.offset_step;

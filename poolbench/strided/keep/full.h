@@ -22,12 +22,14 @@ struct KeepFull {
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Ahead ahead(asks_ahead<S>(p));
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t oh = unit % p.h.windows, od = unit / p.h.windows % p.d.windows, plane = unit / p.h.windows / p.d.windows;
+      const std::int64_t oh = unit % p.h.windows, od = unit / p.h.windows % p.d.windows,
+                         plane = unit / p.h.windows / p.d.windows;
       P place;
       const V best = search(p.in + p.in_start(plane) + od * p.d.stride * p.d.in_step + oh * p.h.stride * p.h.in_step,
                             p.w.positions, ahead, &place);
       E::put(p.out + p.out_start(plane) + od * p.d.out_step + oh * p.h.out_step, best);
-      store_offset(p.offsets + p.offsets_start(plane) + od * p.d.offset_step + oh * p.h.offset_step, p.offset_size, place);
+      store_offset(p.offsets + p.offsets_start(plane) + od * p.d.offset_step + oh * p.h.offset_step, p.offset_size,
+                   place);
     }
   }
 

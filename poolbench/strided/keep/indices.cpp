@@ -33,7 +33,8 @@ class Writer {
 
   void run(const Writer&, std::int64_t first, std::int64_t last) const {
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t oh = unit % h_.windows, od = unit / h_.windows % d_.windows, outer = unit / h_.windows / d_.windows;
+      const std::int64_t oh = unit % h_.windows, od = unit / h_.windows % d_.windows,
+                         outer = unit / h_.windows / d_.windows;
       const std::int64_t channels = channels_first() ? p_.channels.count : 1;
       const std::int64_t c = outer % channels, n = outer / channels;
       const std::int64_t base =

@@ -53,7 +53,8 @@ struct KeepRows {
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Ahead ahead(asks_ahead<S>(p));
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t band = unit % bands(p), od = unit / bands(p) % p.d.windows, plane = unit / bands(p) / p.d.windows;
+      const std::int64_t band = unit % bands(p), od = unit / bands(p) % p.d.windows,
+                         plane = unit / bands(p) / p.d.windows;
       const std::int64_t n = block(p), end = std::min(p.h.windows, (band + 1) * kBand);
       // Rows that share nothing are done one after the other, as they lie.
       const std::int64_t together = p.h.window == 1 && p.w.windows > n ? 1 : kBand;

@@ -119,7 +119,8 @@ struct KeepSeparable {
       }
       char* out = out_ + oh * p_.h.out_step;
       char* offsets = offsets_ + oh * p_.h.offset_step;
-      for (std::int64_t ow = 0, at = 0; ow < p_.w.windows; ++ow, out += p_.w.out_step, offsets += p_.w.offset_step, at += n_) {
+      for (std::int64_t ow = 0, at = 0; ow < p_.w.windows;
+           ++ow, out += p_.w.out_step, offsets += p_.w.offset_step, at += n_) {
         std::int64_t x = 0;
         for (; x + 4 * kN <= n_; x += 4 * kN) {
           if (!merge<4>(rows, h.count, at + x, x, out, offsets)) search_again(oh, ow, x, 4 * kN, out, offsets);

@@ -170,7 +170,8 @@ struct Channels {
 
   // Not inlined, as combine_rows.
   template <class Op, class Sink>
-  static __attribute__((noinline)) void combine_few(const char* const* at, std::int64_t count, std::int64_t n, Sink sink) {
+  static __attribute__((noinline)) void combine_few(const char* const* at, std::int64_t count, std::int64_t n,
+                                                    Sink sink) {
     switch (count) {
       case 1: combine_fixed<Op, 1>(at, n, sink); break;
       case 4: combine_fixed<Op, 4>(at, n, sink); break;

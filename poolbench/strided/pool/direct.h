@@ -21,11 +21,13 @@ struct Direct {
   static constexpr std::int64_t kLeastColumns = 8;  // outputs along w
   static constexpr std::int64_t kFlatColumns = 24;  // up to which what is flat is faster in double
   static constexpr int kEdges = 3;                  // vectors of a row that may need masks: the first, the last two
-  static constexpr int kLoads = static_cast<int>(kFewElements + kMostStride) - 1;  // vectors that a row of a window loads
+  static constexpr int kLoads =
+      static_cast<int>(kFewElements + kMostStride) - 1;  // vectors that a row of a window loads
 
   static bool fits(const Plan& p) {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
-    if (!has_few_elements(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.windows < kLeastColumns) return false;
+    if (!has_few_elements(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.windows < kLeastColumns)
+      return false;
     if (p.w.windows <= kFlatColumns && Flat<O>::fits(p)) return false;
     // Otherwise more vectors than the edges would leave the input.
     const std::int64_t beyond = (p.w.windows - 1) * p.w.stride - p.w.lo + p.w.window - p.w.positions;
@@ -173,7 +175,8 @@ struct Direct {
     // Where windows count differently along w: what they count, over and above what the divider takes for granted.
     Vec<Value> counts{};
     if (p.counts_w) {
-      counts = load_vec<Value>(edge.counts) * fill_vec<Value>(static_cast<Value>(divider.by / static_cast<double>(p.w.window)));
+      counts = load_vec<Value>(edge.counts) *
+               fill_vec<Value>(static_cast<Value>(divider.by / static_cast<double>(p.w.window)));
     }
     std::uint64_t masks[kLoads];
     for (int i = 0; i < kLoads; ++i) masks[i] = edge.loads[i];

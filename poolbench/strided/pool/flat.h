@@ -27,7 +27,9 @@ struct Flat {
 
   static bool fits(const Plan& p) {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
-    if (p.h.in_step != p.w.positions * kSize || p.h.out_step != p.w.positions * kSize || p.w.positions != p.w.windows || p.w.positions < 3) return false;
+    if (p.h.in_step != p.w.positions * kSize || p.h.out_step != p.w.positions * kSize || p.w.positions != p.w.windows ||
+        p.w.positions < 3)
+      return false;
     if (p.w.adaptive() || p.h.adaptive() || p.d.adaptive() || p.w.stride != 1 || p.h.stride != 1) return false;
     if (p.w.window > kMostTaps || p.w.window * p.w.dilation > kMargin || p.w.lo % p.w.dilation != 0) return false;
     if (p.w.lo > (p.w.window - 1) * p.w.dilation) return false;
@@ -61,8 +63,8 @@ struct Flat {
     const std::int64_t most = (p.h.windows + bands(p) - 1) / bands(p);
     const std::int64_t vectors = (most * p.w.positions + kN - 1) / kN;
     wide_w_ = O::kIsMax && p.w.window >= kWide;
-    wide_h_ = O::kIsMax && p.h.window >= kWide && bands(p) == 1 && p.h.positions == p.h.windows && p.h.lo % p.h.dilation == 0 &&
-              p.h.lo <= (p.h.window - 1) * p.h.dilation;
+    wide_h_ = O::kIsMax && p.h.window >= kWide && bands(p) == 1 && p.h.positions == p.h.windows &&
+              p.h.lo % p.h.dilation == 0 && p.h.lo <= (p.h.window - 1) * p.h.dilation;
     const std::int64_t before = p.w.lo / p.w.dilation, after = p.w.window - 1 - before;
     if (wide_w_) {
       add_steps(before, -p.w.dilation, most, vectors);
@@ -205,7 +207,8 @@ struct Flat {
     if (!all || factors_last_ == 0) {
       factors_first_ = all ? 0 : first;
       factors_last_ = all ? p.h.windows : last;
-      for (std::int64_t x = 0; x < p.w.positions; ++x) columns_[x] = static_cast<Value>(p.counts_w ? p.factor(p.w, x) : 1);
+      for (std::int64_t x = 0; x < p.w.positions; ++x)
+        columns_[x] = static_cast<Value>(p.counts_w ? p.factor(p.w, x) : 1);
       for (std::int64_t row = factors_first_; row < factors_last_; ++row) {
         const Value own = static_cast<Value>(p.counts_h ? p.factor(p.h, row) : 1);
         Value* to = factors_ + (row - factors_first_) * p.w.positions;

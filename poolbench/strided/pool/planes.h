@@ -36,7 +36,8 @@ struct SumInDouble {
   }
   POOL_INLINE void nothing() { low = high = Vec<double>{}; }
   POOL_INLINE Vec<float> result(const Divider<double>& divider) const {
-    const Floats a = Widened<float>::narrow(low * divider.reciprocal), b = Widened<float>::narrow(high * divider.reciprocal);
+    const Floats a = Widened<float>::narrow(low * divider.reciprocal),
+                 b = Widened<float>::narrow(high * divider.reciprocal);
     return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   }
 };
@@ -59,7 +60,8 @@ struct Planes {
   using Lane = typename Loads::Value;
   static constexpr const char* kName = "planes";
   static constexpr const char* kTakes =
-      "many small planes, one in each lane, turned in registers: averages of few elements, strides above 1, adaptive windows";
+      "many small planes, one in each lane, turned in registers: averages of few elements, strides above 1, adaptive "
+      "windows";
   static constexpr const char* kCost = "kd·kh·kw, and 7 for each element";
   static constexpr std::int64_t kSize = sizeof(Stored);
   static constexpr std::int64_t kN = kLanes<Lane>;
@@ -71,7 +73,9 @@ struct Planes {
 
   static bool fits(const Plan& p) {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
-    if (!follows(p.h.positions, p.h.in_step, p.w.positions * kSize) || !follows(p.d.positions, p.d.in_step, p.h.positions * p.w.positions * kSize)) return false;
+    if (!follows(p.h.positions, p.h.in_step, p.w.positions * kSize) ||
+        !follows(p.d.positions, p.d.in_step, p.h.positions * p.w.positions * kSize))
+      return false;
     if (!follows(p.h.windows, p.h.out_step, p.w.windows * kSize)) return false;
     if (!follows(p.d.windows, p.d.out_step, p.h.windows * p.w.windows * kSize)) return false;
     if (p.outer[0].count * p.outer[1].count < kN / 2 || p.w.windows > kMostColumns) return false;
@@ -98,7 +102,9 @@ struct Planes {
   }
 
  private:
-  static bool follows(std::int64_t count, std::int64_t step, std::int64_t extent) { return count == 1 || step == extent; }
+  static bool follows(std::int64_t count, std::int64_t step, std::int64_t extent) {
+    return count == 1 || step == extent;
+  }
 
   // Where it was measured to be faster than the engines behind it in the list: turning costs as much as seven taps of
   // each element, so outputs must be few or rows too short for the others.

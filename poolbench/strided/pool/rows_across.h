@@ -29,8 +29,8 @@ struct RowsAcross {
     } else {
       const Plan& p = b.p;
       if (!is_identity(p.h) || !is_single(p.d) || b.l.fold_w || b.l.flush || b.inner != 1 || p.w.adaptive() ||
-          p.w.stride > 4 || b.columns != p.w.windows || b.begin < 0 || b.end > p.w.positions || p.h.in_step != p.w.positions * kSize ||
-          reinterpret_cast<std::uintptr_t>(b.in) % sizeof(Value) != 0) {
+          p.w.stride > 4 || b.columns != p.w.windows || b.begin < 0 || b.end > p.w.positions ||
+          p.h.in_step != p.w.positions * kSize || reinterpret_cast<std::uintptr_t>(b.in) % sizeof(Value) != 0) {
         return false;
       }
       const std::int64_t beyond = (b.l.pitch + p.w.positions - 1) / p.w.positions;

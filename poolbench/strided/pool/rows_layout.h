@@ -44,7 +44,8 @@ struct RowsLayout {
     direct = is_identity(p.w);
     fold_w = !p.w.adaptive() && (p.w.window > 8 || (p.w.window > 4 && p.w.stride > 4));
     // What a band reads should stay in the nearest cache.
-    const std::int64_t row_bytes = p.w.positions * p.inner * kSize * (p.h.adaptive() ? p.h.positions / p.h.windows + 1 : p.h.stride);
+    const std::int64_t row_bytes =
+        p.w.positions * p.inner * kSize * (p.h.adaptive() ? p.h.positions / p.h.windows + 1 : p.h.stride);
     const std::int64_t most_rows = std::clamp<std::int64_t>((32 << 10) / row_bytes, 4, 32);
     for (inner = p.inner; inner > 0; inner = inner > kN ? round_up(inner / 2) : 0) {
       const bool whole = inner == p.inner;

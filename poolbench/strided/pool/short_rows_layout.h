@@ -78,7 +78,8 @@ struct ShortRowsLayout {
     if (p.w.in_step != kSize || p.w.out_step != kSize || p.w.positions > 2 * kN || p.w.windows > 2 * kN) return false;
     const std::int64_t w_taps = p.w.most_taps(), h_taps = p.h.most_taps(), d_taps = p.d.most_taps();
     if (w_taps > kMostNeighbours || h_taps > kMostTapsDown || d_taps > kMostTapsDown) return false;
-    const bool touching = p.h.in_step == p.w.positions * kSize && p.h.out_step == p.w.windows * kSize && !p.h.adaptive();
+    const bool touching =
+        p.h.in_step == p.w.positions * kSize && p.h.out_step == p.w.windows * kSize && !p.h.adaptive();
     double best = 0;
     *this = ShortRowsLayout{};
     for (int in = 1; in <= 2; ++in) {
@@ -106,7 +107,8 @@ struct ShortRowsLayout {
 
   // Output rows of a unit: so many that what they read stays in the nearest cache, and whole groups.
   std::int64_t block_rows(const Plan& p) const {
-    const std::int64_t taken = p.h.adaptive() ? p.h.positions / p.h.windows : p.h.stride;  // input rows for one of output
+    const std::int64_t taken =
+        p.h.adaptive() ? p.h.positions / p.h.windows : p.h.stride;  // input rows for one of output
     const std::int64_t row = std::max<std::int64_t>(1, p.w.positions * kSize * taken);
     return std::max<std::int64_t>(1, (16 << 10) / row / group) * group;
   }

@@ -115,7 +115,8 @@ void swap_axes(Axis* axes, bool* counts, int a, int b) {
 bool move_out(Plan& plan, Axis& axis) {
   if (!is_identity(axis) || is_single(axis)) return false;
   Outer& last = plan.outer[1];
-  if (last.count > 1 && last.in_step == axis.positions * axis.in_step && last.out_step == axis.windows * axis.out_step) {
+  if (last.count > 1 && last.in_step == axis.positions * axis.in_step &&
+      last.out_step == axis.windows * axis.out_step) {
     last.count *= axis.positions;
     last.in_step = axis.in_step;
     last.out_step = axis.out_step;

@@ -135,9 +135,9 @@ void resolve_windowed(const Request& request, const Array& input, int i, Axis& a
   const bool has_lone_overhang = room < 0 && request.ceil_mode && span <= kLimit && room > -request.stride[i];
   if (room < 0 && !has_lone_overhang) {
     fail("kernel_size " + text_of(request.window, request.rank) + " does not fit along " + axis_name(request, i) +
-         ": the window spans " + (span > kLimit ? "more than " + to_string(kLimit) : to_string(span)) + " (kernel_size " +
-         to_string(k) + ", dilation " + to_string(d) + "), the padded input " + to_string(padded) + " (length " +
-         to_string(axis.positions) + ", padding " + to_string(lo) + " and " + to_string(hi) + ")" +
+         ": the window spans " + (span > kLimit ? "more than " + to_string(kLimit) : to_string(span)) +
+         " (kernel_size " + to_string(k) + ", dilation " + to_string(d) + "), the padded input " + to_string(padded) +
+         " (length " + to_string(axis.positions) + ", padding " + to_string(lo) + " and " + to_string(hi) + ")" +
          (request.ceil_mode ? ", by as much as the stride or more; " : "; ") + of_input(input));
   }
   // A stride beyond the padded input never leads to a second window, and a dilation means nothing to a single tap.

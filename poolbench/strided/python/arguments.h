@@ -38,7 +38,8 @@ inline bool is_number(PyObject* value) {
 }
 
 inline bool is_empty_sequence(PyObject* value) {
-  if (PyLong_CheckExact(value) || PyUnicode_Check(value) || PyBytes_Check(value) || !PySequence_Check(value)) return false;
+  if (PyLong_CheckExact(value) || PyUnicode_Check(value) || PyBytes_Check(value) || !PySequence_Check(value))
+    return false;
   const Py_ssize_t length = PySequence_Size(value);
   if (length < 0) PyErr_Clear();  // an array that is a number has no length
   return length == 0;

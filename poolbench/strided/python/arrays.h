@@ -47,8 +47,8 @@ class Borrowed : public Described {
       const Reference plain(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), method));
       if (!own || !plain) throw PythonError{};
       if (own.get() == plain.get()) continue;
-      throw WrongType(std::string(name) + " is a " + class_of(object) + ", a subclass of numpy.ndarray with a " + method +
-                      " of its own, whose meaning pooling would lose: give numpy.asarray(" + name +
+      throw WrongType(std::string(name) + " is a " + class_of(object) + ", a subclass of numpy.ndarray with a " +
+                      method + " of its own, whose meaning pooling would lose: give numpy.asarray(" + name +
                       ") for its bare numbers.");
     }
   }

@@ -323,15 +323,17 @@ PyMethodDef methods[] = {
     method<Function::kAdaptiveMax>("adaptive_max_pool",
                                    "adaptive_max_pool(rank, input, output_size, return_indices, out, threads, "
                                    "layout[, isa, kernel[, explain]])"),
-    method<Function::kAdaptiveAvg>("adaptive_avg_pool",
-                                   "adaptive_avg_pool(rank, input, output_size, out, threads, layout[, isa, kernel[, explain]])"),
+    method<Function::kAdaptiveAvg>(
+        "adaptive_avg_pool",
+        "adaptive_avg_pool(rank, input, output_size, out, threads, layout[, isa, kernel[, explain]])"),
     method(train_function<Function::kMax>, "train_max_pool", "max_pool, and what its gradient needs."),
     method(train_function<Function::kAvg>, "train_avg_pool", "avg_pool, and what its gradient needs."),
     method(train_function<Function::kAdaptiveMax>, "train_adaptive_max_pool",
            "adaptive_max_pool, and what its gradient needs."),
     method(train_function<Function::kAdaptiveAvg>, "train_adaptive_avg_pool",
            "adaptive_avg_pool, and what its gradient needs."),
-    method(view, "view", "view(array, name): as a NumPy array over the same memory, or the error that pooling it would be."),
+    method(view, "view",
+           "view(array, name): as a NumPy array over the same memory, or the error that pooling it would be."),
     method(pull_back, "pull_back", "pull_back(pullback, grad_output, out, threads, isa, kernel): by that kernel."),
     {nullptr, nullptr, 0, nullptr}};
 

@@ -73,8 +73,10 @@ inline std::string take_error() {
   const std::string known(name);
   throw WrongType(known + " is a " + class_of(object) + ", and pooling has no rule for masks: " +
                   (writable ? "give an array without one."
-                            : "pass " + known + "." + filled + " with what masked elements are to count as, such as -inf "
-                              "for a maximum, or " + known + "." + bare + " to pool them as if nothing were masked."));
+                            : "pass " + known + "." + filled +
+                                  " with what masked elements are to count as, such as -inf "
+                                  "for a maximum, or " +
+                                  known + "." + bare + " to pool them as if nothing were masked."));
 }
 
 // An array as its owner describes it.

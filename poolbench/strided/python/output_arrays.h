@@ -95,7 +95,8 @@ inline void check_apart(const Array& a, std::int64_t a_size, const char* a_name,
   if (a_begin + a_length <= b_begin || b_begin + b_length <= a_begin) return;
   // Slices of one buffer may lie between each other without touching; NumPy finds out, unless that takes too long.
   constexpr int kMostWork = 10000;
-  const Reference numpy(outlive_interpreter([] { return PyImport_ImportModule("numpy"); })), a_view(view_bytes(a, a_size)), b_view(view_bytes(b, b_size));
+  const Reference numpy(outlive_interpreter([] { return PyImport_ImportModule("numpy"); })),
+      a_view(view_bytes(a, a_size)), b_view(view_bytes(b, b_size));
   if (!numpy || !a_view || !b_view) throw PythonError{};
   const Reference share(outlive_interpreter([&] {
     return PyObject_CallMethod(numpy.get(), "shares_memory", "OOi", a_view.get(), b_view.get(), kMostWork);

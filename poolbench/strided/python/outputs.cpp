@@ -82,7 +82,8 @@ bool has_huge_pages() {
 // and a fresh one costs as much as computing it.
 std::size_t most_offered_back() {
   const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  const std::size_t memory = pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : 0;
+  const std::size_t memory =
+      pages > 0 && page > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) : 0;
   return std::max(256 * kMiB, memory / 16);
 }
 

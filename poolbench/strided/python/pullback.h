@@ -71,7 +71,8 @@ struct Pullback {
   static PyObject* repr(PyObject* self) {
     const Reference shape(of(self)->kept().input_shape());
     if (!shape) return nullptr;
-    return PyUnicode_FromFormat("Pullback(input_shape=%R, saved_bytes=%zu)", shape.get(), of(self)->kept().offsets.bytes());
+    return PyUnicode_FromFormat("Pullback(input_shape=%R, saved_bytes=%zu)", shape.get(),
+                                of(self)->kept().offsets.bytes());
   }
 
  public:
@@ -113,7 +114,8 @@ struct Pullback {
       "The forward functions make it. It may be called any number of times, also from several threads at once.\n\n"
       "``grad_output`` has the output's shape and the input's dtype, and any strides: a slice of the channels, a\n"
       "transposed or an expanded array is read where it lies. ``out`` is a writable array of the input's shape and\n"
-      "dtype, apart from ``grad_output``, which is written and returned; otherwise the result is a new NumPy array, in\n"
+      "dtype, apart from ``grad_output``, which is written and returned; otherwise the result is a new NumPy array, "
+      "in\n"
       "C order, or with the channels innermost where the input had them so. ``threads`` is the most threads to work\n"
       "on, by default as many as the process has processors.\n\n"
       "Raises ValueError for a shape that is not the output's or input's, for an ``out`` that is read-only, overlaps\n"

@@ -18,7 +18,9 @@ inline Tensor tensor_kind(PyObject* object) {
   static Tensor kind = Tensor::kForeign;
   PyTypeObject* const type = Py_TYPE(object);
   if (type == known) return kind;
-  const auto has = [type](const char* name) { return PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), name) == 1; };
+  const auto has = [type](const char* name) {
+    return PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), name) == 1;
+  };
   kind = !has("is_neg") || !has("untyped_storage") ? Tensor::kForeign
          : has("get_mask") && has("to_tensor")     ? Tensor::kMasked
                                                    : Tensor::kPlain;
@@ -47,7 +49,8 @@ inline void check_torch(PyObject* object, bool writable, std::int64_t size, cons
   const std::string name(to.name);
   const Reference negative(call_method(object, is_neg));
   if (negative && PyObject_IsTrue(negative.get()) == 1) {
-    throw std::invalid_argument(name + " has its negative bit set, as z.conj().imag has: its memory holds the other sign. " +
+    throw std::invalid_argument(name +
+                                " has its negative bit set, as z.conj().imag has: its memory holds the other sign. " +
                                 (writable ? "Give a tensor without it." : "Pass " + name + ".resolve_neg()."));
   }
   const Reference storage(call_method(object, untyped_storage));
@@ -58,7 +61,8 @@ inline void check_torch(PyObject* object, bool writable, std::int64_t size, cons
   }
   // A tensor may reach beyond a storage that was made smaller; a view of one that was freed begins at its offset from zero.
   std::int64_t first, length;
-  if (!extent(to.array, size, &first, &length) || length == 0) return;  // what overflows is refused as any array's would be
+  if (!extent(to.array, size, &first, &length) || length == 0)
+    return;  // what overflows is refused as any array's would be
   const std::int64_t at = reinterpret_cast<std::intptr_t>(to.array.data) - begin + first;
   if (at >= 0 && length <= bytes - at) return;
   to.fail_without_memory(object, "its storage of " + std::to_string(bytes) + " bytes ends before its elements do");

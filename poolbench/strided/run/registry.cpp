@@ -92,7 +92,8 @@ Isa read_default_isa() {
 }  // namespace
 
 const Registry& registry() {
-  static const Registry& all = *new Registry(make_registry());  // never destroyed: threads may outlive the program's exit
+  static const Registry& all =
+      *new Registry(make_registry());  // never destroyed: threads may outlive the program's exit
   return all;
 }
 

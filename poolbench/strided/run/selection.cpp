@@ -40,8 +40,8 @@ Selection::Selection(const char* text, const std::vector<Kernel>& all) {
     if (name.empty()) continue;
     const bool leaves_out = name[0] == '-';
     if (leaves_out) name.erase(0, 1);
-    const bool is_known =
-        std::any_of(all.begin(), all.end(), [&](const Kernel& kernel) { return !is_scalar(kernel) && names(name, kernel); });
+    const bool is_known = std::any_of(all.begin(), all.end(),
+                                      [&](const Kernel& kernel) { return !is_scalar(kernel) && names(name, kernel); });
     if (!is_known) {
       throw std::invalid_argument("POOLBENCH_KERNELS is '" + given + "', and there is no kernel '" + name +
                                   "' to choose: this processor has " + list_names(all) +

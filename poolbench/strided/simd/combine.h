@@ -177,11 +177,13 @@ POOL_INLINE VecFor<O> combine_lanes(VecFor<O> known, std::uint64_t mask, const t
   using Value = typename O::Value;
   if constexpr (std::is_same_v<Value, double>) {
     const auto lanes = static_cast<__mmask8>(mask);
-    if constexpr (!O::kIsMax) return (VecFor<O>)_mm512_mask_add_pd((__m512d)known, lanes, (__m512d)known, _mm512_loadu_pd(at));
+    if constexpr (!O::kIsMax)
+      return (VecFor<O>)_mm512_mask_add_pd((__m512d)known, lanes, (__m512d)known, _mm512_loadu_pd(at));
   }
   if constexpr (std::is_same_v<Value, float>) {
     const auto lanes = static_cast<__mmask16>(mask);
-    if constexpr (!O::kIsMax) return (VecFor<O>)_mm512_mask_add_ps((__m512)known, lanes, (__m512)known, _mm512_loadu_ps(at));
+    if constexpr (!O::kIsMax)
+      return (VecFor<O>)_mm512_mask_add_ps((__m512)known, lanes, (__m512)known, _mm512_loadu_ps(at));
   }
   return O::combine(known, (VecFor<O>)Masked<sizeof(Value)>::load_lanes(at, mask, (__m512i)O::neutral()));
 }

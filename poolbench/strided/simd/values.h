@@ -182,8 +182,8 @@ template <class V>
 POOL_INLINE Vec<V> add_where(Vec<V> sum, Places<V> place, Places<V> wanted, Vec<V> value) {
 #if POOL_AVX512
   if constexpr (sizeof(V) == 4) {
-    return (Vec<V>)_mm512_mask_add_ps((__m512)sum, _mm512_cmpeq_epi32_mask((__m512i)place, (__m512i)wanted), (__m512)sum,
-                                      (__m512)value);
+    return (Vec<V>)_mm512_mask_add_ps((__m512)sum, _mm512_cmpeq_epi32_mask((__m512i)place, (__m512i)wanted),
+                                      (__m512)sum, (__m512)value);
   } else {
     return (Vec<V>)_mm512_mask_add_pd((__m512d)sum, _mm512_cmpeq_epi64_mask((__m512i)place, (__m512i)wanted),
                                       (__m512d)sum, (__m512d)value);
