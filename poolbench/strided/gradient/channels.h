@@ -11,7 +11,8 @@ struct GradientChannels {
   static constexpr const char* kName = kOp == Op::kMax ? "gather_channels" : "spread_channels";
   static constexpr const char* kTakes = kOp == Op::kMax ? "channels innermost, up to 40 windows on an element"
                                                         : "channels innermost, up to 512 windows on an element";
-  static constexpr const char* kCost = "kd·kh·kw / stride; sums of columns where three windows along w read one";
+  static constexpr const char* kCost =
+      kOp == Op::kMax ? "kd·kh·kw / stride" : "kd·kh·kw / stride; kh + 1 where three windows along w read one";
   using E = Elements<S>;
   using V = typename E::Value;
   using P = PlaceOf<V>;
