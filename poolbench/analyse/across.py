@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from poolbench.analyse.findings import Cell, Estimate, RunSummary
-from poolbench.model.result import RunHeader
+from poolbench.model.result import UNKNOWN_REVISION, RunHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def differences(first: RunHeader, second: RunHeader) -> Iterator[str]:
         old, new = first.machine.software.get(name, "missing"), second.machine.software.get(name, "missing")
         if old != new:
             yield f"{name}: {old} in the first run, {new} in the second."
-    if first.revision != second.revision:
+    if UNKNOWN_REVISION in (first.revision, second.revision) or first.revision != second.revision:
         yield f"poolbench: revision {first.revision[:12]} in the first run, {second.revision[:12]} in the second."
     for field in ("version", "threads", "cache", "layout"):
         before, after = getattr(first.method, field), getattr(second.method, field)

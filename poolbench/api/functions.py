@@ -56,6 +56,8 @@ def compare(
         results_dir=Path(results),
     )
     with new_run(request) as run:
+        for warning in run.warnings:
+            warnings.warn(warning, stacklevel=3)
         rows = [row for group in run.measure() for row in group]
         return summary_frame(summarise(run.header, rows))
 

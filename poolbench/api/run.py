@@ -170,13 +170,13 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
     """
     places = provide(request.subjects, tell=tell)
     machine = _machine(places)
-    code, dirty = revision()
+    source = revision()
     now = datetime.now(UTC)
     header = RunHeader(
         run=new_run_name(now, request.results_dir),
         started_at=now.isoformat(timespec="seconds"),
-        revision=code,
-        dirty=dirty,
+        revision=source.name,
+        dirty=source.dirty,
         machine=machine,
         method=request.method,
         budget_s=request.budget_s,
@@ -185,7 +185,16 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
         names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
-        yield from _running(file, header, request.workloads, request.policy, observer, request.plan, places=places)
+        yield from _running(
+            file,
+            header,
+            request.workloads,
+            request.policy,
+            observer,
+            request.plan,
+            places=places,
+            warnings=source.warnings,
+        )
 
 
 @contextlib.contextmanager
@@ -199,9 +208,10 @@ def resumed_run(
     with machine_lock(f"resuming {path.stem}"), RunFile.reopen(path) as file:
         stored = read_run(path)
         places = provide([parse_subject(text) for text in stored.header.subjects], tell=tell)
-        code, dirty = revision()
-        check_resumable(stored.header, replace(stored.header, machine=_machine(places), revision=code, dirty=dirty))
-        warnings = (*file.warnings, *stored.warnings)
+        source = revision()
+        now = replace(stored.header, machine=_machine(places), revision=source.name, dirty=source.dirty)
+        check_resumable(stored.header, now)
+        warnings = (*file.warnings, *stored.warnings, *source.warnings)
         yield from _running(
             file,
             stored.header,

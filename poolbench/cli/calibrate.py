@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warnings
 from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.calibration import Neighbour
@@ -114,6 +114,7 @@ def _require_alike(
 
 def _measure(run: Run, expected_s: float, *, quiet: bool) -> tuple[ResultRow, ...]:
     """Measure to the end, with a word on stderr every minute. On Ctrl-C say how to go on."""
+    print_warnings(run.warnings)
     rows = list(run.stored)
     begin = said = time.monotonic()
     try:

@@ -19,7 +19,7 @@ from poolbench.cli.options import (
     Workloads,
     chosen_workloads,
 )
-from poolbench.cli.output import print_json, require_measured
+from poolbench.cli.output import print_json, print_warnings, require_measured
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.cli.summary_json import summary_document
 from poolbench.errors import ExitCode, UsageError
@@ -103,14 +103,13 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
         budget_bar(read_header(path).budget_s, quiet=quiet) as bar,
         resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        for warning in run.warnings:
-            typer.echo(f"poolbench: {warning}", err=True)
         rows = _measure(run)
     _report(run.header, rows, run.path, sort=sort, json=json)
 
 
 def _measure(run: Run) -> tuple[ResultRow, ...]:
     """Measure to the end. On Ctrl-C say what is kept and how to go on."""
+    print_warnings(run.warnings)
     rows = list(run.stored)
     try:
         for group in run.measure():

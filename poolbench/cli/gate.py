@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warnings
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, StoreError
 
@@ -81,6 +81,7 @@ def gate(
         budget_bar(request.budget_s, quiet=quiet) as bar,
         new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
+        print_warnings(run.warnings)
         known = _known_calibration(run.header.machine.key, results)
         rows: list[ResultRow] = []
         try:

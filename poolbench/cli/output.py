@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -46,6 +46,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON, two spaces deep. NaN becomes null: JSON has no such number."""
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what has to be known of a run though it goes on, on stderr."""
+    for warning in warnings:
+        typer.echo(f"poolbench: {warning}", err=True)
 
 
 def require_measured(rows: Sequence[ResultRow]) -> None:

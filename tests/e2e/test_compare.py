@@ -46,6 +46,29 @@ def test_a_run_prints_a_table_and_writes_results_summary_and_csv(poolbench, tmp_
     assert len(frame) == sum(len(row.samples) for row in stored.rows)
 
 
+def test_a_revision_that_could_not_be_had_is_told_once_and_stored_as_unknown(poolbench, tmp_path, environment):
+    arguments = ("compare", "fake", "-w", SMALL, "--budget", "1", "--no-memory", "--quiet")
+    environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # git's own switch, for its tests
+    done = poolbench(*arguments, check=True)
+    (line,) = [line for line in done.stderr.splitlines() if "which revision" in line]
+    assert "dubious ownership" in line and "safe.directory" in line
+    stored = read_run(only_run(tmp_path))
+    assert (stored.header.revision, stored.header.dirty) == ("unknown", None)
+    assert {(row.revision, row.dirty) for row in stored.rows} == {("unknown", None)}
+    assert "revision unknown," in only_run(tmp_path).with_suffix(".md").read_text()
+    shown = json.loads(poolbench("show", "latest", "--json", check=True).stdout)
+    assert shown["cells"] and library.load_results(tmp_path / "results")["dirty"].isna().all()
+    gate = poolbench("gate", "--base", "fake", "--head", "fake", *arguments[2:])
+    history = poolbench("history", "numpy", "--releases", "0.0.1,0.0.2", *arguments[2:6])
+    assert gate.stderr.count("which revision") == 1 == history.stderr.count("which revision")
+
+    top = Path(library.__file__).parent.parent
+    environment |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": str(top)}
+    assert "which revision" not in poolbench(*arguments, "--results", "trusted", check=True).stderr
+    (path,) = tmp_path.glob("trusted/*/*.jsonl")
+    assert len(read_run(path).header.revision) == 40
+
+
 def test_json_is_one_document_with_every_cell(poolbench):
     done = poolbench("compare", "numpy", "numpy", "-w", SMALL, "--budget", "4", "--json", check=True)
     document = json.loads(done.stdout)
