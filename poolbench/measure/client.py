@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from poolbench.environments.interpreter import PRESENT, Interpreter
-from poolbench.measure.protocol import Channel, ChannelClosedError, DeadlineError, Message
+from poolbench.measure.protocol import PACKAGE, Channel, ChannelClosedError, DeadlineError, Message
 from poolbench.model.method import Limits
 from poolbench.model.result import Status
 
@@ -90,10 +90,16 @@ class Importer:
         self.facts: dict[str, dict[str, str]] = {}
 
     def wait_ready(self) -> None:
-        """Wait until the framework is imported. Raises WorkerFailure where it cannot be."""
+        """Wait until the framework is imported. Raises WorkerFailure where it cannot be, or by another poolbench."""
         reply = self._ask(None, self._limits.start_s, "importing the framework")
         if not reply["ok"]:
             raise WorkerFailure(Status.FAILED, f"The framework could not be imported: {reply['note']}")
+        if reply["package"] != PACKAGE:
+            raise WorkerFailure(
+                Status.FAILED,
+                f"Workers run the poolbench in {reply['package']}, and this is that in {PACKAGE}, which lies "
+                "in the current folder or beside a script: run 'poolbench' itself, or install the one that you want.",
+            )
         self.facts = reply["facts"]
 
     def fork(self, backend: str) -> WorkerClient:
