@@ -128,6 +128,24 @@ def test_a_tree_that_a_killed_build_left_is_not_trusted(build, cache):
     assert answer(build("one")) == "1"
 
 
+def test_a_tree_whose_build_took_too_long_is_not_trusted(build, cache, monkeypatch, tmp_path):
+    build("one")
+    for path in list(cache.root.glob("strided-*")):
+        cache.remove(path.name)
+    (tree,) = cache.root.glob(".tree-*")
+    tool, slow = kernel._tool, tmp_path / "ninja"
+    slow.write_text(f'#!/bin/sh\nif [ "$3" = _pool ]; then sleep 600; else exec {tool("ninja")} "$@"; fi\n')
+    slow.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setattr(kernel, "_tool", lambda name: str(slow) if name == "ninja" else tool(name))
+        patched.setattr(kernel, "_BUILD_TIMEOUT_S", 0.1)
+        with pytest.raises(BuildError, match=r"'ninja -C .* took longer than 0 s and was stopped"):
+            build("one")
+    assert (tree / "unfinished").exists()
+    assert answer(build("one")) == "1"
+    assert not (tree / "unfinished").exists()
+
+
 def test_the_working_tree_is_the_files_as_they_lie(build, repository):
     assert build(".").key == build("mended").key
     changed = repository / "poolbench" / "strided" / "other.cpp"
