@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Support, refused
@@ -72,6 +73,15 @@ def load(threads: int) -> None:
     torch.set_num_threads(threads)
     if torch.get_num_interop_threads() != 1:  # may be set once only
         torch.set_num_interop_threads(1)
+
+
+@contextmanager
+def scope() -> Iterator[None]:
+    """Import torch into a process of someone else's, whose thread counts stay; autocast would change the types."""
+    import torch
+
+    with torch.autocast("cpu", enabled=False):
+        yield
 
 
 def facts() -> dict[str, str]:

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from poolbench.strided import _pool
-from tests.unit.strided.test_training import DTYPES, VARIANTS, VIEWS, Case
+from tests.unit.strided.test_training import DTYPES, VARIANTS, Case
+from tests.unit.strided.views import VIEWS
 
 STREAMED = 8 << 20  # bytes, from which on arrays are written around the caches (row_sink.h)
 
