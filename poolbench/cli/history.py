@@ -91,10 +91,13 @@ def history(
 
     from poolbench.api.history import HistoryRequest, choose_anchor, choose_points, load_history
     from poolbench.api.run import default_limits
+    from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint
 
     chosen, points = choose_points(subject, releases=releases, revs=revs, every=every)
     entries = chosen_workloads(workloads, passes, gradients)
+    for note in thread_notes(threads, [chosen.threads]) if measure else ():
+        typer.echo(f"poolbench: {note}", err=True)
     machine = fingerprint()
     limits = default_limits(machine.hardware, request_s=timeout)
     request = HistoryRequest(

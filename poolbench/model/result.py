@@ -12,7 +12,7 @@ from poolbench.model.method import Method
 from poolbench.model.plan import Stage
 from poolbench.model.sample import Sample
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The version of the stored form of RunHeader and ResultRow."""
 
 
