@@ -148,7 +148,7 @@ def _report(
 
 
 def _require_writable(option: str, path: Path | None) -> None:
-    """Refuse a file that cannot be written before anything is measured: afterwards it costs the file, not the verdict."""
+    """Refuse a file that cannot be written before anything is measured: afterwards it costs no verdict."""
     if path is None:
         return
     try:

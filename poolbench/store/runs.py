@@ -66,7 +66,7 @@ def list_runs(results_dir: Path) -> list[RunSummary]:
 def find_run(results_dir: Path, text: str, *, warn: Callable[[str], object] = warnings.warn) -> Path:
     """Return the file of the run that ``text`` means: a run's name, a file's path, or "latest".
 
-    ``warn`` is given a sentence for each file that cannot be read and may therefore be a later run than the latest.
+    ``warn`` is given a sentence for each file that cannot be read where it might be the run that is meant.
 
     Raises UnknownNameError, with the nearest names, where there is none, and StoreError where two machines have a run
     of that name.
@@ -79,7 +79,7 @@ def find_run(results_dir: Path, text: str, *, warn: Callable[[str], object] = wa
             for path in _files(machine):
                 by_name.setdefault(path.stem, []).append(path)
         except StoreError as error:
-            warn(f"It is left out: {error}")
+            warn(f"A folder is left out. {error}")
     found = by_name.get(text.removesuffix(SUFFIX), [])
     if len(found) > 1:
         choices = " or ".join(str(path) for path in found)
@@ -96,9 +96,8 @@ def _latest(results_dir: Path, warn: Callable[[str], object]) -> Path:
     runs = list_runs(results_dir)
     sound = [summary for summary in runs if not summary.problem]
     for summary in runs:
-        # By their names they sort by time: an earlier one would not be the latest either way.
-        if summary.problem and (not sound or summary.run > sound[-1].run or summary.path.is_dir()):
-            warn(f"It is left out: {summary.problem}")
+        if summary.problem:
+            warn(f"A run is left out. {summary.problem}")
     if not sound:
         raise UnknownNameError(f"run under {results_dir}", LATEST, (), "'poolbench compare' measures one.")
     return sound[-1].path

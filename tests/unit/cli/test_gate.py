@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import poolbench.api.run
 from poolbench.api.gate import gate_method
 from poolbench.cli.app import app
-from poolbench.errors import ExitCode
+from poolbench.errors import ExitCode, UsageError
 from poolbench.model.memory import Amount
 from poolbench.model.method import Clock, Limits
 from poolbench.model.plan import Stage
@@ -99,6 +99,38 @@ def test_a_calibration_that_cannot_be_read_costs_no_verdict(gate, tmp_path):
     done = gate(ratio=1.1)
     assert done.exit_code == ExitCode.REGRESSION
     assert "is not a calibration of this version" in done.stderr and "never calibrated" in done.stdout
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, ExitCode.DONE), (1.1, ExitCode.REGRESSION)])
+def test_a_summary_that_cannot_be_written_is_told_and_changes_no_verdict(gate, tmp_path, monkeypatch, ratio, expected):
+    (tmp_path / "file").write_text("")
+    summary = tmp_path / "file" / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = gate("--junit", str(tmp_path / "gate.xml"), ratio=ratio)
+    assert done.exit_code == expected
+    assert f"poolbench: the report is not written to {summary}: " in done.stderr
+    assert (tmp_path / "gate.xml").exists()
+    assert ("::error" in done.stdout) is (expected is ExitCode.REGRESSION)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="This system has no /dev/full.")
+@pytest.mark.parametrize("option", ["--junit", "--markdown"])
+def test_a_disk_that_is_full_by_then_changes_no_verdict(gate, option):
+    done = gate(option, "/dev/full", ratio=1.1)
+    assert done.exit_code == ExitCode.REGRESSION
+    assert "the report is not written to /dev/full: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--junit", "--markdown"])
+@pytest.mark.parametrize("place", ["folder", "file/report"])
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(gate, tmp_path, option, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    done = gate(option, str(tmp_path / place), ratio=1.1)
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith(f"{option} cannot be written to {tmp_path / place}: ")
+    assert done.stdout == ""
 
 
 def test_what_is_open_is_not_called_not_slower(gate):
