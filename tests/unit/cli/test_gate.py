@@ -114,7 +114,7 @@ def test_a_summary_that_cannot_be_written_is_told_and_changes_no_verdict(gate, t
     assert ("::error" in done.stdout) is (expected is ExitCode.REGRESSION)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="This system has no /dev/full.")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("option", ["--junit", "--markdown"])
 def test_a_disk_that_is_full_by_then_changes_no_verdict(gate, option):
     done = gate(option, "/dev/full", ratio=1.1)

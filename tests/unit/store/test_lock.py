@@ -400,7 +400,7 @@ def test_a_lock_that_is_removed_while_it_is_taken_is_not_taken(common: Path, mon
         machine_lock("run-one").__enter__()
 
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root can be two users.")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users, so that this needs a run as root")
 ALICE, BOB = 4711, 4712
 
 
