@@ -115,7 +115,8 @@ def _require_sound(descriptor: int, path: Path) -> None:
     """Raise StoreError unless ``descriptor``, now locked, is the file at ``path`` and nobody's but the lock's.
 
     A link, another name of the same file or a file of a user who has not opened it to all may have been put there to
-    have something else locked and written to. A file of one's own that lacks permissions gets them.
+    have something else locked and written to. An empty file of one's own that lacks permissions gets them: its maker
+    was stopped before it could, or is about to.
     """
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
@@ -123,10 +124,10 @@ def _require_sound(descriptor: int, path: Path) -> None:
     if found.st_nlink > 1:
         raise _refused(path, f"the file has {found.st_nlink} names (hard links)")
     if stat.S_IMODE(found.st_mode) != _EVERYBODYS:
-        if found.st_uid != os.geteuid():
+        if found.st_uid != os.geteuid() or found.st_size:
             raise _refused(
                 path,
-                f"it belongs to another user (number {found.st_uid}) and has the permissions "
+                f"it belongs to user number {found.st_uid}, who has not opened it to all: its permissions are "
                 f"{stat.S_IMODE(found.st_mode):o} instead of {_EVERYBODYS:o}",
             )
         os.fchmod(descriptor, _EVERYBODYS)
@@ -166,7 +167,7 @@ def _unusable(path: Path, error: OSError) -> StoreError:
     if path.is_dir():
         return _refused(path, "it is a folder")
     if isinstance(error, PermissionError) and path.exists():
-        return _refused(path, f"the file of user number {path.lstat().st_uid} is not open to all")
+        return _refused(path, f"it belongs to user number {path.lstat().st_uid}, who has not opened it to all")
     return StoreError(
         f"The lock that keeps runs on this machine apart cannot be made in {path.parent}: {error.strerror or error}. "
         f"Set {DIRECTORY_VARIABLE} to a folder that you may write to, the same for all your runs."

@@ -378,10 +378,19 @@ def test_what_was_put_in_the_locks_place_is_refused_and_left_as_it_is(
     assert path.is_symlink() or path.exists()
 
 
-def test_a_file_of_ones_own_that_is_closed_to_others_is_opened_to_them(common: Path) -> None:
+def test_an_empty_file_of_ones_own_that_is_closed_to_others_is_opened_to_them(common: Path) -> None:
     (common / "poolbench.lock").touch(mode=0o600)
     with machine_lock("run-one") as path:
         assert path.stat().st_mode & 0o777 == 0o666
+
+
+def test_a_private_file_of_ones_own_that_was_moved_there_is_neither_opened_nor_emptied(common: Path) -> None:
+    path = common / "poolbench.lock"
+    path.write_text("precious")
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match="its permissions are 600 instead of 666"):
+        machine_lock("run-one").__enter__()
+    assert path.read_text() == "precious" and path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_lock_that_is_removed_while_it_is_taken_is_not_taken(common: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,9 +442,10 @@ def test_a_file_that_its_owner_keeps_to_himself_is_refused(reachable: str, monke
     monkeypatch.setenv("POOLBENCH_MACHINE", reachable)
     path = Path(take("run-one", ALICE).removeprefix("took "))
     path.chmod(0o600)
-    assert f"{path}: the file of user number {ALICE} is not open to all" in take("run-two", BOB)
+    closed = f"{path}: it belongs to user number {ALICE}, who has not opened it to all"
+    assert closed in take("run-two", BOB)
     said = take("run-two")  # root may open it, and must not be led to
-    assert f"{path}: it belongs to another user (number {ALICE}) and has the permissions 600 instead of 666" in said
+    assert f"{closed}: its permissions are 600 instead of 666" in said
 
 
 def test_two_names_are_two_machines(lock_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
