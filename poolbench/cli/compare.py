@@ -76,7 +76,7 @@ def compare(
         raise UsageError(f"--batch takes 'source', or is left out for the catalogue's own batch; '{batch}' is neither.")
     chosen, notes = choose_subjects(subjects or [])
     for note in (*notes, *thread_notes(threads, [subject.threads for subject in chosen])):
-        typer.echo(f"poolbench: {note}", err=True)
+        print_warning(note)
     entries = chosen_workloads(workloads, passes, gradients, batch_from_source=batch == "source")
     limits = default_limits(fingerprint().hardware, request_s=timeout)
     request = Request(
@@ -105,7 +105,7 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
         resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
         for warning in run.warnings:
-            typer.echo(f"poolbench: {warning}", err=True)
+            print_warning(warning)
         rows = _measure(run)
     _report(run.header, rows, run.path, sort=sort, json=json)
 

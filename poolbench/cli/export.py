@@ -49,7 +49,7 @@ def export(
 
     stored = read_run(find_run(results, run, warn=print_warning))
     for warning in stored.warnings:
-        typer.echo(f"poolbench: {warning}", err=True)
+        print_warning(warning)
     if to != "asv":
         samples, summary = export_tables(stored, out or stored.path.parent, Format(to))
         written = {"samples": samples, "summary": summary}
@@ -57,7 +57,7 @@ def export(
         folder = out or results / ASV_FOLDER
         exported = export_asv(stored, folder, source=repository, commit=commit)
         for warning in exported.warnings:
-            typer.echo(f"poolbench: {warning}", err=True)
+            print_warning(warning)
         written = {"results": exported.file, "configuration": folder / CONFIGURATION}
     if json:
         print_json({name: str(path) for name, path in written.items()})

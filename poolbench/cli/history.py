@@ -12,7 +12,7 @@ import typer
 
 from poolbench.cli.history_json import history_document
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json, print_table
+from poolbench.cli.output import print_json, print_table, print_warning
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
@@ -97,7 +97,7 @@ def history(
     chosen, points = choose_points(subject, releases=releases, revs=revs, every=every)
     entries = chosen_workloads(workloads, passes, gradients)
     for note in thread_notes(threads, [chosen.threads]) if measure else ():
-        typer.echo(f"poolbench: {note}", err=True)
+        print_warning(note)
     machine = fingerprint()
     limits = default_limits(machine.hardware, request_s=timeout)
     request = HistoryRequest(
@@ -114,7 +114,7 @@ def history(
         request = _measure(request, remeasure=remeasure, confirm=confirm, may_change_anchor=anchor is None, quiet=quiet)
     found, warnings = load_history(request)
     for warning in warnings:
-        typer.echo(f"poolbench: {warning}", err=True)
+        print_warning(warning)
     _report(found, out or results / machine.key / "history", points=releases or revs or "", json=json)
 
 

@@ -57,7 +57,7 @@ def report(
         )
     problems = [problem for _, problem in pages if problem]
     for problem in problems:
-        typer.echo(f"poolbench: {problem}", err=True)
+        print_warning(problem)
     if problems:
         raise typer.Exit(ExitCode.USAGE)
 

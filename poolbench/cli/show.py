@@ -27,7 +27,7 @@ def show(
     path = find_run(results, run, warn=print_warning)
     stored = read_run(path)
     for warning in stored.warnings:
-        typer.echo(f"poolbench: {warning}", err=True)
+        print_warning(warning)
     summary = summarise(stored.header, stored.rows, ranking=sort)
     if json:
         print_json({"results": str(path), **summary_document(summary)})

@@ -147,6 +147,12 @@ def test_by_wall_time_where_a_side_has_more_threads():
     assert gate_method(threads=2, memory=False, limits=limits, subjects=one).clock is Clock.WALL
 
 
+def test_more_threads_than_can_run_are_told(gate):
+    done = gate("--threads", "4096")
+    assert done.stderr.startswith("poolbench: 4096 threads are asked for, and ")
+    assert "threads are asked for" not in gate("--threads", "1").stderr
+
+
 def test_a_slowdown_below_the_tolerance_is_shown_and_ends_with_0(gate):
     done = gate("--tolerance", "0.2", ratio=1.1)
     assert done.exit_code == ExitCode.DONE
