@@ -234,7 +234,12 @@ def _stored(request: HistoryRequest) -> tuple[list[Measured], list[str]]:
     wanted = {measured_as(point, request.anchor) for point in request.points}
     runs, warnings = [], []
     for run in list_runs(request.results_dir):
-        if run.machine != request.machine or run.problem or request.anchor.subject not in run.subjects:
+        if run.machine != request.machine:
+            continue
+        if run.problem:
+            warnings.append(run.problem)
+            continue
+        if request.anchor.subject not in run.subjects:
             continue
         if not wanted & set(run.subjects):
             continue

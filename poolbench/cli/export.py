@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results
-from poolbench.cli.output import print_json, print_warnings
+from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.errors import UsageError
 
 FORMATS = ("asv", "parquet", "csv")
@@ -47,7 +47,7 @@ def export(
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    stored = read_run(find_run(results, run))
+    stored = read_run(find_run(results, run, warn=print_warning))
     print_warnings(stored.warnings)
     if to != "asv":
         samples, summary = export_tables(stored, out or stored.path.parent, Format(to))

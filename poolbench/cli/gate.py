@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json, print_warnings
+from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
-from poolbench.errors import ExitCode, StoreError
+from poolbench.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
     from poolbench.model.calibration import Calibration
@@ -60,12 +61,17 @@ def gate(
     from poolbench.analyse.gate import gate as verdicts
     from poolbench.api.gate import GatePlan, default_gate_budget_s, gate_method, gate_subjects
     from poolbench.api.run import Request, default_limits, new_run
+    from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
     from poolbench.report.gate import exit_code
 
+    _require_writable("--junit", junit_file)
+    _require_writable("--markdown", markdown_file)
     entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
     subjects = gate_subjects(base, head)
+    for note in thread_notes(threads, [subject.threads for subject in subjects]):
+        print_warning(note)
     policy = GatePolicy(tolerance=tolerance, confidence=confidence)
     names = tuple(str(subject) for subject in subjects)
     limits = default_limits(fingerprint().hardware, request_s=timeout)
@@ -105,7 +111,7 @@ def _known_calibration(machine: str, results: Path) -> Calibration | None:
     try:
         return read_calibration(machine, results)
     except StoreError as error:
-        typer.echo(f"poolbench: {error}", err=True)
+        print_warning(str(error))
         return None
 
 
@@ -142,10 +148,32 @@ def _report(
             typer.echo(line, err=json)  # GitHub reads both streams; with --json, stdout is one document
 
 
+def _require_writable(option: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is measured: afterwards it costs no verdict."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(option, path, error.strerror or str(error)) from error
+    if path.is_dir():
+        raise _unwritable(option, path, "it is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise _unwritable(option, path, os.strerror(errno.EACCES))
+
+
+def _unwritable(option: str, path: Path, reason: str) -> UsageError:
+    return UsageError(f"{option} cannot be written to {path}: {reason}. Name a file in a folder that you may write to.")
+
+
 def _write(path: Path, text: str, mode: str = "w") -> None:
+    """Write a report. Where that fails it is told, and the exit code still says what was found."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise StoreError(f"The report cannot be written to {path}: {error.strerror or error}.") from error
+        print_warning(
+            f"the report is not written to {path}: {error.strerror or error}. The verdicts stand, and so does the "
+            "exit code."
+        )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results, Sort
-from poolbench.cli.output import print_json, print_warnings, require_measured
+from poolbench.cli.output import print_json, print_warning, print_warnings, require_measured
 from poolbench.cli.summary_json import summary_document
 from poolbench.model.verdict import Ranking
 
@@ -24,7 +24,7 @@ def show(
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    path = find_run(results, run)
+    path = find_run(results, run, warn=print_warning)
     stored = read_run(path)
     print_warnings(stored.warnings)
     summary = summarise(stored.header, stored.rows, ranking=sort)

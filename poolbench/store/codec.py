@@ -39,7 +39,9 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     2: _as_it_is,  # 3 has a row's evidence of disturbance and its stage: rows from before have none, and surveyed
     3: _as_it_is,  # 4 has a method's stay: buffers moved with each block
     4: _as_it_is,  # 5 has a method's one_core: processes ran on any core
-    5: _as_it_is,  # 6 has null for dirty where the revision is "unknown": it was the installed version, and false
+    # 6 has null for dirty where the revision is "unknown", which was the installed version, and false; and a machine's
+    # identity and CPU quota: machines had no name of their own, and none was asked for.
+    5: _as_it_is,
 }
 """For each schema before the present one, the function that makes its records into those of the next."""
 

@@ -36,6 +36,7 @@ def _differences(stored: RunHeader, now: RunHeader) -> Iterator[str]:
     before, after = stored.machine, now.machine
     if before.key != after.key:
         yield f"the machine was {before.key}, and is {after.key}"
+    if before.hardware != after.hardware:  # which machines that were given one name may differ in
         yield from _field_differences("the machine's ", before.hardware, after.hardware)
     yield from _software_differences(before.software, after.software)
     yield from _field_differences("the method's ", stored.method, now.method)

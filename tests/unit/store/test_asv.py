@@ -174,6 +174,20 @@ def test_a_folder_that_is_not_asvs_is_refused(tmp_path: Path) -> None:
         asv.read_results(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 2}', "whole, but of another machine"])
+def test_a_bad_file_of_asvs_costs_itself_alone(tmp_path: Path, repository: Path, content: str) -> None:
+    written = export_asv(run_at(git(repository, "rev-parse", "HEAD")), tmp_path / "asv", source=repository).file
+    bad = written.with_name(f"0000-{written.name}")
+    if content.startswith("whole"):
+        content = written.read_text().replace('"machine": "', '"machine": "another-')
+    bad.write_text(content)
+    with pytest.warns(UserWarning, match=f"{bad.name} is left out"):
+        assert len(asv.read_results(tmp_path / "asv")) == 1
+    written.unlink()
+    with pytest.raises(StoreError, match=f"None of asv's result files .*{bad.name}"):
+        asv.read_results(tmp_path / "asv")
+
+
 def test_a_step_is_found_where_it_is_and_gaps_are_no_step() -> None:
     values = [1.0, 1.001, None, 0.999, 1.0, 1.2, 1.201, math.nan, 1.199, 1.2]
     found = asv.detect_steps(values)

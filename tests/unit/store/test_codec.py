@@ -164,6 +164,14 @@ def test_rows_from_before_the_evidence_of_disturbance_are_read() -> None:
     assert back == ROW and back.evidence == ()
 
 
+def test_runs_from_before_a_machine_had_a_name_are_read() -> None:
+    record = {**json.loads(encode_header(plain_header())), "schema": 5}
+    del record["machine"]["identity"], record["machine"]["conditions"]["cpu_quota"]
+    back = decode_line(json.dumps(record).encode())
+    assert isinstance(back, RunHeader)
+    assert back == plain_header() and back.machine.key == back.machine.hardware.key
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/*.jsonl")), ids=lambda path: path.stem)
 def test_the_runs_of_this_repository_are_read(path: Path) -> None:
     run = read_run(path)

@@ -75,6 +75,15 @@ def test_nobody_can_tell_whether_two_unknown_revisions_are_the_same() -> None:
         assert str(caught.value).count("\n  - ") == 1
 
 
+def test_one_name_for_two_machines_does_not_mix_their_rows() -> None:
+    named = dataclasses.replace(MACHINE, identity="bench-1")
+    other = dataclasses.replace(named, hardware=dataclasses.replace(named.hardware, cores=4))
+    with pytest.raises(ResumeError) as caught:
+        check_resumable(dataclasses.replace(STORED, machine=named), dataclasses.replace(STORED, machine=other))
+    assert "the machine's cores was 2, and is 4" in str(caught.value)
+    assert "the machine was bench-1" not in str(caught.value)
+
+
 def test_all_differences_are_listed_at_once() -> None:
     now = dataclasses.replace(STORED, revision="fedc", dirty=True, **_software(torch="2.14.0", python="CPython 3.12.0"))
     with pytest.raises(ResumeError) as caught:
