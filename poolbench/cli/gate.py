@@ -123,19 +123,22 @@ def _report(
     from poolbench.report.gate import document, github_annotations, junit, markdown, terminal_lines
 
     names = header.names
-    if json:
-        print_json({"results": str(path), **document(result, names, known, code)})
-    else:
-        for line in terminal_lines(result, names, known):
-            typer.echo(line)
-        typer.echo(f"\nresults  {path}")
-    if junit_file is not None:
-        _write(junit_file, junit(result, names, strict=strict))
-    if markdown_file is not None:
-        _write(markdown_file, markdown(result, names, known))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        _write(Path(summary), markdown(result, names, known), mode="a")
+    try:
+        # First of all what others read: the verdict is printed even where one of these cannot be written.
+        if junit_file is not None:
+            _write(junit_file, junit(result, names, strict=strict))
+        if markdown_file is not None:
+            _write(markdown_file, markdown(result, names, known))
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            _write(Path(summary), markdown(result, names, known), mode="a")
+    finally:
+        if json:
+            print_json({"results": str(path), **document(result, names, known, code)})
+        else:
+            for line in terminal_lines(result, names, known):
+                typer.echo(line)
+            typer.echo(f"\nresults  {path}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in github_annotations(result, names):
             typer.echo(line, err=json)  # GitHub reads both streams; with --json, stdout is one document

@@ -185,7 +185,7 @@ class SlidingWindows(AxisWindows):
         return min(-(-self.before // self.stride), self.size)
 
     def _meets(self, low: int, high: int, *, shift: int, first: int, end: int) -> int | None:
-        """Return the least output in ``range(first, end)`` whose ``(output * stride + shift) % dilation`` is in a range.
+        """Return the least output in ``range(first, end)`` whose ``(output * stride + shift) % dilation`` fits a range.
 
         The range is from ``low`` to ``high``, both included. Such a remainder is where a window's taps enter the input,
         or its padding. None where there is no such output.
