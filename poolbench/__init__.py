@@ -43,7 +43,7 @@ def apply(spec: PoolSpec | Workload | str, x: NDArray[Any], backend: str = "nump
 
 
 def compare(
-    subjects: Sequence[str] = (),
+    subjects: Sequence[str] | None = None,
     workloads: Sequence[str] = ("core",),
     *,
     budget_s: float | None = None,
@@ -66,6 +66,7 @@ def compare(
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
 
+    ``subjects`` are by default those of the command; an empty sequence of subjects or workloads is a mistake.
     ``passes`` may hold forward, training, training-forward and training-backward, ``gradients`` contiguous and sliced.
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.

@@ -21,7 +21,7 @@ from poolbench.store.reading import read_run
 
 
 def compare(
-    subjects: Sequence[str],
+    subjects: Sequence[str] | None,
     workloads: Sequence[str],
     *,
     budget_s: float | None,

@@ -15,7 +15,7 @@ from poolbench.analyse.stopping import BudgetRule
 from poolbench.backends import registry
 from poolbench.environments.provide import Provided, identities, provide
 from poolbench.environments.reference import settled
-from poolbench.errors import MissingFrameworkError
+from poolbench.errors import MissingFrameworkError, UsageError
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
 from poolbench.measure.machine import fingerprint
@@ -92,13 +92,15 @@ class Plan(Protocol):
         ...
 
 
-def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
+def choose_subjects(texts: Sequence[str] | None) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     """Return the subjects that ``texts`` name, repetitions numbered, and notes on what was left out.
 
-    Without texts these are the default subjects whose framework is installed. Raises an UsageError for a subject
-    that does not exist here, MissingFrameworkError for one whose framework is not installed.
+    With None these are the default subjects whose framework is installed. Raises an UsageError for a subject that does
+    not exist here or where none is named, MissingFrameworkError for one whose framework is not installed.
     """
-    if texts:
+    if texts is not None:
+        if not texts:
+            raise UsageError(f"No subject is named: give some, such as {', '.join(DEFAULT_SUBJECTS[:3])}.")
         subjects = [parse_subject(text) for text in texts]
         for subject in subjects:
             _require(subject)

@@ -73,7 +73,7 @@ def compare(
 
     if batch not in (None, "source"):
         raise UsageError(f"--batch takes 'source', or is left out for the catalogue's own batch; '{batch}' is neither.")
-    chosen, notes = choose_subjects(subjects or [])
+    chosen, notes = choose_subjects(subjects or None)
     for note in notes:
         typer.echo(f"poolbench: {note}", err=True)
     entries = chosen_workloads(workloads, passes, gradients, batch_from_source=batch == "source")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from poolbench.model.gate import GateResult
     from poolbench.model.result import ResultRow, RunHeader
 
-DEFAULT_WORKLOADS = "core"
-
 
 def gate(
     base: Annotated[str, typer.Option(help="What head is held to: a subject, or rev:NAME for the kernel there.")],
@@ -64,7 +62,7 @@ def gate(
     from poolbench.model.gate import GatePolicy
     from poolbench.report.gate import exit_code
 
-    entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
+    entries = chosen_workloads(workloads, passes, gradients)
     subjects = gate_subjects(base, head)
     policy = GatePolicy(tolerance=tolerance, confidence=confidence)
     names = tuple(str(subject) for subject in subjects)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-
     from _typeshed import ReadableBuffer
 
 READABLE = "poolbench.readable"

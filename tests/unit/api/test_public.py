@@ -38,3 +38,12 @@ def test_apply_says_what_does_not_fit():
 def test_results_that_are_not_there_are_told(tmp_path):
     with pytest.raises(StoreError, match="no result file"):
         poolbench.load_results(tmp_path)
+
+
+@pytest.mark.parametrize("nothing", [[], [""], [" "]])
+def test_nothing_to_compare_is_a_mistake(nothing, tmp_path):
+    with pytest.raises(UsageError, match=r"No subject is named|is not a subject"):
+        poolbench.compare(nothing, ["smoke"], results=tmp_path)
+    with pytest.raises(UsageError, match="No workload is named"):
+        poolbench.compare(["numpy"], nothing, results=tmp_path)
+    assert not list(tmp_path.iterdir())
