@@ -171,9 +171,7 @@ def _resolve(first: str, place: str, known: Mapping[str, Workload]) -> Workload:
 
 def _count(key: str, value: str, place: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", value) or int(value) < 1:
-        raise CatalogueError(
-            f"{place}: expected a whole number from 1 on, of at most 18 digits, as {key}, found '{value}'."
-        )
+        raise CatalogueError(f"{place}: expected a whole number from 1 on as {key}, found '{value[:40]}'.")
     return int(value)
 
 

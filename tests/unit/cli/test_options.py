@@ -22,9 +22,9 @@ def test_left_out_means_the_core_set() -> None:
 
 @pytest.mark.parametrize("values", [[""], [","], [" , ", "\t"]])
 def test_an_option_that_names_nothing_is_not_left_out(values: list[str]) -> None:
-    with pytest.raises(UsageError, match="--workloads .* names nothing"):
+    with pytest.raises(UsageError, match=r"--workloads .* names nothing"):
         chosen_workloads(values, None, None)
-    with pytest.raises(UsageError, match="--pass .* names nothing"):
+    with pytest.raises(UsageError, match=r"--pass .* names nothing"):
         split("--pass", values)
 
 
