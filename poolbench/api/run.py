@@ -16,6 +16,7 @@ from poolbench.backends import registry
 from poolbench.environments.provide import Provided, identities, provide
 from poolbench.environments.reference import settled
 from poolbench.errors import MissingFrameworkError, UsageError
+from poolbench.measure.headroom import limit_bytes
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
 from poolbench.measure.machine import fingerprint
@@ -131,8 +132,12 @@ def default_budget_s(workloads: int, *, memory: bool) -> float:
 
 
 def default_limits(hardware: Hardware, *, request_s: float | None = None) -> Limits:
-    """Return the limits of a worker: a third of the machine's memory, so that the session and its inputs fit too."""
-    limits = Limits(memory_bytes=max(hardware.memory_gib, 1) * 2**30 // 3)
+    """Return the limits of a worker: a third of the memory, so that the session and its inputs fit too.
+
+    That is the machine's, or less where a container is limited to less.
+    """
+    machine_bytes, limit = max(hardware.memory_gib, 1) * 2**30, limit_bytes()
+    limits = Limits(memory_bytes=(machine_bytes if limit is None else min(machine_bytes, limit)) // 3)
     return limits if request_s is None else replace(limits, request_s=request_s)
 
 
