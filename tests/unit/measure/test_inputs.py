@@ -58,12 +58,15 @@ def test_what_a_workload_holds_already_counts_as_room_for_it():
 
 
 def test_other_workloads_give_way_where_memory_is_short():
-    with InputStore(seed=1) as store:
-        first = store.filling(SMALL, "random")["input"]
-        monitored = [0, footprint(AVERAGE).total]
-        store._available = lambda: monitored[0 if os.path.exists(first.path) else 1]
+    def held() -> set[str]:
+        return {workload for workload, _ in store._held}
+
+    store = InputStore(seed=1, available=lambda: 0 if SMALL.id in held() and len(store._held) > 1 else 1 << 30)
+    with store:
+        store.filling(SMALL, "exact")
+        store.filling(SMALL, "random")
         assert store.filling(AVERAGE, "random")
-        assert not os.path.exists(first.path)
+        assert held() == {AVERAGE.id}
 
 
 @pytest.mark.parametrize("error", [MemoryError("Unable to allocate"), OSError(errno.ENOSPC, "No space left on device")])
