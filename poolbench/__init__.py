@@ -51,7 +51,7 @@ def apply(spec: PoolSpec | Workload | str, x: Any, backend: str = "numpy") -> ND
 
 
 def compare(
-    subjects: Sequence[str] = (),
+    subjects: Sequence[str] | None = None,
     workloads: Sequence[str] = ("core",),
     *,
     budget_s: float | None = None,
@@ -74,6 +74,7 @@ def compare(
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
 
+    ``subjects`` are by default those of the command; an empty sequence of subjects or workloads is a mistake.
     ``passes`` may hold forward, training, training-forward and training-backward, ``gradients`` contiguous and sliced.
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.

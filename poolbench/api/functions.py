@@ -23,7 +23,7 @@ from poolbench.store.runs import SUFFIX
 
 
 def compare(
-    subjects: Sequence[str],
+    subjects: Sequence[str] | None,
     workloads: Sequence[str],
     *,
     budget_s: float | None,

@@ -95,6 +95,8 @@ def choose_anchor(
     """
     by_subject = {point.subject: point for point in points}
     if wanted is not None:
+        if not wanted.strip():
+            raise UsageError("The anchor names no point: say which, or leave it out for the first, or the stored one.")
         named = {point.label: point for point in points} | by_subject
         if wanted in named:
             return named[wanted]

@@ -59,7 +59,7 @@ def calibrate(
     from poolbench.store.runs import find_run
 
     choose_subjects([subject])
-    entries = chosen_workloads(workloads or ["core"], None, None)
+    entries = chosen_workloads(workloads, None, None)
     subjects = calibration_subjects(subject)
     pieces = pieces_for(equal=equal, planted=planted, workloads=len(entries))
     plan = CalibrationPlan(subjects=subjects, pieces=pieces, seconds_per_verdict=seconds_per_verdict)

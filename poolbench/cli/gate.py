@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from poolbench.model.gate import GateResult
     from poolbench.model.result import ResultRow, RunHeader
 
-DEFAULT_WORKLOADS = "core"
-
 
 def gate(
     base: Annotated[str, typer.Option(help="What head is held to: a subject, or rev:NAME for the kernel there.")],
@@ -68,7 +66,7 @@ def gate(
 
     _require_writable("--junit", junit_file)
     _require_writable("--markdown", markdown_file)
-    entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
+    entries = chosen_workloads(workloads, passes, gradients)
     subjects = gate_subjects(base, head)
     for note in thread_notes(threads, [subject.threads for subject in subjects]):
         print_warning(note)
@@ -130,19 +128,22 @@ def _report(
     from poolbench.report.gate import document, github_annotations, junit, markdown, terminal_lines
 
     names = header.names
-    if json:
-        print_json({"results": str(path), **document(result, names, known, code)})
-    else:
-        for line in terminal_lines(result, names, known):
-            typer.echo(line)
-        typer.echo(f"\nresults  {path}")
-    if junit_file is not None:
-        _write(junit_file, junit(result, names, strict=strict))
-    if markdown_file is not None:
-        _write(markdown_file, markdown(result, names, known))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        _write(Path(summary), markdown(result, names, known), mode="a")
+    try:
+        # First of all what others read: the verdict is printed even where one of these cannot be written.
+        if junit_file is not None:
+            _write(junit_file, junit(result, names, strict=strict))
+        if markdown_file is not None:
+            _write(markdown_file, markdown(result, names, known))
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            _write(Path(summary), markdown(result, names, known), mode="a")
+    finally:
+        if json:
+            print_json({"results": str(path), **document(result, names, known, code)})
+        else:
+            for line in terminal_lines(result, names, known):
+                typer.echo(line)
+            typer.echo(f"\nresults  {path}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in github_annotations(result, names):
             typer.echo(line, err=json)  # GitHub reads both streams; with --json, stdout is one document

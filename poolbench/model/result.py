@@ -20,7 +20,11 @@ UNKNOWN_REVISION = "unknown"
 
 
 class Status(StrEnum):
-    """How the measurement of a row ended."""
+    """How the measurement of a row ended.
+
+    UNSUPPORTED is said before anything is tried, by the backend of what it cannot compute, or by the harness of a
+    workload for which the machine has too little memory; the note says which. OUT_OF_MEMORY is the subject's own end.
+    """
 
     OK = "OK"
     UNSUPPORTED = "UNSUPPORTED"

@@ -86,3 +86,12 @@ def test_a_folder_of_bad_files_alone_is_an_error(tmp_path):
 def test_a_folder_with_the_ending_of_a_run_is_none(two_runs):
     two_runs.mkdir()
     assert set(poolbench.load_results(two_runs.parent)["run"]) == {"a", "c"}
+
+
+@pytest.mark.parametrize("nothing", [[], [""], [" "]])
+def test_nothing_to_compare_is_a_mistake(nothing, tmp_path):
+    with pytest.raises(UsageError, match=r"No subject is named|is not a subject"):
+        poolbench.compare(nothing, ["smoke"], results=tmp_path)
+    with pytest.raises(UsageError, match="No workload is named"):
+        poolbench.compare(["numpy"], nothing, results=tmp_path)
+    assert not list(tmp_path.iterdir())
