@@ -87,7 +87,7 @@ LONE: list[tuple[tuple[int, ...], dict[str, Any]]] = [
 
 
 def average_of_volumes(x: Any, kernel_size: Any, **options: Any) -> Any:
-    """Average as ``avg_pool3d`` would if it took inputs smaller than the window: zeros behind them, and their share of it."""
+    """Average as ``avg_pool3d`` would if it took inputs smaller than the window: over zeros, divided by what is none."""
     spans = np.broadcast_to(kernel_size, 3).tolist()
     sides = [n for k, size in zip(spans[::-1], x.shape[:1:-1], strict=True) for n in (0, max(k - size, 0))]
     zeros, ones = (functional.pad(each, sides) for each in (x, torch.ones_like(x)))
@@ -132,7 +132,7 @@ def test_dilated_averages_count_what_lies_in_the_padded_input() -> None:
 def test_a_stride_that_does_not_reach_leaves_no_window() -> None:
     with pytest.raises(ValueError, match=r"does not fit along w.* padding 0 and 0\), by as much as the stride or more"):
         strided.max_pool1d(np.ones((1, 1, 1)), 3, 2, ceil_mode=True)
-    with pytest.raises(ValueError, match="more than .* does not fit|does not fit"):
+    with pytest.raises(ValueError, match=r"kernel_size .* does not fit"):
         strided.max_pool1d(np.ones((1, 1, 1)), 2**62, 2**62, ceil_mode=True)
 
 
