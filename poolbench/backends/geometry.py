@@ -56,6 +56,13 @@ def overhangs(spec: PoolSpec, spatial: Ints) -> Ints:
     return tuple(k - windows[-1].counted for k, windows in zip(spec.window, spec.windows(spatial), strict=True))
 
 
+def fits(spec: PoolSpec, spatial: Ints, padding: Padding) -> bool:
+    """Whether a window fits the input with ``padding``: in ceil mode the only window of an axis need not."""
+    assert spec.window is not None
+    sizes = zip(spatial, spec.window, spec.dilation, padding, strict=True)
+    return all(dilated(k, d) <= length + lo + hi for length, k, d, (lo, hi) in sizes)
+
+
 def divides_by_inside(spec: PoolSpec, spatial: Ints) -> bool:
     """Whether each average is over the elements that its window reads from the input, and over nothing else."""
     if spec.divisor is not None:

@@ -21,6 +21,7 @@ from poolbench.backends.geometry import (
     divides_by_window,
     divisors,
     exact_padding,
+    fits,
     lowest,
     overhangs,
     reference_axes,
@@ -260,7 +261,7 @@ def _padded_average(spec: PoolSpec, workload: Workload, pool: Callable[..., Tens
     if spec.divisor is not None or divides_by_window(spec, spatial):
         sides = _sides(exact)
         return lambda x: pool(functional.pad(x, sides), none, False, True, spec.divisor)
-    if spec.include_padding:
+    if spec.include_padding and (rank < 3 or fits(spec, spatial, spec.padding)):  # as in _takes_padding
         # PyTorch clips the divisor of a window that overhangs the padded input: pad there what the spec pads.
         over = overhangs(spec, spatial)
         sides = _sides(tuple(spec.padding[axis] if over[axis] else exact[axis] for axis in range(rank)))

@@ -37,6 +37,13 @@ inline bool is_number(PyObject* value) {
   return static_cast<bool>(number);
 }
 
+inline bool is_empty_sequence(PyObject* value) {
+  if (PyLong_CheckExact(value) || PyUnicode_Check(value) || PyBytes_Check(value) || !PySequence_Check(value)) return false;
+  const Py_ssize_t length = PySequence_Size(value);
+  if (length < 0) PyErr_Clear();  // an array that is a number has no length
+  return length == 0;
+}
+
 // Calls read(entry, axis) for each pooled axis: an argument is one entry for all, or a sequence of one or of `rank`.
 template <class Read>
 void read_entries(PyObject* value, const char* name, const char* wanted, int rank, Read read) {

@@ -18,6 +18,7 @@ class Borrowed : public Described {
   // Takes the array in. `known_as` is what the caller knows it by; `writable` asks for one to write to.
   Borrowed(PyObject* object, const char* known_as, bool writable) : Described(known_as) {
     if (PyArray_Check(object)) {
+      if (!PyArray_CheckExact(object)) check_subclass(object, writable);
       take_numpy(reinterpret_cast<PyArrayObject*>(object), writable);
     } else if (PyObject_HasAttrString(object, "__dlpack__")) {
       take_dlpack(object, writable, *this, capsule_);
@@ -28,11 +29,30 @@ class Borrowed : public Described {
                       ", which speaks neither DLPack nor the buffer protocol: give a NumPy array, a PyTorch or "
                       "TensorFlow tensor or the like; numpy.asarray makes an array of most things.");
     }
+    check_memory(object);
   }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
 
  private:
+  // A subclass of NumPy's is pooled as the array that it is (memmap, matrix, recarray), unless it says that its elements mean
+  // more than their memory does: by a mask, or by having NumPy's functions done its own way, as classes with units have.
+  void check_subclass(PyObject* object, bool writable) const {
+    const Reference masks(outlive_interpreter([] { return PyImport_ImportModule("numpy.ma"); }));
+    const Reference masked(masks ? PyObject_GetAttrString(masks.get(), "MaskedArray") : nullptr);
+    if (!masked) throw PythonError{};
+    if (PyObject_IsInstance(object, masked.get()) == 1) fail_masked(object, name, writable, "filled(value)", "data");
+    for (const char* method : {"__array_ufunc__", "__array_function__"}) {
+      const Reference own(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), method));
+      const Reference plain(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), method));
+      if (!own || !plain) throw PythonError{};
+      if (own.get() == plain.get()) continue;
+      throw WrongType(std::string(name) + " is a " + class_of(object) + ", a subclass of numpy.ndarray with a " + method +
+                      " of its own, whose meaning pooling would lose: give numpy.asarray(" + name +
+                      ") for its bare numbers.");
+    }
+  }
+
   void take_numpy(PyArrayObject* source, bool writable) {
     set_dims(PyArray_NDIM(source));
     array.data = static_cast<char*>(PyArray_DATA(source));

@@ -34,7 +34,8 @@ std::vector<TrainingKernel> make_kernels() {
 }
 
 const std::vector<TrainingKernel>& kernels() {
-  static const std::vector<TrainingKernel> all = make_kernels();
+  // Never destroyed: threads may outlive the program's exit.
+  static const std::vector<TrainingKernel>& all = *new std::vector<TrainingKernel>(make_kernels());
   return all;
 }
 
@@ -64,7 +65,8 @@ int run(const Training& training, const Settings& settings) {
     if (variant.isa != isa && !is_scalar(variant)) continue;
     if (settings.engine != nullptr && std::strcmp(settings.engine, variant.engine) != 0) continue;
     if (!kernel.fits(plan)) continue;
-    run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(training));
+    const bool overflowed = run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(training));
+    if (overflowed) mend_gradient(plan);
     return position;
   }
   return -1;

@@ -152,8 +152,7 @@ class Kept {
 
   static int run_unlocked(const Training& training, const Settings& settings, std::int64_t bytes) {
     if (bytes < kKeepLockBelow) return run(training, settings);
-    const nb::gil_scoped_release unlocked;
-    return run(training, settings);
+    return poolbench::without_lock([&] { return run(training, settings); });
   }
 
   Resolved resolved_;

@@ -1,8 +1,10 @@
 // The training kernels that take anything: one element at a time, whatever the strides. The others must agree with them.
+#include <cmath>
 #include <cstring>
 #include <type_traits>
 
 #include "backward_plan.h"
+#include "overflow.h"
 #include "scalar_values.h"
 
 namespace poolbench::pool {
@@ -61,10 +63,10 @@ void keep(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
 
 std::int64_t input_rows(const TrainingPlan& p) { return p.planes() * p.d.in * p.h.in; }
 
-template <class T, Op kOp>
-typename Values<T>::type gather(const TrainingPlan& p, const char* out, const char* offsets, std::int64_t id,
-                                std::int64_t ih, std::int64_t iw) {
-  using V = typename Values<T>::type;
+// The sum of the shares, of gradients times `scale`, as the type V.
+template <class T, Op kOp, class V>
+V gather(const TrainingPlan& p, const char* out, const char* offsets, std::int64_t id, std::int64_t ih, std::int64_t iw,
+         V scale) {
   const Readers d = readers(p.d, id), h = readers(p.h, ih), w = readers(p.w, iw);
   V sum{};
   for (std::int64_t od = d.first; od <= d.last; ++od) {
@@ -77,7 +79,7 @@ typename Values<T>::type gather(const TrainingPlan& p, const char* out, const ch
       for (std::int64_t ow = w.first; ow <= w.last; ++ow) {
         const std::int64_t tap_w = tap_at(p.w, ow, iw);
         if (tap_w < 0) continue;
-        const V value = Values<T>::get(out + od * p.d.out_step + oh * p.h.out_step + ow * p.w.out_step);
+        const V value = Values<T>::get(out + od * p.d.out_step + oh * p.h.out_step + ow * p.w.out_step) * scale;
         if constexpr (kOp == Op::kMax) {
           const std::int64_t kept =
               load_offset(offsets + od * p.d.index_step + oh * p.h.index_step + ow * p.w.index_step, p.offset_size);
@@ -101,7 +103,24 @@ void backward(const TrainingPlan& p, std::int64_t first, std::int64_t last) {
       const char* out = p.out + p.out_start(plane) + at;
       const char* offsets = kOp == Op::kMax ? p.offsets + p.offsets_start(plane) + c * p.offset_size : nullptr;
       for (std::int64_t iw = 0; iw < p.w.in; ++iw, in += p.w.in_step) {
-        Values<T>::put(in, gather<T, kOp>(p, out, offsets, id, ih, iw));
+        Values<T>::put(in, gather<T, kOp>(p, out, offsets, id, ih, iw, typename Values<T>::type{1}));
+      }
+    }
+  }
+}
+
+template <class T>
+void mend(const TrainingPlan& p) {
+  constexpr double kScale = std::is_same_v<T, double> ? kShrink : 1.0;
+  for (std::int64_t unit = 0; unit < input_rows(p); ++unit) {
+    const std::int64_t ih = unit % p.h.in, id = unit / p.h.in % p.d.in, plane = unit / p.h.in / p.d.in;
+    for (std::int64_t c = 0; c < p.inner; ++c) {
+      const std::int64_t at = c * static_cast<std::int64_t>(sizeof(T));
+      char* in = p.in + p.in_start(plane) + at + id * p.d.in_step + ih * p.h.in_step;
+      for (std::int64_t iw = 0; iw < p.w.in; ++iw, in += p.w.in_step) {
+        if (std::isfinite(Values<T>::get(in))) continue;
+        const double sum = gather<T, Op::kAvg, double>(p, p.out + p.out_start(plane) + at, nullptr, id, ih, iw, kScale);
+        Values<T>::put(in, static_cast<typename Values<T>::type>(sum / kScale));
       }
     }
   }
@@ -126,6 +145,16 @@ constexpr TrainingKernel kList[] = {
 };
 
 }  // namespace
+
+void mend_gradient(const TrainingPlan& plan) {
+  switch (plan.type) {
+    case Type::kF64: mend<double>(plan); break;
+    case Type::kF32: mend<float>(plan); break;
+    case Type::kF16: mend<F16>(plan); break;
+    case Type::kBf16: mend<Bf16>(plan); break;
+    default: break;  // there are gradients of floats alone
+  }
+}
 
 TrainingList scalar_training() { return {kList, static_cast<int>(sizeof kList / sizeof *kList)}; }
 

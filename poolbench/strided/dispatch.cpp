@@ -84,7 +84,7 @@ Registry make_registry() {
 }
 
 const Registry& registry() {
-  static const Registry all = make_registry();
+  static const Registry& all = *new Registry(make_registry());  // never destroyed: threads may outlive the program's exit
   return all;
 }
 
@@ -123,7 +123,7 @@ std::int64_t bytes_moved(const Problem& p) {
 bool is_tiny(const Problem& p) {
   std::int64_t reads = p.batch.count * p.channels.count;
   for (const Axis& axis : p.axes) {
-    if (axis.adaptive() || reads > kTinyReads) return false;
+    if (axis.adaptive() || reads > kTinyReads || axis.window > kTinyReads) return false;
     reads *= axis.out * axis.window;
   }
   return reads <= kTinyReads;
@@ -148,7 +148,8 @@ int run(const Problem& problem, const Settings& settings) {
     const Kernel& kernel = all.kernels[static_cast<std::size_t>(position)];
     if (settings.engine != nullptr && std::strcmp(settings.engine, kernel.variant.engine) != 0) continue;
     if (!kernel.fits(plan)) continue;
-    run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(problem));
+    const bool overflowed = run_units(kernel, plan, kernel.units(plan), settings.threads, bytes_moved(problem));
+    if (overflowed) mend_averages(problem);
     return position;
   }
   return -1;

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
+#include "interpreter.h"
 #include "objects.h"
+#include "torch_tensors.h"
 
 namespace poolbench::pool {
 namespace dlpack {
@@ -39,7 +41,8 @@ constexpr std::uint64_t kReadOnly = 1;
 }  // namespace dlpack
 
 inline void check_device(PyObject* object, const char* name) {
-  const Reference device(PyObject_CallMethod(object, "__dlpack_device__", nullptr));
+  const Reference device(
+      outlive_interpreter([=] { return PyObject_CallMethod(object, "__dlpack_device__", nullptr); }));
   const Reference kind(device ? PySequence_GetItem(device.get(), 0) : nullptr);
   const long code = kind ? PyLong_AsLong(kind.get()) : -1;
   if (PyErr_Occurred()) throw WrongType(std::string(name) + " does not say where it is: " + take_error());
@@ -52,10 +55,13 @@ inline PyObject* export_dlpack(PyObject* object, const char* name) {
   const Reference method(PyObject_GetAttrString(object, "__dlpack__"));
   const Reference none(PyTuple_New(0));
   const Reference options(Py_BuildValue("{s:(ii)}", "max_version", 1, 0));
-  PyObject* capsule = method && none && options ? PyObject_Call(method.get(), none.get(), options.get()) : nullptr;
+  const auto call = [&](PyObject* with) {
+    return outlive_interpreter([&] { return PyObject_Call(method.get(), none.get(), with); });
+  };
+  PyObject* capsule = method && none && options ? call(options.get()) : nullptr;
   if (capsule == nullptr && method && PyErr_ExceptionMatches(PyExc_TypeError)) {
     PyErr_Clear();  // it was made before that parameter
-    capsule = PyObject_Call(method.get(), none.get(), nullptr);
+    capsule = call(nullptr);
   }
   if (capsule != nullptr) return capsule;
   const std::string reason = take_error();
@@ -88,7 +94,7 @@ inline void read_dlpack(const dlpack::Tensor& tensor, Described& to) {
                    (tensor.code == 6 ? std::string() : std::to_string(tensor.bits));
   }
   to.set_dims(tensor.dims);
-  to.array.data = static_cast<char*>(tensor.data) + tensor.byte_offset;
+  if (tensor.data != nullptr) to.array.data = static_cast<char*>(tensor.data) + tensor.byte_offset;
   const std::int64_t size = tensor.bits / 8;
   std::int64_t packed = size;
   for (int i = to.array.dims - 1; i >= 0; --i) {
@@ -104,6 +110,8 @@ inline void read_dlpack(const dlpack::Tensor& tensor, Described& to) {
 
 // Takes the array in; the memory stays where it is while `capsule` lives.
 inline void take_dlpack(PyObject* object, bool writable, Described& to, Reference& capsule) {
+  const Tensor kind = tensor_kind(object);
+  if (kind == Tensor::kMasked) fail_masked(object, to.name, writable, "to_tensor(value)", "get_data()");
   check_device(object, to.name);
   capsule.reset(export_dlpack(object, to.name));
   const dlpack::Tensor* tensor = nullptr;
@@ -129,6 +137,8 @@ inline void take_dlpack(PyObject* object, bool writable, Described& to, Referenc
   }
   if (writable && !may_write) to.fail_read_only("a " + class_of(object) + ", which does not let others write to it");
   read_dlpack(*tensor, to);
+  to.check_memory(object);
+  if (kind == Tensor::kPlain) check_torch(object, writable, tensor->bits / 8, to);
 }
 
 }  // namespace poolbench::pool

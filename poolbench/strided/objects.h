@@ -67,6 +67,16 @@ inline std::string take_error() {
   return value == nullptr ? "no reason given" : text_of(value);
 }
 
+// `filled` and `bare` are how its class gives an array out: with something in the place of what is masked, and as it is.
+[[noreturn]] inline void fail_masked(PyObject* object, const char* name, bool writable, const char* filled,
+                                     const char* bare) {
+  const std::string known(name);
+  throw WrongType(known + " is a " + class_of(object) + ", and pooling has no rule for masks: " +
+                  (writable ? "give an array without one."
+                            : "pass " + known + "." + filled + " with what masked elements are to count as, such as -inf "
+                              "for a maximum, or " + known + "." + bare + " to pool them as if nothing were masked."));
+}
+
 constexpr const char* kTypeNames[kTypes] = {"f64", "f32", "f16", "bf16", "i8", "u8", "i16", "i32", "i64"};
 
 // An array as its owner describes it.
@@ -91,6 +101,21 @@ struct Described {
                                   ", (N, C, D, H, W).");
     }
     array.dims = static_cast<int>(dims);
+  }
+
+  [[noreturn]] void fail_without_memory(PyObject* object, const std::string& why) const {
+    throw std::invalid_argument(std::string(name) + " is a " + class_of(object) + " of shape " +
+                                text_of(array.shape, array.dims) + " without memory for its elements: " + why +
+                                ". Give an array whose elements are there, not one that was freed or that stands for "
+                                "another.");
+  }
+
+  void check_memory(PyObject* object) const {
+    if (array.data != nullptr) return;
+    for (int i = 0; i < array.dims; ++i) {
+      if (array.shape[i] == 0) return;
+    }
+    fail_without_memory(object, "its address is null");
   }
 
   [[noreturn]] void fail_read_only(const std::string& what) const {

@@ -24,7 +24,7 @@ inline PyArray_Descr* find_descr(Type type) {
   if (type != Type::kBf16) return PyArray_DescrFromType(kNumbers[static_cast<int>(type)]);
   static PyArray_Descr* bfloat16 = nullptr;  // kept for ever
   if (bfloat16 == nullptr) {
-    const Reference module(PyImport_ImportModule("ml_dtypes"));
+    const Reference module(outlive_interpreter([] { return PyImport_ImportModule("ml_dtypes"); }));
     const Reference scalar(module ? PyObject_GetAttrString(module.get(), "bfloat16") : nullptr);
     if (!scalar || PyArray_DescrConverter(scalar.get(), &bfloat16) == 0) throw PythonError{};
   }
@@ -94,9 +94,11 @@ inline void check_apart(const Array& a, std::int64_t a_size, const char* a_name,
   if (a_begin + a_length <= b_begin || b_begin + b_length <= a_begin) return;
   // Slices of one buffer may lie between each other without touching; NumPy finds out, unless that takes too long.
   constexpr int kMostWork = 10000;
-  const Reference numpy(PyImport_ImportModule("numpy")), a_view(view_bytes(a, a_size)), b_view(view_bytes(b, b_size));
+  const Reference numpy(outlive_interpreter([] { return PyImport_ImportModule("numpy"); })), a_view(view_bytes(a, a_size)), b_view(view_bytes(b, b_size));
   if (!numpy || !a_view || !b_view) throw PythonError{};
-  const Reference share(PyObject_CallMethod(numpy.get(), "shares_memory", "OOi", a_view.get(), b_view.get(), kMostWork));
+  const Reference share(outlive_interpreter([&] {
+    return PyObject_CallMethod(numpy.get(), "shares_memory", "OOi", a_view.get(), b_view.get(), kMostWork);
+  }));
   if (share.get() == Py_False) return;
   if (!share) PyErr_Clear();
   throw std::invalid_argument(std::string(a_name) + " of shape " + text_of(a.shape, a.dims) +

@@ -4,9 +4,6 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 #include <structmember.h>
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include <algorithm>
 #include <climits>
@@ -14,14 +11,16 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "arguments.h"
+#include "array_view.h"
 #include "arrays.h"
 #include "backward.h"
+#include "interpreter.h"
 #include "output_arrays.h"
 #include "outputs.h"
+#include "processors.h"
 #include "resolve.h"
 
 namespace nb = nanobind;
@@ -32,17 +31,9 @@ namespace {
 // Work on fewer bytes is over before another thread could take the interpreter's lock.
 constexpr std::int64_t kKeepLockBelow = 256 << 10;
 
-int count_processors() {
-#if defined(__linux__)
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return std::max(CPU_COUNT(&allowed), 1);
-#endif
-  return static_cast<int>(std::max(std::thread::hardware_concurrency(), 1u));
-}
-
 int read_threads(PyObject* value) {
   if (value == Py_None) {
-    static const int all = count_processors();
+    static const int all = poolbench::count_processors();
     return all;
   }
   const std::int64_t threads = read_int(value, "threads", "a number of threads, or None for all processors");
@@ -101,8 +92,7 @@ Settings read_settings(PyObject* threads, PyObject* wanted, PyObject* engine_wan
 
 int run_unlocked(const Problem& problem, const Settings& settings, std::int64_t bytes) {
   if (bytes < kKeepLockBelow) return run(problem, settings);
-  const nb::gil_scoped_release unlocked;
-  return run(problem, settings);
+  return poolbench::without_lock([&] { return run(problem, settings); });
 }
 
 #include "backward_module.h"
@@ -203,8 +193,7 @@ Call read_call(PyObject* const* args, Py_ssize_t count) {
   if constexpr (kFunction == Function::kMax || kFunction == Function::kAvg) {
     read_ints(args[2], "kernel_size", request.rank, request.window);
     // PyTorch takes an empty stride for none as well.
-    const bool no_stride = args[3] == Py_None || (PyTuple_Check(args[3]) && PyTuple_Size(args[3]) == 0);
-    if (no_stride) {
+    if (args[3] == Py_None || is_empty_sequence(args[3])) {
       std::copy(request.window, request.window + 3, request.stride);
     } else {
       read_ints(args[3], "stride", request.rank, request.stride);
@@ -291,6 +280,15 @@ PyObject* pull_back(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
+// The array as NumPy's, over the same memory.
+PyObject* view(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return answer([=] {
+    const char* name = count == 2 && PyUnicode_Check(args[1]) ? PyUnicode_AsUTF8AndSize(args[1], nullptr) : nullptr;
+    if (name == nullptr) throw WrongType("view takes an array, and as text what it is called in errors.");
+    return view_array(args[0], name);
+  });
+}
+
 using FastFunction = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
 
 PyMethodDef method(FastFunction function, const char* name, const char* doc) {
@@ -321,6 +319,7 @@ PyMethodDef methods[] = {
            "adaptive_max_pool, and what its gradient needs."),
     method(train_function<Function::kAdaptiveAvg>, "train_adaptive_avg_pool",
            "adaptive_avg_pool, and what its gradient needs."),
+    method(view, "view", "view(array, name): as a NumPy array over the same memory, or the error that pooling it would be."),
     method(pull_back, "pull_back", "pull_back(pullback, grad_output, out, threads, isa, engine): by that kernel."),
     {nullptr, nullptr, 0, nullptr}};
 
@@ -353,6 +352,10 @@ NB_MODULE(_pool, module) {
   module.def(
       "isa", [] { return std::string(isa_name(default_isa())); },
       "Return the instruction set that is used: the widest here, or what POOLBENCH_ISA names.");
+  module.def("processors", &poolbench::count_processors,
+             "Return on how many threads a call works by default: what affinity and CPU quota leave to this process.");
+  module.def("cpu_quota", &poolbench::cpu_quota, nb::arg("root") = "",
+             "Return the CPU quota in processors that the control groups below a root folder say, 0 for none.");
   module.def("clear_outputs", &clear_outputs, "Give the memory of freed outputs that is kept back to the system.");
   module.def("kept_output_bytes", &kept_output_bytes, "Return how many bytes of freed outputs are kept.");
 }

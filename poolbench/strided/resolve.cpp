@@ -34,6 +34,21 @@ void check_least(const Request& request, const Array& input, const char* name, c
   }
 }
 
+// PyTorch takes an empty axis of channels for an empty batch where there is no batch, and asks for nothing in the averages
+// that it computes as images or as means. Windows of a stride of their own it wants channels for.
+bool may_lack_channels(const Request& request, const Array& input) {
+  if (!request.adaptive) return false;
+  if (input.dims == request.rank + 1) return true;
+  if (request.op == Op::kMax) return false;
+  if (request.rank < 3) return true;
+  const int first = request.channels_last ? 1 : 2;
+  for (int i = 0; i < request.rank; ++i) {
+    const Int out = request.output[i] == kInputsSize ? input.shape[first + i] : request.output[i];
+    if (out != 1) return false;
+  }
+  return true;
+}
+
 void check_shape(const Request& request, const Array& input, Int size) {
   const int rank = request.rank;
   if (input.dims != rank + 1 && input.dims != rank + 2) {
@@ -43,12 +58,15 @@ void check_shape(const Request& request, const Array& input, Int size) {
          text_of(input.shape, input.dims) + ": pooling over " + to_string(rank) +
          (rank == 1 ? " axis" : " axes") + " takes (" + item + ") or (N, " + item + ").");
   }
+  const bool is_batched = input.dims == rank + 2;
+  const int channels = request.channels_last ? input.dims - 1 : is_batched;
   for (int i = 0; i < input.dims; ++i) {
-    const bool is_batch = i == 0 && input.dims == rank + 2;
-    if (input.shape[i] < 1 && !(is_batch && input.shape[i] == 0)) {
-      fail("The input has shape " + text_of(input.shape, input.dims) +
-           ": only the batch of a pooling may be empty, not its channels or the axes that are pooled.");
-    }
+    if (input.shape[i] >= 1) continue;
+    const bool may_be_empty = (is_batched && i == 0) || (i == channels && may_lack_channels(request, input));
+    if (input.shape[i] == 0 && may_be_empty) continue;
+    fail("The input has shape " + text_of(input.shape, input.dims) +
+         ": the axes that are pooled may not be empty, and the channels only where PyTorch takes none: in adaptive "
+         "pooling without a batch, and in adaptive averages over one axis, two axes or a whole volume.");
   }
   Int first, length;
   Int elements = 1;
@@ -111,18 +129,21 @@ void resolve_windowed(const Request& request, const Array& input, int i, Axis& a
          "window spans, " + to_string(span / 2) + " (kernel_size " + to_string(k) + ", dilation " + to_string(d) +
          "), unless it is given as a (lo, hi) pair; " + of_input(input));
   }
-  const Int padded = axis.in + lo + hi;
-  if (span > padded) {
+  const Int padded = axis.in + lo + hi, room = padded - span;
+  // Ceil mode counts a window that begins in the padded input although it doesn't fit, also where it is the only one: PyTorch
+  // rounds (room + stride - 1) / stride down, which is 0 above -stride.
+  const bool has_lone_overhang = room < 0 && request.ceil_mode && span <= kLimit && room > -request.stride[i];
+  if (room < 0 && !has_lone_overhang) {
     fail("kernel_size " + text_of(request.window, request.rank) + " does not fit along " + axis_name(request, i) +
          ": the window spans " + (span > kLimit ? "more than " + to_string(kLimit) : to_string(span)) + " (kernel_size " +
          to_string(k) + ", dilation " + to_string(d) + "), the padded input " + to_string(padded) + " (length " +
-         to_string(axis.in) + ", padding " + to_string(lo) + " and " + to_string(hi) + "); " + of_input(input));
+         to_string(axis.in) + ", padding " + to_string(lo) + " and " + to_string(hi) + ")" +
+         (request.ceil_mode ? ", by as much as the stride or more; " : "; ") + of_input(input));
   }
-  const Int room = padded - span;
   // A stride beyond the padded input never leads to a second window, and a dilation means nothing to a single tap.
   const Int s = std::min(request.stride[i], padded);
-  Int out = room / s + 1;
-  if (request.ceil_mode) {
+  Int out = has_lone_overhang ? 1 : room / s + 1;
+  if (request.ceil_mode && !has_lone_overhang) {
     if (room % s != 0) ++out;
     // PyTorch drops the last window of ceil mode where it would start in the right-hand padding.
     if ((out - 1) * s >= axis.in + lo) --out;

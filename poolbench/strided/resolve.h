@@ -45,7 +45,8 @@ struct Resolved {
 //
 // The rules are those that PyTorch documents for torch.nn.MaxPool2d, AvgPool2d and AdaptiveAvgPool2d, applied to each
 // axis by itself: the output size is floor((L + lo + hi - span) / stride) + 1, or ceil, where the last window of ceil
-// mode is dropped if it would start in the right-hand padding; padding given as one number per axis may not exceed
+// mode is dropped if it would start in the right-hand padding, and the only one may be longer than the padded input by less
+// than a stride; padding given as one number per axis may not exceed
 // half of the span (window - 1) * dilation + 1. Padding given as (lo, hi) may be anything that leaves every window of
 // a maximum, and of an average that counts nothing but the input, at least one element of the input.
 Resolved resolve(const Request& request, const Array& input, Type type);

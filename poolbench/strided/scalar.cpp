@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernel.h"
+#include "overflow.h"
 #include "scalar_values.h"
 
 namespace poolbench::pool {
@@ -64,22 +65,31 @@ void max_row(const Problem& p, const Row& row) {
   }
 }
 
-template <class T>
+template <class T, bool kShrinks>
+double window_sum(const Problem& p, const Row& row, const Axis::Taps& taps) {
+  const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
+  Sum sum;
+  for (std::int64_t i = 0; i < row.d.count; ++i) {
+    const std::int64_t id = row.d.first + i * d.dilation;
+    for (std::int64_t j = 0; j < row.h.count; ++j) {
+      const std::int64_t ih = row.h.first + j * h.dilation;
+      const char* at = row.in + id * d.in_step + ih * h.in_step + taps.first * w.in_step;
+      for (std::int64_t k = 0; k < taps.count; ++k, at += w.dilation * w.in_step) {
+        const auto value = static_cast<double>(Values<T>::get(at));
+        sum.add(kShrinks ? value * kShrink : value);
+      }
+    }
+  }
+  return sum.value();
+}
+
+// All outputs of a row, or those alone that are not finite yet.
+template <class T, bool kMends>
 void avg_row(const Problem& p, const Row& row) {
   const Axis &d = p.axes[0], &h = p.axes[1], &w = p.axes[2];
   for (std::int64_t ow = 0; ow < w.out; ++ow) {
+    if (kMends && std::isfinite(Values<T>::get(row.out + ow * w.out_step))) continue;
     const Axis::Taps taps = w.taps(ow);
-    Sum sum;
-    for (std::int64_t i = 0; i < row.d.count; ++i) {
-      const std::int64_t id = row.d.first + i * d.dilation;
-      for (std::int64_t j = 0; j < row.h.count; ++j) {
-        const std::int64_t ih = row.h.first + j * h.dilation;
-        const char* at = row.in + id * d.in_step + ih * h.in_step + taps.first * w.in_step;
-        for (std::int64_t k = 0; k < taps.count; ++k, at += w.dilation * w.in_step) {
-          sum.add(static_cast<double>(Values<T>::get(at)));
-        }
-      }
-    }
     double divisor = static_cast<double>(p.divisor);
     if (p.divisor == 0) {
       divisor = p.include_padding
@@ -88,14 +98,16 @@ void avg_row(const Problem& p, const Row& row) {
                     : static_cast<double>(row.d.count) * static_cast<double>(row.h.count) *
                           static_cast<double>(taps.count);
     }
-    const double average = sum.value() / divisor;
+    double average = window_sum<T, false>(p, row, taps) / divisor;
+    if (std::is_same_v<T, double> && !std::isfinite(average)) {
+      average = window_sum<T, true>(p, row, taps) / divisor / kShrink;
+    }
     Values<T>::put(row.out + ow * w.out_step, static_cast<typename Values<T>::type>(average));
   }
 }
 
-template <class T, Op kOp>
-void run_rows(const Plan& plan, std::int64_t first, std::int64_t last) {
-  const Problem& p = *plan.problem;
+template <class T, Op kOp, bool kMends = false>
+void pool_rows(const Problem& p, std::int64_t first, std::int64_t last) {
   const Axis &d = p.axes[0], &h = p.axes[1];
   for (std::int64_t unit = first; unit < last; ++unit) {
     Row row;
@@ -114,17 +126,23 @@ void run_rows(const Plan& plan, std::int64_t first, std::int64_t last) {
     if constexpr (kOp == Op::kMax) {
       max_row<T>(p, row);
     } else {
-      avg_row<T>(p, row);
+      avg_row<T, kMends>(p, row);
     }
   }
 }
 
+template <class T, Op kOp>
+void run_rows(const Plan& plan, std::int64_t first, std::int64_t last) {
+  pool_rows<T, kOp>(*plan.problem, first, last);
+}
+
 bool fits(const Plan&) { return true; }
 
-std::int64_t units(const Plan& plan) {
-  const Problem& p = *plan.problem;
+std::int64_t count_rows(const Problem& p) {
   return p.batch.count * p.channels.count * p.axes[0].out * p.axes[1].out;
 }
+
+std::int64_t units(const Plan& plan) { return count_rows(*plan.problem); }
 
 template <class T, Op kOp>
 constexpr Kernel kernel(Type type) {
@@ -142,6 +160,17 @@ constexpr Kernel kList[] = {
 };
 
 }  // namespace
+
+void mend_averages(const Problem& problem) {
+  const std::int64_t rows = count_rows(problem);
+  switch (problem.type) {
+    case Type::kF64: pool_rows<double, Op::kAvg, true>(problem, 0, rows); break;
+    case Type::kF32: pool_rows<float, Op::kAvg, true>(problem, 0, rows); break;
+    case Type::kF16: pool_rows<F16, Op::kAvg, true>(problem, 0, rows); break;
+    case Type::kBf16: pool_rows<Bf16, Op::kAvg, true>(problem, 0, rows); break;
+    default: break;  // averages are taken of floats alone
+  }
+}
 
 KernelList scalar_kernels() { return {kList, static_cast<int>(sizeof kList / sizeof *kList)}; }
 

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "interpreter.h"
 #include "stream.h"
 
 namespace nb = nanobind;
@@ -35,8 +36,7 @@ class OwningPlan {
 
   std::uint64_t run() {
     if (keeps_lock_) return plan_.run();
-    const nb::gil_scoped_release unlocked;
-    return plan_.run();
+    return poolbench::without_lock([this] { return plan_.run(); });
   }
 
   Plan& plan() { return plan_; }
