@@ -22,20 +22,28 @@ __all__ = ["__version__", "apply", "compare", "load_results"]
 __version__ = "0.1.0"
 
 
-def apply(spec: PoolSpec | Workload | str, x: NDArray[Any], backend: str = "numpy") -> NDArray[Any]:
-    """Pool ``x`` with one backend and return the result as a NumPy array.
+def apply(spec: PoolSpec | Workload | str, x: Any, backend: str = "numpy") -> NDArray[Any]:
+    """Pool ``x`` with one backend and return the result as a new NumPy array in C order.
 
     ``spec`` is a PoolSpec, a Workload or a workload id. ``x`` has its axes in the workload's order; for a bare
-    PoolSpec that is (batch, channels, *spatial). The result has batch and channels outermost.
+    PoolSpec that is (batch, channels, *spatial). The result has batch and channels outermost and the dtype of ``x``.
 
         >>> import numpy as np
         >>> ramp = np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)
         >>> poolbench.apply("max2d-n1c1-h4w4-k2", ramp)[0, 0].tolist()
         [[6.0, 8.0], [14.0, 16.0]]
 
-    Raises InvalidSpecError where shape or dtype of ``x`` differ from what the workload says, UnknownNameError for a
-    backend that is not registered, MissingFrameworkError where its framework is not installed, and UsageError where
-    the backend cannot compute the spec.
+    ``x`` may be whatever ``poolbench.strided`` reads (NumPy arrays with any strides, tensors on the CPU, buffers), an
+    array in the other byte order, or nested lists, which ``numpy.asarray`` converts: Python's floats become float64.
+
+    The backend runs in this process, and leaves it as it was: thread counts, environment variables and the settings of
+    frameworks, also of JAX, which computes in 64 bits here whatever it is set to. A framework that was not imported is
+    so afterwards. Values are the framework's own under its own variables, such as ``TF_ENABLE_ONEDNN_OPTS``, which
+    changes how TensorFlow treats NaN.
+
+    Raises InvalidSpecError where ``x`` cannot be read, or differs in shape or dtype from what the workload says,
+    UnknownNameError for a backend that is not registered, MissingFrameworkError where its framework is not installed,
+    and UsageError where the backend cannot compute the spec, or not in this process.
     """
     from poolbench.api.apply import apply
 
@@ -43,7 +51,7 @@ def apply(spec: PoolSpec | Workload | str, x: NDArray[Any], backend: str = "nump
 
 
 def compare(
-    subjects: Sequence[str] = (),
+    subjects: Sequence[str] | None = None,
     workloads: Sequence[str] = ("core",),
     *,
     budget_s: float | None = None,
@@ -66,6 +74,7 @@ def compare(
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
 
+    ``subjects`` are by default those of the command; an empty sequence of subjects or workloads is a mistake.
     ``passes`` may hold forward, training, training-forward and training-backward, ``gradients`` contiguous and sliced.
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.

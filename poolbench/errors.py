@@ -34,6 +34,8 @@ class ExitCode(IntEnum):
     MEASUREMENT_FAILED = 3
     UNDECIDED = 4
     INTERRUPTED = 130
+    OUTPUT_LOST = 141
+    """All went well but for printing it, as into a full disk. A reader that goes away is not even that."""
 
 
 class PoolbenchError(Exception):

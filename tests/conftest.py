@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.skipped import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
 # A shared machine is slow at times, which says nothing about the code: no test asserts a time, hypothesis' own limits
 # included. CI draws the same examples each time, so that a change is blamed only for what it did.
 settings.register_profile(

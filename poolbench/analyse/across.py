@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from poolbench.analyse.findings import Cell, Estimate, RunSummary
-from poolbench.model.result import RunHeader
+from poolbench.model.machine import MachineFingerprint
+from poolbench.model.result import UNKNOWN_REVISION, RunHeader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +51,10 @@ def side_by_side(first: RunSummary, second: RunSummary) -> list[SideBySide]:
 
 def differences(first: RunHeader, second: RunHeader) -> Iterator[str]:
     """Yield a sentence for each thing that differs between two runs and that may move their figures."""
-    if first.machine.key != second.machine.key:
+    if first.machine.key != second.machine.key or first.machine.hardware != second.machine.hardware:
+        one, other = _names(first.machine, second.machine)
         yield (
-            f"The machines differ ({first.machine.hardware.processor or first.machine.key} and "
-            f"{second.machine.hardware.processor or second.machine.key}): times are not comparable at all, and what a "
+            f"The machines differ ({one} and {other}): times are not comparable at all, and what a "
             "time is over the limit only as far as the limit stands for the machine."
         )
     software = sorted(first.machine.software.keys() | second.machine.software.keys())
@@ -61,12 +62,22 @@ def differences(first: RunHeader, second: RunHeader) -> Iterator[str]:
         old, new = first.machine.software.get(name, "missing"), second.machine.software.get(name, "missing")
         if old != new:
             yield f"{name}: {old} in the first run, {new} in the second."
-    if first.revision != second.revision:
+    if UNKNOWN_REVISION in (first.revision, second.revision) or first.revision != second.revision:
         yield f"poolbench: revision {first.revision[:12]} in the first run, {second.revision[:12]} in the second."
     for field in ("version", "threads", "cache", "layout"):
         before, after = getattr(first.method, field), getattr(second.method, field)
         if before != after:
             yield f"The method differs: {field} is {before} in the first run and {after} in the second."
+
+
+def _names(first: MachineFingerprint, second: MachineFingerprint) -> tuple[str, str]:
+    """Return what tells two machines apart, in the words that say most."""
+    names = (
+        (first.hardware.processor, second.hardware.processor),
+        (first.key, second.key),
+        (first.hardware.key, second.hardware.key),
+    )
+    return next((pair for pair in names if all(pair) and pair[0] != pair[1]), names[-1])
 
 
 def _quotient(over: Estimate | None, under: Estimate | None) -> Estimate | None:

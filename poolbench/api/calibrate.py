@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from poolbench.analyse.calibration import SIZES, pairs_of
 from poolbench.analyse.calibration_rule import CalibrationRule
+from poolbench.environments.commands import leashed
 from poolbench.model.calibration import Neighbour
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
@@ -83,9 +84,6 @@ def beside(neighbour: Neighbour) -> Iterator[None]:
     if neighbour is Neighbour.NONE:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", _BUSY[neighbour]])
-    try:
+    busy = [sys.executable, "-P", "-c", _BUSY[neighbour]]
+    with subprocess.Popen(leashed(busy), stdin=subprocess.PIPE, start_new_session=True):  # closes stdin at its end
         yield
-    finally:
-        process.kill()
-        process.wait()

@@ -14,8 +14,10 @@ import pandas as pd
 from poolbench.analyse.asv_figures import figures_of, method_options
 from poolbench.analyse.frames import rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
+from poolbench.environments.git import GitError
 from poolbench.errors import StoreError, UsageError
 from poolbench.measure.revision import PACKAGE, leads_to_head, repository, resolve_commit
+from poolbench.model.result import UNKNOWN_REVISION
 from poolbench.store.asv import AsvResults, write_results
 from poolbench.store.reading import StoredRun
 
@@ -46,20 +48,28 @@ def export_asv(stored: StoredRun, folder: Path, *, source: Path | None = None, c
     that poolbench lies in). Raises UsageError where there is no such repository or commit, or asv is not installed, and
     StoreError where files cannot be written.
     """
-    top = repository(PACKAGE if source is None else source)
-    if top is None:
+    try:
+        top = repository(PACKAGE if source is None else source)
+    except GitError as error:
         raise UsageError(
             "asv files results under the commits of a git repository, and "
-            f"{'poolbench does not lie in one' if source is None else f'{source} is none'}: name one with --repository."
-        )
+            f"{'poolbench does not lie in one' if source is None else f'{source} is none'}: name one with "
+            f"--repository. git says: {error}"
+        ) from error
     name = commit or stored.header.revision
-    found = resolve_commit(top, name)
-    if found is None:
+    if name == UNKNOWN_REVISION:
         raise UsageError(
-            f"asv files results under a commit, and '{name}', which run {stored.header.run} was measured at, is none "
-            f"of the repository {top}: name one with --commit, or the repository that has it with --repository."
+            f"asv files results under a commit, and it is not known which run {stored.header.run} was measured at: git "
+            "could not be asked. Name it with --commit."
         )
-    full, committed_at = found
+    try:
+        full, committed_at = resolve_commit(top, name)
+    except GitError as error:
+        measured = "" if commit else f", which run {stored.header.run} was measured at,"
+        raise UsageError(
+            f"asv files results under a commit, and '{name}'{measured} is none of the repository {top}: name one with "
+            f"--commit, or the repository that has it with --repository. git says: {error}"
+        ) from error
     results = AsvResults(
         machine=stored.header.machine,
         commit=full,
@@ -78,7 +88,12 @@ def _warnings(stored: StoredRun, repository: Path, commit: str, *, named: bool) 
             f"run {stored.header.run} measured sources that differ from commit {commit[:8]}, under which asv will show "
             "it."
         )
-    if not leads_to_head(repository, commit):
+    try:
+        is_shown = leads_to_head(repository, commit)
+    except GitError as error:
+        yield f"it is not known whether asv's pages will show commit {commit[:8]}: git says: {error}"
+        return
+    if not is_shown:
         yield (
             f"asv's pages show the commits that lead to what is checked out in {repository}, and {commit[:8]} does "
             "not: they will leave this run out. File it under another commit with --commit, or check out a branch that "

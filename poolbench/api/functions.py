@@ -13,15 +13,17 @@ from poolbench.analyse.frames import rows_frame, summary_frame
 from poolbench.analyse.summary import summarise
 from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
 from poolbench.catalogue.select import choose
-from poolbench.errors import StoreError, UsageError
+from poolbench.errors import PoolbenchError, StoreError, UsageError
+from poolbench.measure.advice import thread_notes
 from poolbench.measure.machine import fingerprint
 from poolbench.model.method import Cache, LayoutPolicy, Method
 from poolbench.store.asv import is_asv_folder, read_results
 from poolbench.store.reading import read_run
+from poolbench.store.runs import SUFFIX
 
 
 def compare(
-    subjects: Sequence[str],
+    subjects: Sequence[str] | None,
     workloads: Sequence[str],
     *,
     budget_s: float | None,
@@ -39,7 +41,8 @@ def compare(
         raise UsageError(f"batch is '{batch}'; it takes 'source', or nothing for the catalogue's own batch.")
     chosen, notes = choose_subjects(subjects)
     choice = choose(workloads, batch_from_source=batch == "source", passes=passes, gradients=gradients)
-    entries, notes = choice.workloads, (*notes, *choice.notes)
+    crowd = thread_notes(threads, [subject.threads for subject in chosen])
+    entries, notes = choice.workloads, (*notes, *choice.notes, *crowd)
     for note in notes:
         warnings.warn(note, stacklevel=3)
     request = Request(
@@ -56,6 +59,8 @@ def compare(
         results_dir=Path(results),
     )
     with new_run(request) as run:
+        for warning in run.warnings:
+            warnings.warn(warning, stacklevel=3)
         rows = [row for group in run.measure() for row in group]
         return summary_frame(summarise(run.header, rows))
 
@@ -65,13 +70,26 @@ def load_results(path: str | Path) -> pd.DataFrame:
     root = Path(path)
     if is_asv_folder(root):
         return asv_frame(read_results(root))
-    paths = sorted(root.rglob("*.jsonl")) if root.is_dir() else [root]
+    if not root.is_dir():
+        return _run_frame(root)
+    paths = sorted(path for path in root.rglob(f"*{SUFFIX}") if path.is_file())
     if not paths:
         raise StoreError(f"There is no result file under {root}: 'poolbench compare' writes some.")
-    frames = []
-    for file in paths:
-        stored = read_run(file)
-        for warning in stored.warnings:
-            warnings.warn(warning, stacklevel=3)
-        frames.append(rows_frame(stored.rows, stored.header))
+    frames, problems = [], []
+    for path in paths:
+        try:
+            frames.append(_run_frame(path))
+        except PoolbenchError as error:
+            problems.append(f"{path} is left out: {error}")
+    if not frames:
+        raise StoreError(f"None of the result files under {root} can be read. {problems[0]}")
+    for problem in problems:
+        warnings.warn(problem, stacklevel=3)
     return pd.concat(frames, ignore_index=True)
+
+
+def _run_frame(path: Path) -> pd.DataFrame:
+    stored = read_run(path)
+    for warning in stored.warnings:
+        warnings.warn(warning, stacklevel=4)
+    return rows_frame(stored.rows, stored.header)

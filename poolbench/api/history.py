@@ -95,6 +95,8 @@ def choose_anchor(
     """
     by_subject = {point.subject: point for point in points}
     if wanted is not None:
+        if not wanted.strip():
+            raise UsageError("The anchor names no point: say which, or leave it out for the first, or the stored one.")
         named = {point.label: point for point in points} | by_subject
         if wanted in named:
             return named[wanted]
@@ -234,7 +236,12 @@ def _stored(request: HistoryRequest) -> tuple[list[Measured], list[str]]:
     wanted = {measured_as(point, request.anchor) for point in request.points}
     runs, warnings = [], []
     for run in list_runs(request.results_dir):
-        if run.machine != request.machine or run.problem or request.anchor.subject not in run.subjects:
+        if run.machine != request.machine:
+            continue
+        if run.problem:
+            warnings.append(run.problem)
+            continue
+        if request.anchor.subject not in run.subjects:
             continue
         if not wanted & set(run.subjects):
             continue

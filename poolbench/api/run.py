@@ -15,7 +15,8 @@ from poolbench.analyse.stopping import BudgetRule
 from poolbench.backends import registry
 from poolbench.environments.provide import Provided, identities, provide
 from poolbench.environments.reference import settled
-from poolbench.errors import MissingFrameworkError
+from poolbench.errors import MissingFrameworkError, UsageError
+from poolbench.measure.headroom import limit_bytes
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
 from poolbench.measure.machine import fingerprint
@@ -92,13 +93,15 @@ class Plan(Protocol):
         ...
 
 
-def choose_subjects(texts: Sequence[str]) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
+def choose_subjects(texts: Sequence[str] | None) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     """Return the subjects that ``texts`` name, repetitions numbered, and notes on what was left out.
 
-    Without texts these are the default subjects whose framework is installed. Raises an UsageError for a subject
-    that does not exist here, MissingFrameworkError for one whose framework is not installed.
+    With None these are the default subjects whose framework is installed. Raises an UsageError for a subject that does
+    not exist here or where none is named, MissingFrameworkError for one whose framework is not installed.
     """
-    if texts:
+    if texts is not None:
+        if not texts:
+            raise UsageError(f"No subject is named: give some, such as {', '.join(DEFAULT_SUBJECTS[:3])}.")
         subjects = [parse_subject(text) for text in texts]
         for subject in subjects:
             _require(subject)
@@ -129,8 +132,12 @@ def default_budget_s(workloads: int, *, memory: bool) -> float:
 
 
 def default_limits(hardware: Hardware, *, request_s: float | None = None) -> Limits:
-    """Return the limits of a worker: a third of the machine's memory, so that the session and its inputs fit too."""
-    limits = Limits(memory_bytes=max(hardware.memory_gib, 1) * 2**30 // 3)
+    """Return the limits of a worker: a third of the memory, so that the session and its inputs fit too.
+
+    That is the machine's, or less where a container is limited to less.
+    """
+    machine_bytes, limit = max(hardware.memory_gib, 1) * 2**30, limit_bytes()
+    limits = Limits(memory_bytes=(machine_bytes if limit is None else min(machine_bytes, limit)) // 3)
     return limits if request_s is None else replace(limits, request_s=request_s)
 
 
@@ -170,13 +177,13 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
     """
     places = provide(request.subjects, tell=tell)
     machine = _machine(places)
-    code, dirty = revision()
+    source = revision()
     now = datetime.now(UTC)
     header = RunHeader(
         run=new_run_name(now, request.results_dir),
         started_at=now.isoformat(timespec="seconds"),
-        revision=code,
-        dirty=dirty,
+        revision=source.name,
+        dirty=source.dirty,
         machine=machine,
         method=request.method,
         budget_s=request.budget_s,
@@ -185,7 +192,16 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
         names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
-        yield from _running(file, header, request.workloads, request.policy, observer, request.plan, places=places)
+        yield from _running(
+            file,
+            header,
+            request.workloads,
+            request.policy,
+            observer,
+            request.plan,
+            places=places,
+            warnings=source.warnings,
+        )
 
 
 @contextlib.contextmanager
@@ -199,9 +215,10 @@ def resumed_run(
     with machine_lock(f"resuming {path.stem}"), RunFile.reopen(path) as file:
         stored = read_run(path)
         places = provide([parse_subject(text) for text in stored.header.subjects], tell=tell)
-        code, dirty = revision()
-        check_resumable(stored.header, replace(stored.header, machine=_machine(places), revision=code, dirty=dirty))
-        warnings = (*file.warnings, *stored.warnings)
+        source = revision()
+        now = replace(stored.header, machine=_machine(places), revision=source.name, dirty=source.dirty)
+        check_resumable(stored.header, now)
+        warnings = (*file.warnings, *stored.warnings, *source.warnings)
         yield from _running(
             file,
             stored.header,

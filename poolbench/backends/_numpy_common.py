@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from poolbench.backends import geometry
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
 from poolbench.backends.training import Forward, TrainingCall
-from poolbench.model.pooling import AXIS_NAMES, AxisWindow, Kind
+from poolbench.model.pooling import AXIS_NAMES, Kind
+from poolbench.model.windows import AxisWindow, AxisWindows
 from poolbench.model.workload import Workload, default_order
 
 if TYPE_CHECKING:
@@ -162,9 +163,9 @@ def window_visits(workload: Workload) -> list[list[tuple[int, slice]]]:
     ]
 
 
-def counts(windows: Sequence[Sequence[AxisWindow]]) -> tuple[int, int]:
+def counts(windows: Sequence[AxisWindows]) -> tuple[int, int]:
     """Return how many windows there are, and how many elements the largest of them reads."""
-    return math.prod(map(len, windows)), math.prod(max(window.count for window in axis) for axis in windows)
+    return math.prod(axis.size for axis in windows), math.prod(axis.largest for axis in windows)
 
 
 def _window_slice(window: AxisWindow) -> slice:

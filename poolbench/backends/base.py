@@ -7,6 +7,7 @@ framework inside functions only. ``docs/backends.md`` shows a complete one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -107,6 +108,22 @@ class Recycling(Protocol):
         """Give back what is kept, and keep no more where that can be told.
 
         Called where memory is measured: after ``load``, before ``prepare``, and again before each measured call.
+        """
+        ...
+
+
+@runtime_checkable
+class Scoped(Protocol):
+    """What a Backend offers in addition where ``load`` or ``environment`` would change a process that is not its own.
+
+    ``poolbench.apply`` runs in its caller's process: it enters ``scope`` instead of calling ``load``, and sets none of
+    the variables of ``environment``.
+    """
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Import the framework, and let ``prepare`` and what it returns compute right within the context.
+
+        Whatever is set for that holds for this thread, and is as it was when the context ends; thread counts stay.
         """
         ...
 

@@ -56,11 +56,18 @@ def overhangs(spec: PoolSpec, spatial: Ints) -> Ints:
     return tuple(k - windows[-1].counted for k, windows in zip(spec.window, spec.windows(spatial), strict=True))
 
 
+def fits(spec: PoolSpec, spatial: Ints, padding: Padding) -> bool:
+    """Whether a window fits the input with ``padding``: in ceil mode the only window of an axis need not."""
+    assert spec.window is not None
+    sizes = zip(spatial, spec.window, spec.dilation, padding, strict=True)
+    return all(dilated(k, d) <= length + lo + hi for length, k, d, (lo, hi) in sizes)
+
+
 def divides_by_inside(spec: PoolSpec, spatial: Ints) -> bool:
     """Whether each average is over the elements that its window reads from the input, and over nothing else."""
     if spec.divisor is not None:
         return False
-    return not spec.include_padding or all(w.counted == w.count for axis in spec.windows(spatial) for w in axis)
+    return not spec.include_padding or all(axis.are_inside for axis in spec.windows(spatial))
 
 
 def divides_by_window(spec: PoolSpec, spatial: Ints) -> bool:
@@ -68,8 +75,7 @@ def divides_by_window(spec: PoolSpec, spatial: Ints) -> bool:
     assert spec.window is not None
     if spec.divisor is not None:
         return spec.divisor == math.prod(spec.window)
-    counts = _axis_counts(spec, spatial)
-    return all(count == k for axis, k in zip(counts, spec.window, strict=True) for count in axis)
+    return all(axis.are_whole(counting_padding=spec.include_padding) for axis in spec.windows(spatial))
 
 
 def divisors(spec: PoolSpec, spatial: Ints) -> NDArray[np.float64]:
@@ -80,7 +86,7 @@ def divisors(spec: PoolSpec, spatial: Ints) -> NDArray[np.float64]:
         return np.full(spec.output_spatial(spatial), float(spec.divisor))
     result = np.ones(())
     for axis in _axis_counts(spec, spatial):
-        result = np.multiply.outer(result, np.asarray(axis, dtype=np.float64))
+        result = np.multiply.outer(result, axis.astype(np.float64))
     return np.asarray(result, dtype=np.float64)
 
 
@@ -155,5 +161,17 @@ def buffer_of(array: NDArray[Any], order: str, view: View) -> NDArray[Any]:
             return np.pad(array, [(0, further if axis == "c" else 0) for axis in order])
 
 
-def _axis_counts(spec: PoolSpec, spatial: Ints) -> list[list[int]]:
-    return [[w.counted if spec.include_padding else w.count for w in axis] for axis in spec.windows(spatial)]
+def _axis_counts(spec: PoolSpec, spatial: Ints) -> list[NDArray[np.int64]]:
+    """Return, per axis, how many taps of each window an average divides by."""
+    import numpy as np
+
+    per_axis = []
+    for windows in spec.windows(spatial):
+        counts = np.empty(windows.size, np.int64)
+        inner = windows.interior
+        if inner:
+            counts[inner.start : inner.stop] = windows[inner.start].count
+        for output in (*range(inner.start), *range(inner.stop, windows.size)):
+            counts[output] = windows[output].counted if spec.include_padding else windows[output].count
+        per_axis.append(counts)
+    return per_axis

@@ -6,7 +6,9 @@ Padding and dilation are the caller's per axis, and every axis order is as good 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
@@ -70,6 +72,25 @@ class Jit:
         """Import jax. The first operation starts its threads, after the fork."""
         import jax
         import jax.numpy  # noqa: F401
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Import jax, and compute on the CPU in the array's own type, whatever this process set for itself.
+
+        Without 64-bit types every float64 and int64 is narrowed; checks for NaN raise for values that pooling takes.
+        """
+        import jax
+
+        home = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")  # before 0.8
+        with ExitStack() as settings:
+            settings.enter_context(home.enable_x64(True))
+            settings.enter_context(jax.default_device(jax.local_devices(backend="cpu")[0]))
+            settings.enter_context(jax.numpy_dtype_promotion("standard"))
+            settings.enter_context(jax.numpy_rank_promotion("allow"))
+            settings.enter_context(jax.transfer_guard("allow"))
+            settings.enter_context(jax.debug_nans(False))
+            settings.enter_context(jax.debug_infs(False))
+            yield
 
     def facts(self) -> Mapping[str, str]:
         """Return the releases and the flags. No question to a device: that would start the threads."""

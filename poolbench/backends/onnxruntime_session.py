@@ -7,7 +7,8 @@ Rules are those of the operators MaxPool, AveragePool, GlobalMaxPool, GlobalAver
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
@@ -69,16 +70,16 @@ class OnnxRuntime:
 
     def load(self, threads: int) -> None:
         """Import onnxruntime and onnx; the threads are those of the session that ``prepare`` makes."""
-        try:
-            import onnx  # noqa: F401 - prepare needs it, and a worker should not import it again
-        except ModuleNotFoundError as error:
-            raise MissingFrameworkError(
-                "The subject 'onnxruntime' needs the package onnx, which is not installed here: "
-                "pip install 'poolbench[onnxruntime]'."
-            ) from error
+        _import_both()
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)  # errors only
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Import the same, and leave the process's logger alone, whose severity cannot be asked for."""
+        _import_both()
+        yield
 
     def facts(self) -> Mapping[str, str]:
         """Return the releases, and the opset of the model."""
@@ -133,6 +134,18 @@ class OnnxRuntime:
         return IndexedCall(layout, compute, fetch, locate)
 
 
+def _import_both() -> None:
+    """Import what ``prepare`` needs, so that a worker need not import it again."""
+    try:
+        import onnx  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingFrameworkError(
+            "The subject 'onnxruntime' needs the package onnx, which is not installed here: "
+            "pip install 'poolbench[onnxruntime]'."
+        ) from error
+    import onnxruntime  # noqa: F401
+
+
 def _session(workload: Workload, threads: int, *, indices: bool, arena: bool = True) -> Any:
     import onnxruntime
 
@@ -140,6 +153,7 @@ def _session(workload: Workload, threads: int, *, indices: bool, arena: bool = T
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = arena
+    options.log_severity_level = 3  # errors only
     # A pool that spins between calls would take the core of whoever is measured next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

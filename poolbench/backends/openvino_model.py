@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
-from poolbench.backends.geometry import contiguous, exact_padding, overhangs, reference_axes
+from poolbench.backends.geometry import contiguous, exact_padding, fits, overhangs, reference_axes
 from poolbench.backends.indexed import IndexedCall
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
@@ -57,6 +57,8 @@ class OpenVino:
         padding = _padding(spec, workload.spatial)
         if any(max(sides) >= k for sides, k in zip(padding, spec.window, strict=True)):
             return refused("OpenVINO takes padding below the window's size only.")
+        if not fits(spec, workload.spatial, padding):
+            return refused("OpenVINO takes no window that is longer than the padded input.")
         return SUPPORTED
 
     def environment(self, threads: int) -> Mapping[str, str]:

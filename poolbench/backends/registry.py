@@ -50,9 +50,14 @@ def resolve(name: str) -> str:
     full = ALIASES.get(name, name)
     known = names()
     if full not in known:
-        public = [*(known_name for known_name in known if not _is_for_tests(known_name)), *ALIASES]
+        public = [*(known_name for known_name in known if not is_for_tests(known_name)), *ALIASES]
         raise UnknownNameError("subject", name, public, "See 'poolbench list backends'.")
     return full
+
+
+def is_for_tests(name: str) -> bool:
+    """Whether the registered ``name`` is a subject that is planted for tests."""
+    return name.split(":")[0] == FOR_TESTS
 
 
 def create(name: str) -> Backend:
@@ -96,7 +101,7 @@ def describe(name: str) -> BackendInfo:
         raise
     except UsageError as error:
         return BackendInfo(
-            name=full, framework="", installed=False, version=None, for_tests=_is_for_tests(full), problem=str(error)
+            name=full, framework="", installed=False, version=None, for_tests=is_for_tests(full), problem=str(error)
         )
     try:
         require(backend)
@@ -108,17 +113,13 @@ def describe(name: str) -> BackendInfo:
         framework=backend.framework,
         installed=installed,
         version=_version(backend.framework),
-        for_tests=_is_for_tests(full),
+        for_tests=is_for_tests(full),
     )
 
 
 def describe_all() -> list[BackendInfo]:
     """Return every registered backend's description, by name, without the streaming limit."""
     return [describe(name) for name in names() if name != LIMIT]
-
-
-def _is_for_tests(name: str) -> bool:
-    return name.split(":")[0] == FOR_TESTS
 
 
 def _is_installed(package: str) -> bool:

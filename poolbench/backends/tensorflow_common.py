@@ -7,7 +7,8 @@ its CPU kernels accepted when every combination was run. Its pooling computes in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Support, refused
@@ -21,6 +22,7 @@ from poolbench.backends.geometry import (
     lowest,
     reference_axes,
 )
+from poolbench.errors import UsageError
 from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
 from poolbench.model.workload import DType, Workload, channels_last_order, default_order
 
@@ -81,6 +83,24 @@ def load(threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@contextmanager
+def scope() -> Iterator[None]:
+    """Import TensorFlow into a process of someone else's; tensors are eager and on the CPU within the context.
+
+    Thread counts are neither set nor asked for: they hold for the whole process, and cannot be changed once it has run
+    an operator. Raises UsageError where eager execution is switched off.
+    """
+    import tensorflow as tf
+
+    with tf.init_scope(), tf.device("/CPU:0"):
+        if not tf.executing_eagerly():
+            raise UsageError(
+                "TensorFlow's eager execution is switched off in this process, and its subjects need it: leave "
+                "tf.compat.v1.disable_eager_execution() out, or take another backend."
+            )
+        yield
 
 
 def stop_recycling() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from poolbench.backends import tensorflow_common as common
@@ -30,6 +31,10 @@ class Eager:
     def load(self, threads: int) -> None:
         """Import tensorflow and set its thread counts."""
         common.load(threads)
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Import tensorflow and leave its settings alone."""
+        return common.scope()
 
     def facts(self) -> Mapping[str, str]:
         """Return the release and its flags."""

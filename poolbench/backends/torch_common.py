@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Support, refused
@@ -20,6 +21,7 @@ from poolbench.backends.geometry import (
     divides_by_window,
     divisors,
     exact_padding,
+    fits,
     lowest,
     overhangs,
     reference_axes,
@@ -72,6 +74,15 @@ def load(threads: int) -> None:
     torch.set_num_threads(threads)
     if torch.get_num_interop_threads() != 1:  # may be set once only
         torch.set_num_interop_threads(1)
+
+
+@contextmanager
+def scope() -> Iterator[None]:
+    """Import torch into a process of someone else's, whose thread counts stay; autocast would change the types."""
+    import torch
+
+    with torch.autocast("cpu", enabled=False):
+        yield
 
 
 def facts() -> dict[str, str]:
@@ -250,7 +261,7 @@ def _padded_average(spec: PoolSpec, workload: Workload, pool: Callable[..., Tens
     if spec.divisor is not None or divides_by_window(spec, spatial):
         sides = _sides(exact)
         return lambda x: pool(functional.pad(x, sides), none, False, True, spec.divisor)
-    if spec.include_padding:
+    if spec.include_padding and (rank < 3 or fits(spec, spatial, spec.padding)):  # as in _takes_padding
         # PyTorch clips the divisor of a window that overhangs the padded input: pad there what the spec pads.
         over = overhangs(spec, spatial)
         sides = _sides(tuple(spec.padding[axis] if over[axis] else exact[axis] for axis in range(rank)))

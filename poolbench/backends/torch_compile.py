@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any
 
@@ -22,6 +23,15 @@ class Compile(Eager):
         common.load(threads)
         import torch._dynamo
         import torch._inductor.compile_fx  # noqa: F401 - imported for its effect
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Compile in this process: a pool of compiling processes would stay behind."""
+        with common.scope():
+            import torch._inductor.config
+
+            with torch._inductor.config.patch(compile_threads=1):
+                yield
 
     def facts(self) -> Mapping[str, str]:
         """Add how it is compiled. ``fullgraph`` makes whatever cannot be compiled an error, never an eager call."""

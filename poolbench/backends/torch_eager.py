@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends import torch_common as common
@@ -34,6 +35,10 @@ class Eager:
     def load(self, threads: int) -> None:
         """Import torch and set its thread count."""
         common.load(threads)
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Import torch and leave its settings alone."""
+        return common.scope()
 
     def facts(self) -> Mapping[str, str]:
         """Return the release and its flags."""

@@ -38,7 +38,7 @@ def read_catalogue(path: Path, known: Mapping[str, Workload] = _NOTHING_KNOWN) -
     grammar.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors may begin a file with a byte-order mark
     except OSError as error:
         raise CatalogueError(f"The workload file '{path}' cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -170,8 +170,8 @@ def _resolve(first: str, place: str, known: Mapping[str, Workload]) -> Workload:
 
 
 def _count(key: str, value: str, place: str) -> int:
-    if not re.fullmatch(r"[0-9]+", value) or int(value) < 1:
-        raise CatalogueError(f"{place}: expected a whole number from 1 on as {key}, found '{value}'.")
+    if not re.fullmatch(r"[0-9]{1,18}", value) or int(value) < 1:
+        raise CatalogueError(f"{place}: expected a whole number from 1 on as {key}, found '{value[:40]}'.")
     return int(value)
 
 

@@ -11,7 +11,7 @@ from poolbench.catalogue.load import read_catalogue
 from poolbench.catalogue.passes import Choice, in_passes, parse_gradients, parse_passes, trained
 from poolbench.catalogue.sets import entries, entries_by_key, members, set_names
 from poolbench.catalogue.tags import derivable_tags, derived_tags
-from poolbench.errors import UnknownNameError
+from poolbench.errors import UnknownNameError, UsageError
 from poolbench.model.ids import looks_like_id, parse_id
 from poolbench.model.workload import Workload
 
@@ -24,9 +24,11 @@ def select(selectors: Sequence[str], *, batch_from_source: bool = False) -> list
     With ``batch_from_source`` each workload gets the batch that its source trains or serves with, where that is known;
     its id changes with it.
 
-    Raises UnknownNameError for what is none of these, InvalidIdError for an id that does not parse, and
-    CatalogueError for a file that cannot be read.
+    Raises UsageError where nothing is named, UnknownNameError for what is none of these, InvalidIdError for an id that
+    does not parse, and CatalogueError for a file that cannot be read or holds no workload.
     """
+    if not any(selector.strip() for selector in selectors):
+        raise UsageError(f"No workload is named. {_ADVICE}")
     chosen = [workload for selector in selectors for workload in _resolve(selector)]
     if batch_from_source:
         chosen = [_at_source_batch(workload) for workload in chosen]

@@ -18,6 +18,7 @@ from poolbench.cli.history import history
 from poolbench.cli.listing import listing
 from poolbench.cli.report import report
 from poolbench.cli.show import show
+from poolbench.cli.streams import unfailing_streams
 from poolbench.cli.verify import verify
 from poolbench.errors import ExitCode, PoolbenchError
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a regression or a failed verification, 2 wrong usage, "
-    "3 the measurement failed, 4 undecided (gate --strict), 130 interrupted.",
+    "3 the measurement failed, 4 undecided (gate --strict), 130 interrupted, 141 output lost (as on a full disk).",
 )
 app.command(short_help="Measure subjects on workloads; tell which is fastest.")(compare)
 app.command(short_help="Tell whether a change made anything slower; made for CI.")(gate)
@@ -63,7 +64,18 @@ def poolbench(
 
 
 def main() -> None:
-    """Run the command line. An error that poolbench raised on purpose is one sentence and an exit code.
+    """Run the command line, and end with what it found: lost output and readers that go away are no findings."""
+    with unfailing_streams() as lost:
+        code = _run()
+        sys.stdout.flush()
+        if lost.why:
+            print(f"poolbench: not all of the output could be written: {lost.why}.", file=sys.stderr)
+            code = code or int(ExitCode.OUTPUT_LOST)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run a verb, and return its exit code. An error that poolbench raised on purpose is one sentence and a code.
 
     Any other is a defect. Python would end with 1 then, which a script would take for a regression.
     """
@@ -71,8 +83,13 @@ def main() -> None:
         app()
     except PoolbenchError as error:
         print(f"poolbench: {error}", file=sys.stderr)
-        sys.exit(int(error.exit_code))
+        return int(error.exit_code)
+    except SystemExit as end:
+        # typer ends with 1 where any pipe breaks, taking it for stdout; ours does not break.
+        if not isinstance(end.__context__, BrokenPipeError):
+            return end.code if isinstance(end.code, int) else int(ExitCode.DONE)
+        traceback.print_exception(end.__context__)
     except Exception:
         traceback.print_exc()
-        print("poolbench: this is a defect of poolbench; please report it with the lines above.", file=sys.stderr)
-        sys.exit(int(ExitCode.MEASUREMENT_FAILED))
+    print("poolbench: this is a defect of poolbench; please report it with the lines above.", file=sys.stderr)
+    return int(ExitCode.MEASUREMENT_FAILED)

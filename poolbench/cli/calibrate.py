@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import teller
-from poolbench.errors import ExitCode, UsageError
+from poolbench.errors import ExitCode, StoreError, UsageError
 from poolbench.model.calibration import Neighbour
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def calibrate(
     from poolbench.store.runs import find_run
 
     choose_subjects([subject])
-    entries = chosen_workloads(workloads or ["core"], None, None)
+    entries = chosen_workloads(workloads, None, None)
     subjects = calibration_subjects(subject)
     pieces = pieces_for(equal=equal, planted=planted, workloads=len(entries))
     plan = CalibrationPlan(subjects=subjects, pieces=pieces, seconds_per_verdict=seconds_per_verdict)
@@ -78,7 +78,7 @@ def calibrate(
         )
         opened = new_run(request, tell=teller(quiet=quiet))
     else:
-        path = find_run(results, resume)
+        path = find_run(results, resume, warn=print_warning)
         _require_alike(read_header(path), path, subjects=subjects, workloads=entries, expected_s=expected_s)
         opened = resumed_run(path, plan=plan, tell=teller(quiet=quiet))
     with beside(neighbour), opened as run:
@@ -92,8 +92,16 @@ def calibrate(
         typer.echo("poolbench: nothing was measured: no verdict is finished. The rows say why.", err=True)
         raise typer.Exit(ExitCode.MEASUREMENT_FAILED) from None
     # What a gate prints is what holds on this machine as it is, not beside a neighbour that was put there.
-    written = write_calibration(known, results) if neighbour is Neighbour.NONE else ()
+    failure: StoreError | None = None
+    written: tuple[Path, ...] = ()
+    if neighbour is Neighbour.NONE:
+        try:
+            written = write_calibration(known, results)
+        except StoreError as error:
+            failure = error
     _report(known, run.path, written, json=json)
+    if failure is not None:  # only now: the figures took an hour, and are on the screen
+        raise failure
 
 
 def _require_alike(
@@ -114,6 +122,7 @@ def _require_alike(
 
 def _measure(run: Run, expected_s: float, *, quiet: bool) -> tuple[ResultRow, ...]:
     """Measure to the end, with a word on stderr every minute. On Ctrl-C say how to go on."""
+    print_warnings(run.warnings)
     rows = list(run.stored)
     begin = said = time.monotonic()
     try:

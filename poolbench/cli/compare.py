@@ -19,7 +19,7 @@ from poolbench.cli.options import (
     Workloads,
     chosen_workloads,
 )
-from poolbench.cli.output import print_json, require_measured
+from poolbench.cli.output import print_json, print_warning, print_warnings, require_measured
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.cli.summary_json import summary_document
 from poolbench.errors import ExitCode, UsageError
@@ -69,13 +69,14 @@ def compare(
         return
 
     from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
+    from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint
 
     if batch not in (None, "source"):
         raise UsageError(f"--batch takes 'source', or is left out for the catalogue's own batch; '{batch}' is neither.")
-    chosen, notes = choose_subjects(subjects or [])
-    for note in notes:
-        typer.echo(f"poolbench: {note}", err=True)
+    chosen, notes = choose_subjects(subjects or None)
+    for note in (*notes, *thread_notes(threads, [subject.threads for subject in chosen])):
+        print_warning(note)
     entries = chosen_workloads(workloads, passes, gradients, batch_from_source=batch == "source")
     limits = default_limits(fingerprint().hardware, request_s=timeout)
     request = Request(
@@ -98,19 +99,18 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
     from poolbench.store.reading import read_header
     from poolbench.store.runs import find_run
 
-    path = find_run(results, name)
+    path = find_run(results, name, warn=print_warning)
     with (
         budget_bar(read_header(path).budget_s, quiet=quiet) as bar,
         resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        for warning in run.warnings:
-            typer.echo(f"poolbench: {warning}", err=True)
         rows = _measure(run)
     _report(run.header, rows, run.path, sort=sort, json=json)
 
 
 def _measure(run: Run) -> tuple[ResultRow, ...]:
     """Measure to the end. On Ctrl-C say what is kept and how to go on."""
+    print_warnings(run.warnings)
     rows = list(run.stored)
     try:
         for group in run.measure():

@@ -37,6 +37,7 @@ def _print_text(diagnosis: Diagnosis) -> None:
         ["machine", diagnosis.machine.key],
         ["processor", f"{hardware.processor} ({hardware.architecture})"],
         ["cores", str(hardware.cores)],
+        ["CPU quota", "none" if conditions.cpu_quota is None else f"{conditions.cpu_quota:g} processors"],
         ["caches", caches or "not told"],
         ["vector units", " ".join(hardware.flags) or "not told"],
         ["memory", f"{hardware.memory_gib} GiB"],

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.errors import UsageError
 
 FORMATS = ("asv", "parquet", "csv")
@@ -47,17 +47,15 @@ def export(
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    stored = read_run(find_run(results, run))
-    for warning in stored.warnings:
-        typer.echo(f"poolbench: {warning}", err=True)
+    stored = read_run(find_run(results, run, warn=print_warning))
+    print_warnings(stored.warnings)
     if to != "asv":
         samples, summary = export_tables(stored, out or stored.path.parent, Format(to))
         written = {"samples": samples, "summary": summary}
     else:
         folder = out or results / ASV_FOLDER
         exported = export_asv(stored, folder, source=repository, commit=commit)
-        for warning in exported.warnings:
-            typer.echo(f"poolbench: {warning}", err=True)
+        print_warnings(exported.warnings)
         written = {"results": exported.file, "configuration": folder / CONFIGURATION}
     if json:
         print_json({name: str(path) for name, path in written.items()})

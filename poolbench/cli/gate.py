@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,16 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
-from poolbench.errors import ExitCode, StoreError
+from poolbench.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
     from poolbench.model.calibration import Calibration
     from poolbench.model.gate import GateResult
     from poolbench.model.result import ResultRow, RunHeader
-
-DEFAULT_WORKLOADS = "core"
 
 
 def gate(
@@ -60,12 +59,17 @@ def gate(
     from poolbench.analyse.gate import gate as verdicts
     from poolbench.api.gate import GatePlan, default_gate_budget_s, gate_method, gate_subjects
     from poolbench.api.run import Request, default_limits, new_run
+    from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
     from poolbench.report.gate import exit_code
 
-    entries = chosen_workloads(workloads or [DEFAULT_WORKLOADS], passes, gradients)
+    _require_writable("--junit", junit_file)
+    _require_writable("--markdown", markdown_file)
+    entries = chosen_workloads(workloads, passes, gradients)
     subjects = gate_subjects(base, head)
+    for note in thread_notes(threads, [subject.threads for subject in subjects]):
+        print_warning(note)
     policy = GatePolicy(tolerance=tolerance, confidence=confidence)
     names = tuple(str(subject) for subject in subjects)
     limits = default_limits(fingerprint().hardware, request_s=timeout)
@@ -81,6 +85,7 @@ def gate(
         budget_bar(request.budget_s, quiet=quiet) as bar,
         new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
+        print_warnings(run.warnings)
         known = _known_calibration(run.header.machine.key, results)
         rows: list[ResultRow] = []
         try:
@@ -104,7 +109,7 @@ def _known_calibration(machine: str, results: Path) -> Calibration | None:
     try:
         return read_calibration(machine, results)
     except StoreError as error:
-        typer.echo(f"poolbench: {error}", err=True)
+        print_warning(str(error))
         return None
 
 
@@ -123,28 +128,53 @@ def _report(
     from poolbench.report.gate import document, github_annotations, junit, markdown, terminal_lines
 
     names = header.names
-    if json:
-        print_json({"results": str(path), **document(result, names, known, code)})
-    else:
-        for line in terminal_lines(result, names, known):
-            typer.echo(line)
-        typer.echo(f"\nresults  {path}")
-    if junit_file is not None:
-        _write(junit_file, junit(result, names, strict=strict))
-    if markdown_file is not None:
-        _write(markdown_file, markdown(result, names, known))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        _write(Path(summary), markdown(result, names, known), mode="a")
+    try:
+        # First of all what others read: the verdict is printed even where one of these cannot be written.
+        if junit_file is not None:
+            _write(junit_file, junit(result, names, strict=strict))
+        if markdown_file is not None:
+            _write(markdown_file, markdown(result, names, known))
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            _write(Path(summary), markdown(result, names, known), mode="a")
+    finally:
+        if json:
+            print_json({"results": str(path), **document(result, names, known, code)})
+        else:
+            for line in terminal_lines(result, names, known):
+                typer.echo(line)
+            typer.echo(f"\nresults  {path}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in github_annotations(result, names):
             typer.echo(line, err=json)  # GitHub reads both streams; with --json, stdout is one document
 
 
+def _require_writable(option: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is measured: afterwards it costs no verdict."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(option, path, error.strerror or str(error)) from error
+    if path.is_dir():
+        raise _unwritable(option, path, "it is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise _unwritable(option, path, os.strerror(errno.EACCES))
+
+
+def _unwritable(option: str, path: Path, reason: str) -> UsageError:
+    return UsageError(f"{option} cannot be written to {path}: {reason}. Name a file in a folder that you may write to.")
+
+
 def _write(path: Path, text: str, mode: str = "w") -> None:
+    """Write a report. Where that fails it is told, and the exit code still says what was found."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise StoreError(f"The report cannot be written to {path}: {error.strerror or error}.") from error
+        print_warning(
+            f"the report is not written to {path}: {error.strerror or error}. The verdicts stand, and so does the "
+            "exit code."
+        )

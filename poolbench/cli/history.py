@@ -12,7 +12,7 @@ import typer
 
 from poolbench.cli.history_json import history_document
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json, print_table
+from poolbench.cli.output import print_json, print_table, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
@@ -91,10 +91,13 @@ def history(
 
     from poolbench.api.history import HistoryRequest, choose_anchor, choose_points, load_history
     from poolbench.api.run import default_limits
-    from poolbench.measure.machine import fingerprint
+    from poolbench.measure.advice import thread_notes
+    from poolbench.measure.machine import fingerprint, revision
 
     chosen, points = choose_points(subject, releases=releases, revs=revs, every=every)
     entries = chosen_workloads(workloads, passes, gradients)
+    for note in thread_notes(threads, [chosen.threads]) if measure else ():
+        print_warning(note)
     machine = fingerprint()
     limits = default_limits(machine.hardware, request_s=timeout)
     request = HistoryRequest(
@@ -108,10 +111,10 @@ def history(
         budget_s=budget,
     )
     if measure:
+        print_warnings(revision().warnings)  # once, for all the runs
         request = _measure(request, remeasure=remeasure, confirm=confirm, may_change_anchor=anchor is None, quiet=quiet)
     found, warnings = load_history(request)
-    for warning in warnings:
-        typer.echo(f"poolbench: {warning}", err=True)
+    print_warnings(warnings)
     _report(found, out or results / machine.key / "history", points=releases or revs or "", json=json)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolbench.errors import UsageError
 from poolbench.model.verdict import Ranking
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ Workloads = Annotated[
         "--workloads",
         "-w",
         help="A set (smoke, core, training-core, ci, full, heavy), an id, a pattern on names or ids, a tag, or a file "
-        "of ids. May be repeated, or separated by commas.",
+        "of ids. May be repeated, or separated by commas; a text that is as a whole the name of a file is that file.",
     ),
 ]
 Passes = Annotated[
@@ -52,12 +54,24 @@ Sort = Annotated[
 ]
 
 RESULTS = Path("results")
+DEFAULT_WORKLOADS = "core"
 
 
-def split(values: list[str] | None, default: str = "") -> list[str]:
-    """Return the entries of a repeatable option whose values may hold several, separated by commas."""
-    entries = [entry.strip() for value in values or [default] for entry in value.split(",")]
-    return [entry for entry in entries if entry]
+def split(option: str, values: list[str] | None, *, may_be_files: bool = False) -> list[str]:
+    """Return the entries of a repeatable option whose values may hold several, separated by commas.
+
+    ``may_be_files``: a value that is as a whole the name of a file is one entry, whatever commas it has. Raises
+    UsageError where the option is given and holds nothing: an empty variable of a script, as a rule.
+    """
+    entries: list[str] = []
+    for value in values or ():
+        if may_be_files and os.path.isfile(value):
+            entries.append(value)
+        else:
+            entries += filter(None, map(str.strip, value.split(",")))
+    if values and not entries:
+        raise UsageError(f"{option} '{' '.join(values)}' names nothing: say what is meant, or leave the option out.")
+    return entries
 
 
 def chosen_workloads(
@@ -71,10 +85,10 @@ def chosen_workloads(
     from poolbench.catalogue.select import choose
 
     choice = choose(
-        split(workloads, "core"),
+        split("--workloads", workloads, may_be_files=True) or [DEFAULT_WORKLOADS],
         batch_from_source=batch_from_source,
-        passes=split(passes),
-        gradients=split(gradients),
+        passes=split("--pass", passes),
+        gradients=split("--gradient", gradients),
     )
     for note in choice.notes:
         typer.echo(f"poolbench: {note}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -43,9 +43,20 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         typer.echo(line.rstrip())
 
 
+def print_warning(text: str) -> None:
+    """Print one line on stderr: it stands beside the answer, which goes on without what it tells of."""
+    typer.echo(f"poolbench: {text}", err=True)
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON, two spaces deep. NaN becomes null: JSON has no such number."""
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what has to be known of a run though it goes on, on stderr."""
+    for warning in warnings:
+        print_warning(warning)
 
 
 def require_measured(rows: Sequence[ResultRow]) -> None:

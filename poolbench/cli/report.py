@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warning
 from poolbench.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def report(
         )
     problems = [problem for _, problem in pages if problem]
     for problem in problems:
-        typer.echo(f"poolbench: {problem}", err=True)
+        print_warning(problem)
     if problems:
         raise typer.Exit(ExitCode.USAGE)
 
@@ -71,7 +71,7 @@ def _page(results: Path, run: str, gate: Path | None) -> tuple[Page, str]:
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    path = find_run(results, run)
+    path = find_run(results, run, warn=print_warning)
     try:
         stored = read_run(path)
     except StoreError as error:
@@ -86,6 +86,6 @@ def _comparison(results: Path, first: str, second: str) -> tuple[Page, str]:
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    stored = [read_run(find_run(results, run)) for run in (first, second)]
+    stored = [read_run(find_run(results, run, warn=print_warning)) for run in (first, second)]
     return build_comparison(stored[0].header, stored[0].rows, stored[1].header, stored[1].rows,
                             warnings=[*stored[0].warnings, *stored[1].warnings]), ""  # fmt: skip

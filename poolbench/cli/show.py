@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results, Sort
-from poolbench.cli.output import print_json, require_measured
+from poolbench.cli.output import print_json, print_warning, print_warnings, require_measured
 from poolbench.cli.summary_json import summary_document
 from poolbench.model.verdict import Ranking
 
@@ -24,10 +24,9 @@ def show(
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 
-    path = find_run(results, run)
+    path = find_run(results, run, warn=print_warning)
     stored = read_run(path)
-    for warning in stored.warnings:
-        typer.echo(f"poolbench: {warning}", err=True)
+    print_warnings(stored.warnings)
     summary = summarise(stored.header, stored.rows, ranking=sort)
     if json:
         print_json({"results": str(path), **summary_document(summary)})

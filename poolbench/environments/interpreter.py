@@ -40,16 +40,20 @@ class Interpreter:
 
     def command(self, module: str) -> list[str]:
         """Return the command that runs the present poolbench's ``module``; its arguments follow."""
+        # -P, and PYTHONSAFEPATH for what it starts in turn: a worker imports what its environment has, and nothing
+        # that lies in the current folder or beside a script.
         if self.grafts is None:
-            return [self.python, "-m", module]
-        # -P: neither the folder of the script nor the current one may add modules.
+            return [self.python, "-P", "-m", module]
         return [self.python, "-P", str(_GRAFT), json.dumps(self.grafts), module]
 
     def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment variables to start from: ``inherited`` without what leads to our packages."""
-        if not self.is_foreign:
-            return dict(inherited)
-        return {name: value for name, value in inherited.items() if name not in _OF_ANOTHER_PYTHON}
+        """Return the environment variables to start from.
+
+        They are ``inherited``, without what leads an interpreter with packages of its own to ours, and say that no
+        Python imports from the current folder.
+        """
+        dropped = _OF_ANOTHER_PYTHON if self.is_foreign else ()
+        return {**{name: value for name, value in inherited.items() if name not in dropped}, "PYTHONSAFEPATH": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,7 +109,7 @@ class Kernel:
         """Return the compiled module, made in ``tree``, whose lock is held."""
         unfinished = tree / "unfinished"
         if unfinished.exists():
-            # Its compilers may be writing still: what they left is not to be trusted, and is out of their reach now.
+            # It was stopped in the middle of writing: what it left is not to be trusted.
             self.cache.discard(tree)
         tree.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
@@ -127,13 +127,11 @@ class Kernel:
             commands.run(configure, timeout_s=_CONFIGURE_TIMEOUT_S)
             commands.run([_tool("ninja"), "-C", str(tree / "build"), _TARGET], timeout_s=_BUILD_TIMEOUT_S)
         except CommandError as error:
+            unfinished.unlink()
             raise BuildError(
                 f"the kernel of {self.sources.commit[:12]} does not build; the compiler says: {_errors(error.output)}"
             ) from error
-        finally:
-            # Stopped by force, it stays marked.
-            if not commands.is_stopped:
-                unfinished.unlink(missing_ok=True)
+        unfinished.unlink()  # it stays marked where the build was stopped, by whom or whatever
         suffixes = importlib.machinery.EXTENSION_SUFFIXES
         found = [path for suffix in suffixes if (path := tree / "build" / f"{_TARGET}{suffix}").exists()]
         if not found:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 
-from poolbench.environments.commands import last_lines
+from poolbench.environments.commands import CommandError, Commands, last_lines
 from poolbench.environments.release import clean_variables, offered_versions
-from poolbench.errors import UsageError, nearest
+from poolbench.errors import BuildError, UsageError, nearest
 
 _TIMEOUT_S = 60.0
 _SHOWN = 3
@@ -31,17 +30,17 @@ def released(package: str) -> list[str]:
         *("--no-deps", "--only-binary", ":all:", f"{package}=={_NO_RELEASE}"),
     ]
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=clean_variables(), check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UsageError(f"pip did not say within {_TIMEOUT_S:.0f} s which releases {package} has.") from error
-    offered = offered_versions(answer.stderr)
+        answer = Commands().run(command, timeout_s=_TIMEOUT_S, variables=clean_variables())
+    except CommandError as error:
+        answer = error.output
+    except BuildError as error:
+        raise UsageError(f"pip did not say which releases {package} has: {error}") from error
+    offered = offered_versions(answer)
     found = [text.partition("+")[0] for text in offered or ()]
     final = sorted(dict.fromkeys(version for version in found if _FINAL.fullmatch(version)), key=_order)
-    if not final and (offered is None or _UNREACHABLE.search(answer.stderr)):
+    if not final and (offered is None or _UNREACHABLE.search(answer)):
         raise UsageError(
-            f"pip cannot say which releases {package} has: {last_lines(answer.stderr)}. Without the package index, "
+            f"pip cannot say which releases {package} has: {last_lines(answer)}. Without the package index, "
             "name whole releases, such as 1.2.3, separated by commas and without '..'."
         )
     return final

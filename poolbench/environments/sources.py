@@ -54,6 +54,8 @@ def kernel_sources(revision: str) -> Sources:
         named = "HEAD" if revision == WORKING_TREE else revision
         commit = ask(repository, "rev-parse", "--verify", "--quiet", f"{named}^{{commit}}").decode().strip()
     except GitError as error:
+        if error.code != 1:  # 1 is git's way to say no; anything else is a reason of its own
+            raise BuildError(f"git cannot look up '{revision}' in {repository}: {error}") from error
         raise BuildError(
             f"git knows no revision '{revision}' in {repository}: name a commit, a branch or a tag ('git log' lists "
             "them; a shallow clone lacks old ones)."
@@ -72,16 +74,19 @@ def kernel_sources(revision: str) -> Sources:
 
 def _repository() -> Path:
     """Return the repository that this package's sources are in, else that of the current folder."""
+    refusals = []
     for folder in (_PACKAGE, Path.cwd()):
         try:
             top = Path(ask(folder, "rev-parse", "--show-toplevel").decode().strip())
             # A package that is merely installed somewhere below a repository is not that repository's.
-            ask(top, "ls-files", "--error-unmatch", "--", "poolbench/strided/__init__.py")
-            return top
-        except GitError:
-            continue
+            if ask(top, "ls-files", "--", "poolbench/strided/__init__.py"):
+                return top
+        except GitError as error:
+            refusals.append(str(error))
+    said = f" git says: {'; '.join(dict.fromkeys(refusals))}" if refusals else ""
     raise BuildError(
         f"Neither {_PACKAGE} nor the current folder is in a git repository of poolbench: run this from a clone of it."
+        f"{said}"
     )
 
 

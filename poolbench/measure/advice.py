@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import psutil
 
+from poolbench.measure.cores import usable_cores
 from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
 
 FRAMEWORKS = ("torch", "tensorflow", "onnxruntime", "openvino", "jax")
@@ -61,12 +63,35 @@ def advice(
     return sorted(found, key=lambda entry: entry.level is Level.NOTE)
 
 
+def thread_notes(threads: int, asked: Iterable[int | None] = ()) -> tuple[str, ...]:
+    """Return a note where more threads are asked for than can run at once.
+
+    ``threads`` is for subjects that do not say their own; ``asked`` is what each says, None where it does not.
+    """
+    most, usable = max((number or threads for number in asked), default=threads), usable_cores()
+    if most <= usable:
+        return ()
+    return (
+        f"{most} threads are asked for, and {usable} can run here at once (by the process's affinity and CPU quota): "
+        f"they will wait for each other. --threads {usable} is the most that is of use.",
+    )
+
+
 def _about_conditions(conditions: Conditions, cores: int) -> Iterator[Advice]:
     if conditions.governor is not None and conditions.governor != "performance":
         yield Advice(
             level=Level.WARNING,
             what=f"The frequency governor is {conditions.governor}: cores change their speed while they are measured.",
             do="Run 'sudo cpupower frequency-set --governor performance' before measuring.",
+        )
+    quota = conditions.cpu_quota
+    if quota is not None and quota < cores:
+        yield Advice(
+            level=Level.WARNING,
+            what=f"A CPU quota allows the time of {quota:g} processors, of the {_cores(cores)} that may be used: "
+            "whoever has used it up stands still until the next period begins, some 100 ms later.",
+            do="Lift it to the number of cores (--cpus of a container, limits.cpu of a pod, CPUQuota= of a service), "
+            f"or measure with at most {_threads(quota)}.",
         )
     load = conditions.load_1min
     if load is not None and load > MAX_LOAD_PER_CORE * cores:
@@ -154,6 +179,11 @@ def _about_software(software: dict[str, str]) -> Iterator[Advice]:
                 what=f"{name} is not installed, so its backends cannot be compared.",
                 do=f"Run 'pip install \"poolbench[{name}]\"' to add it.",
             )
+
+
+def _threads(quota: float) -> str:
+    whole = max(math.floor(quota), 1)
+    return "1 thread" if whole == 1 else f"{whole} threads"
 
 
 def _cores(count: int) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 
 from poolbench.environments.interpreter import PRESENT, Interpreter
-from poolbench.measure.protocol import Channel, ChannelClosedError, DeadlineError, Message
+from poolbench.measure.headroom import gibibytes
+from poolbench.measure.protocol import PACKAGE, Channel, ChannelClosedError, DeadlineError, Message
 from poolbench.model.method import Limits
 from poolbench.model.result import Status
 
@@ -90,10 +91,16 @@ class Importer:
         self.facts: dict[str, dict[str, str]] = {}
 
     def wait_ready(self) -> None:
-        """Wait until the framework is imported. Raises WorkerFailure where it cannot be."""
+        """Wait until the framework is imported. Raises WorkerFailure where it cannot be, or by another poolbench."""
         reply = self._ask(None, self._limits.start_s, "importing the framework")
         if not reply["ok"]:
             raise WorkerFailure(Status.FAILED, f"The framework could not be imported: {reply['note']}")
+        if reply["package"] != PACKAGE:
+            raise WorkerFailure(
+                Status.FAILED,
+                f"Workers run the poolbench in {reply['package']}, and this is that in {PACKAGE}, which lies "
+                "in the current folder or beside a script: run 'poolbench' itself, or install the one that you want.",
+            )
         self.facts = reply["facts"]
 
     def fork(self, backend: str) -> WorkerClient:
@@ -203,8 +210,8 @@ class WorkerClient:
                 self.kill()
                 raise WorkerFailure(
                     Status.OUT_OF_MEMORY,
-                    f"The worker grew to {_gib(resident)} during '{op}' and was killed; "
-                    f"its cap is {_gib(self._limits.memory_bytes)}.",
+                    f"The worker grew to {gibibytes(resident)} during '{op}' and was killed; "
+                    f"its cap is {gibibytes(self._limits.memory_bytes)}.",
                 )
 
     def _death(self, op: str) -> WorkerFailure:
@@ -214,7 +221,8 @@ class WorkerClient:
         if end["peak_bytes"] > 0.8 * self._limits.memory_bytes and end["signal"] in (signal.SIGABRT, signal.SIGKILL):
             return WorkerFailure(
                 Status.OUT_OF_MEMORY,
-                f"The worker died at {_gib(end['peak_bytes'])}; its cap is {_gib(self._limits.memory_bytes)}.{printed}",
+                f"The worker died at {gibibytes(end['peak_bytes'])}; its cap is "
+                f"{gibibytes(self._limits.memory_bytes)}.{printed}",
             )
         if end["signal"] is not None:
             how = f"was ended by {signal.Signals(end['signal']).name}"
@@ -228,7 +236,3 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.2g} GiB"

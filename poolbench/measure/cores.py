@@ -1,11 +1,17 @@
-"""Which core a process runs on, and keeping it there. Linux; elsewhere processes stay where the system has them."""
+"""How many cores a process has, which one it runs on, and keeping it there.
+
+Choosing a core is for Linux; elsewhere processes stay where the system has them.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from poolbench.measure.quota import cpu_quota
 
 _PROCESSOR_FIELD = 39
 """Of proc_pid_stat(5), counted from 1; the second is the command's name, in parentheses, and may hold anything."""
@@ -25,6 +31,16 @@ def can_choose_cores() -> bool:
 def allowed_cores() -> frozenset[int]:
     """Return the cores that this process may run on."""
     return frozenset(os.sched_getaffinity(0))
+
+
+def usable_cores() -> int:
+    """Return how many threads of this process can run at once: by its affinity, and by its CPU quota rounded up.
+
+    The kernel's ``threads=`` follows the same rule where it is left out.
+    """
+    cores = len(allowed_cores()) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else min(cores, math.ceil(quota))
 
 
 def stay_on(cores: Iterable[int]) -> None:

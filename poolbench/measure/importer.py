@@ -16,7 +16,7 @@ import traceback
 from poolbench.backends import registry
 from poolbench.backends.base import Backend
 from poolbench.measure.lifetime import cap_memory, die_with_parent
-from poolbench.measure.protocol import FORK_FDS, Channel, ChannelClosedError, Message
+from poolbench.measure.protocol import FORK_FDS, PACKAGE, Channel, ChannelClosedError, Message
 from poolbench.measure.worker import serve
 
 
@@ -35,7 +35,8 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         channel.send({"ok": False, "note": f"{type(error).__name__}: {error}"})
         return 1
-    channel.send({"ok": True, "facts": {name: _facts(backend) for name, backend in backends.items()}})
+    facts = {name: _facts(backend) for name, backend in backends.items()}
+    channel.send({"ok": True, "facts": facts, "package": PACKAGE})
     _serve_forks(channel, backends)
     return 0
 

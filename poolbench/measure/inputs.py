@@ -6,17 +6,23 @@ session however it ends.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from poolbench.measure.headroom import available_bytes, gibibytes
 from poolbench.model.workload import Workload
 from poolbench.verify import filling
+from poolbench.verify.footprint import footprint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_NO_ROOM = (errno.ENOMEM, errno.ENOSPC, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +47,20 @@ def map_array(message: Mapping[str, Any]) -> NDArray[Any]:
     return np.memmap(message["path"], dtype=dtype, mode="r", shape=tuple(message["shape"]))
 
 
-class InputStore:
-    """Makes and keeps the inputs of workloads; the least recently used give way above ``capacity_bytes``."""
+class NoRoomError(Exception):
+    """A workload is too large for this machine's memory. The message is a sentence for the row's note."""
 
-    def __init__(self, *, seed: int, capacity_bytes: int = 4 << 30) -> None:
+
+class InputStore:
+    """Makes and keeps the inputs of workloads; the least recently used give way above ``capacity_bytes``.
+
+    ``available`` tells how many bytes of memory can still be had.
+    """
+
+    def __init__(
+        self, *, seed: int, capacity_bytes: int = 4 << 30, available: Callable[[], int] = available_bytes
+    ) -> None:
+        self._available = available
         self._seed = seed
         self._capacity = capacity_bytes
         self._held: OrderedDict[tuple[str, str], dict[str, tuple[int, int, SharedArray]]] = OrderedDict()
@@ -56,9 +72,13 @@ class InputStore:
         self.close()
 
     def filling(self, workload: Workload, name: str) -> dict[str, SharedArray]:
-        """Return the parts of ``verify.filling.make`` by name. ``name`` is "exact" (small integers) or "random"."""
+        """Return the parts of ``verify.filling.make`` by name. ``name`` is "exact" (small integers) or "random".
+
+        Raises NoRoomError where the machine has too little memory for the workload.
+        """
         key = (workload.id, name)
         if key not in self._held:
+            self._make_room(workload)
             self._held[key] = self._make(workload, name)
         self._held.move_to_end(key)
         self._shrink(keep=workload.id)
@@ -70,8 +90,36 @@ class InputStore:
             self._release(next(iter(self._held)))
 
     def _make(self, workload: Workload, name: str) -> dict[str, tuple[int, int, SharedArray]]:
-        made = filling.make(workload, self._seed, exact=name == "exact")
-        return {part: self._share(array) for part, array in made.items()}
+        shared: dict[str, tuple[int, int, SharedArray]] = {}
+        try:
+            made = filling.make(workload, self._seed, exact=name == "exact")
+            for part in list(made):
+                shared[part] = self._share(made.pop(part))
+        except BaseException as error:
+            for fd, _, _ in shared.values():
+                os.close(fd)
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+                raise NoRoomError(f"Too large to be checked here: the system refused memory ({error}).") from error
+            raise
+        return shared
+
+    def _make_room(self, workload: Workload) -> None:
+        """Let go of other workloads where there is too little memory for this one. Raises NoRoomError where that fails.
+
+        What the system hands out on credit, it takes back by ending a process, maybe this one: so it is foreseen.
+        """
+        need = footprint(workload)
+        held = sum(size for key, parts in self._held.items() if key[0] == workload.id for _, size, _ in parts.values())
+        if need.total - held <= self._available():
+            return
+        for key in [key for key in self._held if key[0] != workload.id]:
+            self._release(key)
+        available = self._available()
+        if need.total - held > available:
+            raise NoRoomError(
+                f"Too large to be checked here: that takes about {gibibytes(need.total)} of memory, of which "
+                f"{gibibytes(available + held)} can be had."
+            )
 
     def _share(self, array: NDArray[Any]) -> tuple[int, int, SharedArray]:
         import numpy as np

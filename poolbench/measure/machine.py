@@ -17,8 +17,9 @@ from pathlib import Path
 import psutil
 
 from poolbench.measure.advice import Advice, Level, advice
+from poolbench.measure.quota import cpu_quota
 from poolbench.measure.revision import revision
-from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
+from poolbench.model.machine import Conditions, Hardware, MachineFingerprint, chosen_identity
 
 __all__ = ["Advice", "Level", "advice", "conditions", "fingerprint", "hardware", "revision", "software"]
 
@@ -50,11 +51,15 @@ _ROOT = Path("/")
 
 
 def fingerprint(root: Path = _ROOT, *, steal_sample_s: float = 0.0) -> MachineFingerprint:
-    """Return what this machine is, how it is doing, and what is installed. Imports no framework."""
+    """Return what this machine is, how it is doing, and what is installed. Imports no framework.
+
+    Raises UsageError where POOLBENCH_MACHINE names it by what cannot be a name.
+    """
     return MachineFingerprint(
         hardware=hardware(root),
         conditions=conditions(root, steal_sample_s=steal_sample_s),
         software=software(),
+        identity=chosen_identity(),
     )
 
 
@@ -87,6 +92,7 @@ def conditions(root: Path = _ROOT, *, steal_sample_s: float = 0.0) -> Conditions
         load_1min=_load(root),
         steal_share=_steal_share(root, steal_sample_s),
         huge_pages=_huge_pages(root),
+        cpu_quota=cpu_quota(root),
     )
 
 

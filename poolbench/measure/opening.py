@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from poolbench.measure.inputs import InputStore
+from poolbench.measure.client import WorkerFailure
+from poolbench.measure.headroom import gibibytes
+from poolbench.measure.inputs import InputStore, NoRoomError
 from poolbench.measure.launcher import Worker
 from poolbench.model.method import Method
+from poolbench.model.result import Status
 from poolbench.model.subject import parse_subject
 from poolbench.model.workload import Workload
+from poolbench.verify.footprint import footprint
 
 BOTH_FILLINGS = ("exact", "random")
 
@@ -46,12 +50,24 @@ class Opening:
         Without ``checks`` what is open is prepared again, elsewhere in memory; ``block`` makes for another place.
         ``slow`` is the factor of work beyond the plain calls that each slot is to hold.
 
-        Raises WorkerFailure where the result is out of bounds or the backend fails.
+        Raises WorkerFailure where the result is out of bounds or the backend fails, and with UNSUPPORTED where the
+        machine has too little memory: that is no failure of the subject, nor a strike against it.
         """
-        fillings = {
-            filling: {part: array.as_message() for part, array in self.inputs.filling(workload, filling).items()}
-            for filling in dict.fromkeys((*checks, "random"))
-        }
+        worker_bytes, cap = footprint(workload).worker, self.method.limits.memory_bytes
+        if worker_bytes > cap:
+            raise WorkerFailure(
+                Status.UNSUPPORTED,
+                f"Too large to be computed here: input and output take {gibibytes(worker_bytes)}, and a worker may "
+                f"take {gibibytes(cap)}.",
+                alive=True,
+            )
+        try:
+            fillings = {
+                filling: {part: array.as_message() for part, array in self.inputs.filling(workload, filling).items()}
+                for filling in dict.fromkeys((*checks, "random"))
+            }
+        except NoRoomError as error:
+            raise WorkerFailure(Status.UNSUPPORTED, str(error), alive=True) from error
         return worker.ask(
             "open",
             deadline_s=self.method.limits.request_s,

@@ -11,9 +11,13 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
+
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+"""The poolbench that this side runs: both must run the same."""
 
 FORK_FDS = 2
 """Descriptors that come along with a fork request: the worker's socket and the pipe for what it prints."""

@@ -52,7 +52,7 @@ class RunStamp:
     run: str
     machine: str
     revision: str
-    dirty: bool
+    dirty: bool | None
 
 
 @dataclass(slots=True, kw_only=True)

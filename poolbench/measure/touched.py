@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.model.pooling import AXIS_NAMES, AxisWindow
+from poolbench.model.pooling import AXIS_NAMES
+from poolbench.model.windows import AxisWindows, SlidingWindows
 from poolbench.model.workload import Workload
 
 LINE_BYTES = 64
@@ -79,10 +80,12 @@ def touched_per_axis(workload: Workload) -> list[NDArray[np.bool_]]:
     ]
 
 
-def _touched_by(windows: tuple[AxisWindow, ...], size: int) -> NDArray[np.bool_]:
+def _touched_by(windows: AxisWindows, size: int) -> NDArray[np.bool_]:
+    if not isinstance(windows, SlidingWindows):
+        return np.ones(size, np.bool_)  # adaptive windows leave nothing out
     mask = np.zeros(size, np.bool_)
-    for window in windows:
-        mask[window.first : window.first + (window.count - 1) * window.step + 1 : window.step] = True
+    for reads in windows.reads():
+        mask[reads.start : reads.stop : reads.step] = True
     return mask
 
 

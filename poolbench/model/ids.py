@@ -111,6 +111,8 @@ def parse_id(text: str, *, origin: Origin | None = None, tags: tuple[str, ...] =
         )
     except InvalidSpecError as error:
         raise InvalidIdError(f"'{text}' cannot be computed: {error}") from error
+    except ValueError as error:  # Python reads numbers of some thousand digits alone
+        raise InvalidIdError(f"'{text[:80]}…' cannot be computed: a number in it is too long to be read.") from error
 
 
 def looks_like_id(text: str) -> bool:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from poolbench.errors import InvalidSpecError
+from poolbench.model.windows import AdaptiveWindows, AxisWindows, SlidingWindows
 
 AXIS_NAMES = {1: ("w",), 2: ("h", "w"), 3: ("d", "h", "w")}
 """The names of the spatial axes for each rank, outermost first."""
@@ -26,20 +27,6 @@ class Kind(StrEnum):
 
     MAX = "max"
     AVG = "avg"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AxisWindow:
-    """One window along one axis.
-
-    It reads the input at ``range(first, first + count * step, step)``. ``counted`` is how many of its taps
-    lie in the padded input, which is what an average that counts padding divides by.
-    """
-
-    first: int
-    count: int
-    step: int
-    counted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,9 +175,9 @@ class PoolSpec:
 
     def output_spatial(self, spatial: Ints) -> Ints:
         """Return the output's spatial sizes. Raises InvalidSpecError where the window does not fit."""
-        return tuple(len(windows) for windows in self.windows(spatial))
+        return tuple(windows.size for windows in self.windows(spatial))
 
-    def windows(self, spatial: Ints) -> tuple[tuple[AxisWindow, ...], ...]:
+    def windows(self, spatial: Ints) -> tuple[AxisWindows, ...]:
         """Return, per spatial axis, the windows in the order of the output.
 
         Raises InvalidSpecError where the rank differs, a window does not fit, or a window would lie
@@ -221,41 +208,35 @@ def dilated(window: int, dilation: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _axis_windows(spec: PoolSpec, axis: int, length: int) -> tuple[AxisWindow, ...]:
+def _axis_windows(spec: PoolSpec, axis: int, length: int) -> AxisWindows:
     name = AXIS_NAMES[spec.rank][axis]
     if length < 1:
         raise InvalidSpecError(f"Axis {name} has length {length}; it must be at least 1.")
     if spec.output is not None:
-        size = spec.output[axis]
-        bounds = [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]
-        return tuple(AxisWindow(first=lo, count=hi - lo, step=1, counted=hi - lo) for lo, hi in bounds)
+        return AdaptiveWindows(length=length, size=spec.output[axis])
     assert spec.window is not None and spec.stride is not None
     k, s, d = spec.window[axis], spec.stride[axis], spec.dilation[axis]
     lo, hi = spec.padding[axis]
     room = length + lo + hi - dilated(k, d)
-    if room < 0:
+    # PyTorch's ceil mode has one window where it outreaches the padded input by less than a stride.
+    if room < 0 and not (spec.ceil_mode and room > -s):
         raise InvalidSpecError(
             f"The window does not fit along {name}: it spans {dilated(k, d)} (window {k}, dilation {d}), "
-            f"the padded input {length + lo + hi} (length {length}, padding {lo} and {hi})."
+            f"the padded input {length + lo + hi} (length {length}, padding {lo} and {hi})"
+            + (", by as much as the stride or more." if spec.ceil_mode else ".")
         )
     count = (-(-room // s) if spec.ceil_mode else room // s) + 1
     # PyTorch drops the last window of ceil mode when it would start in the right-hand padding.
     if spec.ceil_mode and (count - 1) * s >= length + lo:
         count -= 1
-    return tuple(_window_at(i * s - lo, k, d, length, hi, name) for i in range(count))
-
-
-def _window_at(start: int, k: int, d: int, length: int, hi: int, name: str) -> AxisWindow:
-    skipped = -(start // d) if start < 0 else 0  # taps that lie in the left-hand padding
-    first = start + skipped * d
-    inside = min(k - skipped, (length - 1 - first) // d + 1)
-    if inside <= 0:
+    windows = SlidingWindows(length=length, size=count, taps=k, stride=s, dilation=d, before=lo, after=hi)
+    empty = windows.first_without_input
+    if empty is not None:
         raise InvalidSpecError(
-            f"The window that starts at {start} along {name} would read padding alone (length {length}, "
+            f"The window that starts at {windows.start(empty)} along {name} would read padding alone (length {length}, "
             f"window {k}, dilation {d}): lessen the padding."
         )
-    counted = min(k, (length + hi - 1 - start) // d + 1)
-    return AxisWindow(first=first, count=inside, step=d, counted=counted)
+    return windows
 
 
 def _check_rank(rank: int) -> None:

@@ -12,12 +12,19 @@ from poolbench.model.method import Method
 from poolbench.model.plan import Stage
 from poolbench.model.sample import Sample
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The version of the stored form of RunHeader and ResultRow."""
+
+UNKNOWN_REVISION = "unknown"
+"""The revision of a run where it could not be had: equal to none, itself included."""
 
 
 class Status(StrEnum):
-    """How the measurement of a row ended."""
+    """How the measurement of a row ended.
+
+    UNSUPPORTED is said before anything is tried, by the backend of what it cannot compute, or by the harness of a
+    workload for which the machine has too little memory; the note says which. OUT_OF_MEMORY is the subject's own end.
+    """
 
     OK = "OK"
     UNSUPPORTED = "UNSUPPORTED"
@@ -63,6 +70,7 @@ class ResultRow:
     ``memory`` is measured once in a run, in a launch of its own, and stands in every row from then on; None where it
     was left out. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
     ``stage`` tells what the launch was for; all but the gate survey only.
+    ``dirty`` is None where ``revision`` is UNKNOWN_REVISION.
     """
 
     run: str
@@ -70,7 +78,7 @@ class ResultRow:
     importer: int
     group: str
     revision: str
-    dirty: bool
+    dirty: bool | None
     started_at: str
     machine: str
     workload: str
@@ -102,7 +110,7 @@ class RunHeader:
     run: str
     started_at: str
     revision: str
-    dirty: bool
+    dirty: bool | None
     machine: MachineFingerprint
     method: Method
     budget_s: float

@@ -102,7 +102,7 @@ def number_copies(subjects: list[Subject]) -> list[Subject]:
 
 
 def _threads(text: str, value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
+    if not re.fullmatch("[0-9]{1,9}", value) or int(value) < 1:
         raise InvalidIdError(f"Subject '{text}': threads takes a whole number from 1 on, not '{value}'.")
     return int(value)
 

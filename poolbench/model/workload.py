@@ -116,6 +116,10 @@ class Origin:
     note: str = ""
 
 
+MOST_BYTES = 2**63 - 1
+"""No array has more: NumPy, DLPack and every framework count bytes and elements in signed integers of 64 bits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A pooling spec on an input.
@@ -155,6 +159,7 @@ class Workload:
                 raise InvalidSpecError(
                     f"A channel slice needs a buffer of more than {self.channels} channels; {view.channels} was given."
                 )
+        self._require_addressable()
         if not self.pass_.runs_backward and not self.gradient_view.is_contiguous:
             raise InvalidSpecError(
                 "A gradient's view is given, but only a training pass that runs backward reads a gradient."
@@ -227,6 +232,26 @@ class Workload:
     def with_batch(self, batch: int) -> Workload:
         """Return the same workload with another batch."""
         return replace(self, batch=batch)
+
+    def _require_addressable(self) -> None:
+        """Raise InvalidSpecError where a number or an array is larger than any machine's addresses."""
+        spec = self.spec
+        numbers = (
+            *(spec.window or ()),
+            *(spec.stride or ()),
+            *spec.dilation,
+            *sum(spec.padding, ()),
+            spec.divisor or 1,
+        )
+        if max(numbers) > MOST_BYTES:
+            raise InvalidSpecError("A number of the window is 2**63 or more, which no machine can count: lessen it.")
+        channels = max(self.channels, self.view.channels or 0, self.gradient_view.channels or 0)
+        for what, sizes in (("input", self.spatial), ("output", self.output_spatial)):
+            if self.batch * channels * math.prod(sizes) * self.dtype.itemsize > MOST_BYTES:
+                raise InvalidSpecError(
+                    f"The {what} has 2**63 bytes or more, which no machine can address: lessen batch, channels or "
+                    "sizes."
+                )
 
     def _ordered(self, spatial: Ints) -> Ints:
         sizes = dict(zip(AXIS_NAMES[self.spec.rank], spatial, strict=True), n=self.batch, c=self.channels)

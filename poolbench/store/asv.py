@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import warnings
 from ast import literal_eval
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,12 +137,13 @@ def is_asv_folder(folder: Path) -> bool:
     return _results_root(folder) is not None
 
 
-def read_results(folder: Path) -> tuple[AsvResults, ...]:
+def read_results(folder: Path, *, warn: Callable[[str], object] = warnings.warn) -> tuple[AsvResults, ...]:
     """Return what asv's result files in ``folder`` hold of subjects and workloads, earlier commits first.
 
     ``folder`` is asv's results folder or one that ``write_results`` made. Benchmarks without those two parameters are
     another project's and are left out; so are cases without a result, of which asv does not tell whether they failed
-    or were not asked for. Raises StoreError where there is none, and UsageError where asv is not installed.
+    or were not asked for. A file that cannot be read is left out, and ``warn`` is given a sentence that names it.
+    Raises StoreError where there is none that can, and UsageError where asv is not installed.
     """
     root = _results_root(folder)
     if root is None:
@@ -150,7 +152,18 @@ def read_results(folder: Path) -> tuple[AsvResults, ...]:
         name: entry.get("param_names") for name, entry in _read_json(root / _BENCHMARKS).items() if name != "version"
     }
     ours = [name for name, parameters in names.items() if tuple(parameters or ()) == PARAMETERS]
-    found = [_read(stored, ours) for stored in _asv("results").iter_results(str(root))]
+    files, found, problems = _asv("results"), [], []
+    for place, name, machine in files.iter_results_paths(str(root)):
+        path = Path(place) / name
+        try:
+            found.append(_read(files.Results.load(str(path), machine), ours))
+        # asv checks little of what it reads, so that what is wrong with a file shows as any of these.
+        except (_asv("util").UserError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            problems.append(f"{path} is left out, since it cannot be read as a result of asv's ({error}).")
+    if problems and not found:
+        raise StoreError(f"None of asv's result files under {root} can be read. {problems[0]}")
+    for problem in problems:
+        warn(problem)
     return tuple(sorted(found, key=lambda results: (results.committed_at, results.commit, results.environment)))
 
 

@@ -91,7 +91,7 @@ def _asv(folder: Path, problems: list[str]) -> tuple[AsvResults, ...]:
     if not is_asv_folder(folder):
         return ()
     try:
-        return read_results(folder)
+        return read_results(folder, warn=problems.append)
     except PoolbenchError as error:
         problems.append(str(error))
         return ()

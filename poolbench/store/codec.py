@@ -1,6 +1,6 @@
 """Result files' records: RunHeader and ResultRow as JSON objects, one per line, and back to equal objects.
 
-A record is ``{"record": "run" | "row", "schema": 5, …fields}``. Its fields are those of the dataclass, by its type
+A record is ``{"record": "run" | "row", "schema": 6, …fields}``. Its fields are those of the dataclass, by its type
 hints: nested dataclasses are objects, tuples are lists, enums their values, and samples one list per field. JSON has
 no NaN or infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
 """
@@ -39,6 +39,9 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     2: _as_it_is,  # 3 has a row's evidence of disturbance and its stage: rows from before have none, and surveyed
     3: _as_it_is,  # 4 has a method's stay: buffers moved with each block
     4: _as_it_is,  # 5 has a method's one_core: processes ran on any core
+    # 6 has null for dirty where the revision is "unknown", which was the installed version, and false; and a machine's
+    # identity and CPU quota: machines had no name of their own, and none was asked for.
+    5: _as_it_is,
 }
 """For each schema before the present one, the function that makes its records into those of the next."""
 

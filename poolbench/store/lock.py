@@ -1,175 +1,174 @@
 """One run at a time on a machine: two at once would disturb each other's times.
 
-The lock belongs to the machine and the user, not to a results folder. It is a file in the user's cache folder, named
-after the host since home folders are shared, or, where that folder cannot be written, in one of the user's own below
-the system's temporary folder. POOLBENCH_LOCK_DIR names another folder; tests use it. The system's own file lock is
-taken on it, which ends with the process that holds it, however that ends; beside it the holder leaves a note of who
-it is, which is only ever read to name a holder that is there.
+The lock belongs to the machine: not to a results folder, nor to a user or a home. It is a file that any user may lock,
+in the first of SHARED_FOLDERS that all may write to; POOLBENCH_LOCK_DIR names another folder. A machine that
+POOLBENCH_MACHINE gives a name of its own has a lock of its own. The system's own file lock is taken, which ends with
+the process that holds it, however that ends. The holder's note of who it is (``poolbench.store.holder``) is the file's
+content. Why the file may lie where everybody writes: docs/decisions/0018-run-lock.md.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import re
-import sys
-import tempfile
-import time
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from poolbench.errors import RunLockedError, StoreError
+from poolbench.model.machine import chosen_identity
+from poolbench.store.holder import clear_note, leave_note, wait_for_holder
 
 DIRECTORY_VARIABLE = "POOLBENCH_LOCK_DIR"
 
-_NOTE_WAIT_S = 2.0
-"""How long a refused run waits for a holder that has only just begun to leave its note."""
+SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))
+"""Never TMPDIR or a home, which differ from user to user and from session to session."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who holds the lock. ``born_s`` is the process's start (seconds since 1970): process numbers are used again."""
-
-    run: str
-    pid: int
-    born_s: float
-    since: str
-    command: str
+_EVERYBODYS = 0o666
+_OPENING_S = 0.2
+"""How long the file is tried for where another takes it or is just making it: a holder keeps it for far longer."""
 
 
 @contextmanager
 def machine_lock(holder: str, directory: Path | None = None) -> Iterator[Path]:
     """Hold this machine for the run named ``holder``; gives the lock's path.
 
-    ``directory`` goes before POOLBENCH_LOCK_DIR, and that before the user's own folders. Raises RunLockedError at
-    once, naming the holder, where another run measures here; StoreError where no folder for the lock can be written.
+    ``directory`` goes before POOLBENCH_LOCK_DIR, and that before the folders that all users share. Raises
+    RunLockedError, naming the holder, where another run measures here; StoreError where the lock's file cannot be made
+    or is none that can be trusted; UsageError where POOLBENCH_MACHINE is no name.
     """
     import filelock  # takes a tenth of a second, which only a run should pay
 
-    path = _writable_path(directory)
-    lock = filelock.FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False)
+    path = _path(directory)
+    owner = os.getpid()
+    held: list[int] = []
+
+    def examine(descriptor: int) -> None:
+        _require_sound(descriptor, path)
+        held.append(descriptor)
+        # The note only serves a refused run's message, so that a full disk does not stop the measuring here.
+        with contextlib.suppress(OSError):
+            leave_note(descriptor, holder)
+
+    lock = filelock.FileLock(
+        path,
+        timeout=_OPENING_S,
+        poll_interval=_OPENING_S / 10,
+        mode=_EVERYBODYS,  # whatever the umask
+        thread_local=False,
+        fallback_to_soft=False,
+        preserve_lock_file=True,
+        on_acquired=examine,
+    )
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise RunLockedError(_refusal(_read_holder(_note_path(path)), path)) from error
+        raise RunLockedError(_refusal(path)) from error
     except OSError as error:
-        raise _unusable(path.parent, error) from error
-    note = _note_path(path)
+        raise _unusable(path, error) from error
     try:
-        # The note only serves a refused run's message, so that a full disk does not stop the measuring here.
-        with contextlib.suppress(OSError):
-            _leave_note(note, holder)
         yield path
     finally:
-        # First the note, then the lock: afterwards the note could be the next holder's.
-        with contextlib.suppress(OSError):
-            note.unlink(missing_ok=True)
-        lock.release()
+        # First the note, then the lock: afterwards the note could be the next holder's. A fork holds neither.
+        if os.getpid() == owner:
+            with contextlib.suppress(OSError):
+                clear_note(held[-1])
+            lock.release()
 
 
-def _writable_path(directory: Path | None) -> Path:
-    name = f"run-{re.sub(r'[^A-Za-z0-9.-]+', '-', platform.node()) or 'localhost'}.lock"
+def _path(directory: Path | None) -> Path:
+    """Return where the lock lies, in a folder that exists."""
+    identity = chosen_identity()
     override = os.environ.get(DIRECTORY_VARIABLE)
-    if directory is not None or override:
-        folders = [directory if directory is not None else Path(str(override))]
-    else:
-        folders = _own_folders()
-    failure: OSError | None = None
-    for folder in folders:
+    if directory is None and not override:
+        return _shared_folder() / f"poolbench{'-' if identity else ''}{identity}.lock"
+    folder = directory if directory is not None else Path(str(override))
+    # The folder may be on a home that several hosts share: there the file is named after the host.
+    name = identity or re.sub(r"[^A-Za-z0-9.-]+", "-", platform.node()) or "localhost"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder / name, error) from error
+    return folder / f"poolbench-{name}.lock"
+
+
+def _shared_folder() -> Path:
+    """Return the first folder that every user may write to. It is judged by itself, so that all users find the same."""
+    for folder in SHARED_FOLDERS:
         try:
-            _make_writable(folder, folder / name)
-        except OSError as error:
-            failure = failure or error
-        else:
-            return folder / name
-    assert failure is not None
-    raise _unusable(folders[0], failure)
-
-
-def _own_folders() -> list[Path]:
-    import platformdirs
-
-    # The cache folder goes first: every session of a user has the same, unlike XDG_RUNTIME_DIR and TMPDIR.
-    user = os.getuid() if hasattr(os, "getuid") else platform.node()
-    return [platformdirs.user_cache_path("poolbench"), Path(tempfile.gettempdir()) / f"poolbench-{user}"]
-
-
-def _make_writable(folder: Path, lock: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(13, os.strerror(13), str(folder))
-    if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
-        raise PermissionError(13, os.strerror(13), str(lock))
-
-
-def _note_path(lock: Path) -> Path:
-    return lock.with_suffix(".holder.json")
-
-
-def _leave_note(note: Path, run: str) -> None:
-    import psutil
-
-    me = Holder(
-        run=run,
-        pid=os.getpid(),
-        born_s=psutil.Process().create_time(),
-        since=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=" ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
+            mode, flags = folder.stat().st_mode, os.statvfs(folder).f_flag
+        except OSError:
+            continue
+        if stat.S_ISDIR(mode) and mode & 0o003 == 0o003 and not flags & os.ST_RDONLY:
+            return folder
+    raise StoreError(
+        "The lock that keeps runs on this machine apart has no place: neither "
+        f"{' nor '.join(map(str, SHARED_FOLDERS))} is a folder that all users may write to. Set {DIRECTORY_VARIABLE} "
+        "to one, the same for all your runs."
     )
-    draft = note.with_name(f"{note.name}.{os.getpid()}")
-    draft.write_text(json.dumps(asdict(me)), encoding="utf-8")
-    draft.replace(note)  # at once, so that nobody reads half a note
 
 
-def _read_holder(note: Path) -> Holder | None:
-    """Return who holds the lock, or None where the holder leaves no note in time: a dead one's is not believed."""
-    deadline = time.monotonic() + _NOTE_WAIT_S
-    while True:
-        holder = _parse_note(note)
-        if holder is not None and _is_alive(holder):
-            return holder
-        if time.monotonic() >= deadline:
-            return None
-        time.sleep(0.02)
+def _require_sound(descriptor: int, path: Path) -> None:
+    """Raise StoreError unless ``descriptor``, now locked, is the file at ``path`` and nobody's but the lock's.
 
-
-def _parse_note(note: Path) -> Holder | None:
+    A link, another name of the same file or a file of a user who has not opened it to all may have been put there to
+    have something else locked and written to. An empty file of one's own that lacks permissions gets them: its maker
+    was stopped before it could, or is about to.
+    """
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise _refused(path, "it is no regular file")
+    if found.st_nlink > 1:
+        raise _refused(path, f"the file has {found.st_nlink} names (hard links)")
+    if stat.S_IMODE(found.st_mode) != _EVERYBODYS:
+        if found.st_uid != os.geteuid() or found.st_size:
+            raise _refused(
+                path,
+                f"it belongs to user number {found.st_uid}, who has not opened it to all: its permissions are "
+                f"{stat.S_IMODE(found.st_mode):o} instead of {_EVERYBODYS:o}",
+            )
+        os.fchmod(descriptor, _EVERYBODYS)
+    # A cleaner of temporary files may have taken the name away in between: whoever comes next would lock another file.
     try:
-        return Holder(**json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None  # absent, or not a note of ours: the holder stays unnamed
+        named = path.lstat()
+    except FileNotFoundError:
+        named = None
+    if named is None or (named.st_dev, named.st_ino) != (found.st_dev, found.st_ino):
+        raise _refused(path, "the file was removed or replaced just now; try again")
 
 
-def _is_alive(holder: Holder) -> bool:
-    import psutil
-
-    try:
-        return abs(psutil.Process(holder.pid).create_time() - holder.born_s) < 2.0
-    except psutil.AccessDenied:
-        return True
-    except psutil.Error:
-        return False
-
-
-def _refusal(holder: Holder | None, path: Path) -> str:
-    who = "Another run"
-    stop = "stop it"
+def _refusal(path: Path) -> str:
+    holder = wait_for_holder(path)
+    who, stop = "Another run", "stop it"
     if holder is not None:
-        who = f"The run {holder.run} (process {holder.pid}, since {holder.since}, '{holder.command}')"
-        stop = f"stop it with Ctrl-C or 'kill -INT {holder.pid}'"
+        since = f"since {holder.note.since}, '{holder.note.command}'"
+        who = f"The run {holder.note.run} (process {holder.note.pid}{holder.of_user}, {since})"
+        stop = f"stop it with Ctrl-C or 'kill -INT {holder.note.pid}'" if holder.is_own else "have its user stop it"
     return (
         f"{who} is measuring on this machine, and two runs at once would disturb each other's times. Wait until it "
         f"ends, or {stop}. The lock is {path}; it ends with its process, so there is nothing to delete."
     )
 
 
-def _unusable(folder: Path, error: OSError) -> StoreError:
+def _refused(path: Path, reason: str) -> StoreError:
     return StoreError(
-        f"The lock that keeps runs on this machine apart cannot be made in {folder}: {error.strerror or error}. Set "
-        f"{DIRECTORY_VARIABLE} to a folder that you may write to, the same for all your runs."
+        f"The lock that keeps runs on this machine apart is not taken at {path}: {reason}. Remove it, or have its "
+        f"owner do so, when nothing measures here; or set {DIRECTORY_VARIABLE} to a folder that you may write to, the "
+        "same for all your runs."
+    )
+
+
+def _unusable(path: Path, error: OSError) -> StoreError:
+    if path.is_symlink():
+        return _refused(path, "it is a link")
+    if path.is_dir():
+        return _refused(path, "it is a folder")
+    if isinstance(error, PermissionError) and path.exists():
+        return _refused(path, f"it belongs to user number {path.lstat().st_uid}, who has not opened it to all")
+    return StoreError(
+        f"The lock that keeps runs on this machine apart cannot be made in {path.parent}: {error.strerror or error}. "
+        f"Set {DIRECTORY_VARIABLE} to a folder that you may write to, the same for all your runs."
     )

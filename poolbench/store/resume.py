@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from poolbench.errors import ResumeError
-from poolbench.model.result import ResultRow, RunHeader
+from poolbench.model.result import UNKNOWN_REVISION, ResultRow, RunHeader
 
 
 def check_resumable(stored: RunHeader, now: RunHeader) -> None:
@@ -36,14 +36,17 @@ def _differences(stored: RunHeader, now: RunHeader) -> Iterator[str]:
     before, after = stored.machine, now.machine
     if before.key != after.key:
         yield f"the machine was {before.key}, and is {after.key}"
+    if before.hardware != after.hardware:  # which machines that were given one name may differ in
         yield from _field_differences("the machine's ", before.hardware, after.hardware)
     yield from _software_differences(before.software, after.software)
     yield from _field_differences("the method's ", stored.method, now.method)
-    if stored.revision != now.revision:
+    if UNKNOWN_REVISION in (stored.revision, now.revision):
+        yield f"poolbench's revision was {stored.revision}, and is {now.revision}: its sources may have changed"
+    elif stored.revision != now.revision:
         yield f"poolbench's revision was {stored.revision}, and is {now.revision}"
-    if stored.dirty != now.dirty:
+    if None not in (stored.dirty, now.dirty) and stored.dirty != now.dirty:
         words = {True: "had uncommitted changes", False: "had none"}
-        yield f"poolbench's sources {words[stored.dirty]} when the run began, and {_now_words(now.dirty)}"
+        yield f"poolbench's sources {words[bool(stored.dirty)]} when the run began, and {_now_words(now.dirty)}"
     for what, old, new in (
         ("subjects", stored.subjects, now.subjects),
         ("workloads", stored.workloads, now.workloads),
@@ -51,7 +54,7 @@ def _differences(stored: RunHeader, now: RunHeader) -> Iterator[str]:
         yield from _list_differences(what, old, new)
 
 
-def _now_words(dirty: bool) -> str:
+def _now_words(dirty: bool | None) -> str:
     return "have uncommitted changes now" if dirty else "have none now"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,23 +51,35 @@ def new_run_name(now: datetime, results_dir: Path | None = None) -> str:
 def list_runs(results_dir: Path) -> list[RunSummary]:
     """Return the runs stored under ``results_dir``, the earliest first; none where the folder does not exist.
 
-    Reads each file's first line and counts the others. Raises StoreError where the folder cannot be listed.
+    Reads each file's first line and counts the others. A machine's folder that cannot be listed is an entry with a
+    problem, without a run's name. Raises StoreError where ``results_dir`` itself cannot be listed.
     """
-    summaries = [_summary(path) for path in _files(results_dir)]
+    summaries: list[RunSummary] = []
+    for machine in _machines(results_dir):
+        try:
+            summaries += [_summary(path) for path in _files(machine)]
+        except StoreError as error:
+            summaries.append(_unreadable("", machine, machine.name, error))
     return sorted(summaries, key=lambda summary: (summary.started_at, summary.run))
 
 
-def find_run(results_dir: Path, text: str) -> Path:
+def find_run(results_dir: Path, text: str, *, warn: Callable[[str], object] = warnings.warn) -> Path:
     """Return the file of the run that ``text`` means: a run's name, a file's path, or "latest".
+
+    ``warn`` is given a sentence for each file that cannot be read where it might be the run that is meant.
 
     Raises UnknownNameError, with the nearest names, where there is none, and StoreError where two machines have a run
     of that name.
     """
     if text == LATEST:
-        return _latest(results_dir)
+        return _latest(results_dir, warn)
     by_name: dict[str, list[Path]] = {}
-    for path in _files(results_dir):
-        by_name.setdefault(path.stem, []).append(path)
+    for machine in _machines(results_dir):
+        try:
+            for path in _files(machine):
+                by_name.setdefault(path.stem, []).append(path)
+        except StoreError as error:
+            warn(f"A folder is left out. {error}")
     found = by_name.get(text.removesuffix(SUFFIX), [])
     if len(found) > 1:
         choices = " or ".join(str(path) for path in found)
@@ -79,22 +92,30 @@ def find_run(results_dir: Path, text: str) -> Path:
     raise UnknownNameError(f"run under {results_dir}", text, by_name, advice)
 
 
-def _latest(results_dir: Path) -> Path:
-    runs = [summary for summary in list_runs(results_dir) if not summary.problem]
-    if not runs:
+def _latest(results_dir: Path, warn: Callable[[str], object]) -> Path:
+    runs = list_runs(results_dir)
+    sound = [summary for summary in runs if not summary.problem]
+    for summary in runs:
+        if summary.problem:
+            warn(f"A run is left out. {summary.problem}")
+    if not sound:
         raise UnknownNameError(f"run under {results_dir}", LATEST, (), "'poolbench compare' measures one.")
-    return runs[-1].path
+    return sound[-1].path
 
 
-def _files(results_dir: Path) -> Iterator[Path]:
+def _machines(results_dir: Path) -> list[Path]:
+    # Two levels, <machine>/<run>.jsonl: asv keeps its own files deeper and with another ending.
     try:
-        # Two levels, <machine>/<run>.jsonl: asv keeps its own files deeper and with another ending.
-        machines = sorted(results_dir.iterdir()) if results_dir.is_dir() else []
-        for machine in machines:
-            if machine.is_dir():
-                yield from sorted(path for path in machine.iterdir() if path.suffix == SUFFIX and path.is_file())
+        return sorted(path for path in results_dir.iterdir() if path.is_dir()) if results_dir.is_dir() else []
     except OSError as error:
         raise unreadable(results_dir, error) from error
+
+
+def _files(machine: Path) -> list[Path]:
+    try:
+        return sorted(path for path in machine.iterdir() if path.suffix == SUFFIX and path.is_file())
+    except OSError as error:
+        raise unreadable(machine, error) from error
 
 
 def _summary(path: Path) -> RunSummary:
@@ -102,16 +123,7 @@ def _summary(path: Path) -> RunSummary:
         header = read_header(path)
         rows = _count_rows(path)
     except StoreError as error:
-        return RunSummary(
-            run=path.stem,
-            path=path,
-            started_at="",
-            machine=path.parent.name,
-            subjects=(),
-            workloads=0,
-            rows=0,
-            problem=str(error),
-        )
+        return _unreadable(path.stem, path, path.parent.name, error)
     return RunSummary(
         run=header.run,
         path=path,
@@ -120,6 +132,12 @@ def _summary(path: Path) -> RunSummary:
         subjects=header.subjects,
         workloads=len(header.workloads),
         rows=rows,
+    )
+
+
+def _unreadable(run: str, path: Path, machine: str, error: StoreError) -> RunSummary:
+    return RunSummary(
+        run=run, path=path, started_at="", machine=machine, subjects=(), workloads=0, rows=0, problem=str(error)
     )
 
 

@@ -6,11 +6,14 @@ The rules for output sizes, divisors, NaN, ties and indices are those that PyTor
 ``input``
     Any array in the CPU's memory that is NumPy's or speaks DLPack or the buffer protocol (PyTorch, TensorFlow, JAX),
     with any strides: slices, transposed and reversed views are read where they lie. Its shape is (N, C, *spatial) or
-    (C, *spatial), with ``layout="NHWC"`` (N, *spatial, C) or (*spatial, C); only N may be 0. Maxima take float64,
-    float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats, of which the narrow ones
-    are summed in float32 or wider.
+    (C, *spatial), with ``layout="NHWC"`` (N, *spatial, C) or (*spatial, C). N may be 0; C may in adaptive pooling where
+    PyTorch's may: without N, and in averages over one axis, two axes or a whole volume. Maxima take float64, float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats, of which the narrow ones
+    are summed in float32 or wider. An average is infinite only where an element is, or where it is itself beyond the range
+    of its type, however large the sum. Arrays with masks, tensors without memory or with PyTorch's negative bit, and
+    subclasses of ``numpy.ndarray`` with an ``__array_ufunc__`` or ``__array_function__`` of their own are refused.
 ``kernel_size``, ``stride``, ``dilation``, ``output_size``
-    An integer for all pooled axes, or a sequence of one per axis. ``stride`` defaults to ``kernel_size``.
+    An integer for all pooled axes, or a sequence of one per axis. ``stride`` defaults to ``kernel_size``, also
+    where it is an empty sequence.
 ``padding``
     An integer or a sequence of one per axis, at most half of what a window spans, ``(kernel_size - 1) * dilation + 1``.
     Instead of an integer an axis may get a pair (lo, hi) to which no such limit applies, as long as each window keeps
@@ -21,7 +24,8 @@ The rules for output sizes, divisors, NaN, ties and indices are those that PyTor
     of dtype ``ml_dtypes.bfloat16`` where the input is bfloat16. It is in C order, but where the channels of an
     (N, C, *spatial) input lie innermost in memory they do so in the result, as with PyTorch's ``channels_last``.
 ``threads``
-    The most threads to work on, by default as many as the process has processors. Small inputs stay on one.
+    The most threads to work on, by default as many as affinity and CPU quota leave to the process. Small inputs stay on
+    one.
 ``layout``
     "NCHW" or "NHWC", whatever the number of pooled axes. "NCL", "NCW", "NLC" and "NWC" say the same for one axis,
     "NCDHW" and "NDHWC" for three.
@@ -88,8 +92,9 @@ def max_pool2d(
     """Return the maximum of each window over two axes.
 
     Padding is never the maximum; NaN always is. ``ceil_mode`` adds a last window that reaches beyond the padded input,
-    unless it would start in the right-hand padding. With ``return_indices`` the result is a pair: the maxima and,
-    as int64, the place ``h * W + w`` of each in the plane of its (n, c), that of the first among equals.
+    unless it would start in the right-hand padding; it may be the only one, where the padded input is shorter than the
+    window by less than a stride. With ``return_indices`` the result is a pair: the maxima and, as int64,
+    the place ``h * W + w`` of each in the plane of its (n, c), that of the first among equals.
     See ``torch.nn.MaxPool2d``; the module says what all functions share.
     """
     return _pool.max_pool(

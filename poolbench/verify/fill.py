@@ -121,7 +121,7 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
 
 def largest_window(workload: Workload) -> int:
     """Return how many elements of the input the largest window reads."""
-    return math.prod(max(window.count for window in axis) for axis in workload.spec.windows(workload.spatial))
+    return math.prod(windows.largest for windows in workload.spec.windows(workload.spatial))
 
 
 def _exact_range(workload: Workload) -> tuple[int, int]:

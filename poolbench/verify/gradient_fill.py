@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.model.pooling import AxisWindow, Kind
+from poolbench.model.pooling import Kind, dilated
+from poolbench.model.windows import AdaptiveWindows, AxisWindows, SlidingWindows
 from poolbench.model.workload import DType, Workload
 from poolbench.verify.fill import SIGNIFICANT_BITS, exact_values, generator, in_chunks, numpy_dtype, random_values
 
@@ -88,18 +89,22 @@ def most_windows(workload: Workload) -> int:
     return math.prod(_most_on_axis(windows, length) for windows, length in axes)
 
 
-def _most_on_axis(windows: tuple[AxisWindow, ...], length: int) -> int:
+def _most_on_axis(windows: AxisWindows, length: int) -> int:
+    if not isinstance(windows, SlidingWindows):
+        # Element x lies in the windows from ⌊x·O/L⌋ up to ⌈(x+1)·O/L⌉: the same rule with the lengths exchanged.
+        return AdaptiveWindows(length=windows.size, size=length).largest
     counts = np.zeros(length, np.int64)
-    for window in windows:
-        counts[window.first : window.first + (window.count - 1) * window.step + 1 : window.step] += 1
+    for reads in windows.reads():
+        counts[reads.start : reads.stop : reads.step] += 1
     return int(counts.max())
 
 
 def _colours(workload: Workload) -> NDArray[np.int64]:
     """Number the elements of a flattened plane so that no two of one window have the same number."""
     colours = np.zeros((), np.int64)
-    for windows in workload.spec.windows(workload.spatial):
-        span = max((window.count - 1) * window.step + 1 for window in windows)
+    dilations = workload.spec.dilation
+    for windows, dilation in zip(workload.spec.windows(workload.spatial), dilations, strict=True):
+        span = dilated(windows.largest, dilation)
         length = workload.spatial[colours.ndim]
         colours = colours[..., None] * span + np.arange(length) % span
     return np.asarray(colours.reshape(-1), np.int64)

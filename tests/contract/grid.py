@@ -43,6 +43,10 @@ DIVISOR_WINDOWS = (
     "k3s1p1",
 )
 
+# Ceil mode's only window, longer than the padded input by less than a stride, along one axis and along all.
+LONE_SIZES = {1: "w1", 2: "h1w2", 3: "d1h2w1"}
+LONE_WINDOWS = ("k3-ceil", "k4s3p1-ceil", "k2s3d2-ceil")
+
 # What only rank 2 and 3 can say: axes that differ, and adaptive outputs.
 MIXED = {
     1: ("a1", "a19", "a4", "a7"),
@@ -93,8 +97,10 @@ def _texts() -> list[str]:
                 texts += [_text(kind, rank, "k3s2p1", DType.F32, order) + f".{view}" for view in ("c9", "t", "r")]
             texts += [_text(kind, rank, "k3s2p1", DType.BF16) + f".{view}" for view in ("c9", "r")]
             texts += _training_texts(kind, rank)
+            texts += [_text(kind, rank, f"{w}-lone") + step for w in LONE_WINDOWS for step in ("", ".train")]
         for rule in ("xpad", "div5"):
             texts += [_text("avg", rank, f"{window}-{rule}") for window in DIVISOR_WINDOWS]
+            texts += [_text("avg", rank, f"{window}-{rule}-lone") for window in LONE_WINDOWS]
             texts += [_text("avg", rank, f"k3s2p1_2-ceil-{rule}", dtype) for dtype in DType if dtype is not DType.F32]
     # A window that the input holds only with its padding, and an axis of length 1 that is reversed.
     texts += [f"{kind}3d-n1c3-d2h5w6-k3s2p1-{dtype}-ncdhw" for kind in ("max", "avg") for dtype in ("f32", "i64")]
@@ -130,6 +136,8 @@ def _text(kind: str, rank: int, window: str, dtype: DType = DType.F32, order: st
     if window.endswith("-wide"):
         window = window.removesuffix("-wide")
         sizes = sizes if rank < 3 else "d5h5w5"
+    if window.endswith("-lone"):
+        window, sizes = window.removesuffix("-lone"), LONE_SIZES[rank]
     return f"{kind}{rank}d-n2c5-{sizes}-{window}-{dtype}-{order or default_order(rank)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,16 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def poolbench(tmp_path: Path, environment: dict[str, str]) -> Command:
-    def run(*arguments: str, check: bool = False, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str,
+        check: bool = False,
+        timeout: float = 200,
+        folder: Path = tmp_path,
+        command: Sequence[str] = (sys.executable, "-m", "poolbench"),
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "poolbench", *arguments],
-            cwd=tmp_path,
+            [*command, *arguments],
+            cwd=folder,
             env=environment,
             capture_output=True,
             text=True,

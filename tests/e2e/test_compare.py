@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,10 @@ import pytest
 
 import poolbench as library
 from poolbench.model.result import Status
+from poolbench.store.jsonl import RunFile
+from poolbench.store.lock import machine_lock
 from poolbench.store.reading import read_run
+from tests.unit.builders import MAX2D, make_header, make_rows
 
 SMALL = "max2d-n1c8-h16w16-k2"
 OTHER = "avg2d-n1c8-h16w16-k3s1p1"
@@ -44,6 +48,30 @@ def test_a_run_prints_a_table_and_writes_results_summary_and_csv(poolbench, tmp_
     assert [run["run"] for run in listed] == [path.stem]
     frame = library.load_results(tmp_path / "results")
     assert len(frame) == sum(len(row.samples) for row in stored.rows)
+
+
+def test_a_revision_that_could_not_be_had_is_told_once_and_stored_as_unknown(poolbench, tmp_path, environment):
+    arguments = ("compare", "fake", "-w", SMALL, "--budget", "1", "--no-memory", "--quiet")
+    environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # git's own switch, for its tests
+    done = poolbench(*arguments, check=True)
+    (line,) = [line for line in done.stderr.splitlines() if "which revision" in line]
+    assert "dubious ownership" in line and "safe.directory" in line
+    stored = read_run(only_run(tmp_path))
+    assert (stored.header.revision, stored.header.dirty) == ("unknown", None)
+    assert {(row.revision, row.dirty) for row in stored.rows} == {("unknown", None)}
+    assert "revision unknown," in only_run(tmp_path).with_suffix(".md").read_text()
+    shown = json.loads(poolbench("show", "latest", "--json", check=True).stdout)
+    assert shown["cells"] and library.load_results(tmp_path / "results")["dirty"].isna().all()
+    gate = poolbench("gate", "--base", "fake", "--head", "fake", *arguments[2:])
+    environment["PIP_NO_INDEX"] = "1"
+    history = poolbench("history", "numpy", "--releases", "0.0.1,0.0.2", *arguments[2:6])
+    assert gate.stderr.count("which revision") == 1 == history.stderr.count("which revision")
+
+    top = Path(library.__file__).parent.parent
+    environment |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": str(top)}
+    assert "which revision" not in poolbench(*arguments, "--results", "trusted", check=True).stderr
+    (path,) = tmp_path.glob("trusted/*/*.jsonl")
+    assert len(read_run(path).header.revision) == 40
 
 
 def test_json_is_one_document_with_every_cell(poolbench):
@@ -195,3 +223,37 @@ def test_a_corrupt_line_is_named_and_the_rest_is_shown(poolbench, tmp_path):
     done = poolbench("show", "latest", check=True)
     assert f"{path.name}:3" in done.stderr
     assert SMALL in done.stdout
+
+
+def test_a_machine_with_a_name_has_a_lock_and_results_of_its_own(poolbench, environment, monkeypatch, tmp_path):
+    monkeypatch.setenv("POOLBENCH_LOCK_DIR", environment["POOLBENCH_LOCK_DIR"])
+    monkeypatch.setenv("POOLBENCH_MACHINE", "bench-1")
+    arguments = ("compare", "numpy", "-w", SMALL, "--budget", "1", "--no-memory")
+    with machine_lock("a run on bench-1"):
+        environment["POOLBENCH_MACHINE"] = "bench-1"
+        refused = poolbench(*arguments)
+        environment["POOLBENCH_MACHINE"] = "bench-2"
+        poolbench(*arguments, check=True)
+    assert refused.returncode == 2 and "The run a run on bench-1 (process" in refused.stderr
+    path = only_run(tmp_path)
+    stored = read_run(path)
+    assert path.parent.name == "bench-2" and stored.header.machine.identity == "bench-2"
+    assert {row.machine for row in stored.rows} == {"bench-2"} and not stored.warnings
+
+
+def test_a_name_that_is_no_folder_is_refused_before_anything_is_measured(poolbench, environment, tmp_path):
+    environment["POOLBENCH_MACHINE"] = "../elsewhere"
+    done = poolbench("compare", "numpy", "-w", SMALL, "--budget", "1")
+    assert done.returncode == 2 and done.stderr.startswith("poolbench: POOLBENCH_MACHINE is '../elsewhere'")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("verb", [("show", "latest"), ("report", "latest"), ("export", "latest", "--to", "csv")])
+def test_the_latest_run_is_found_beside_a_damaged_one_which_is_told(poolbench, tmp_path, verb):
+    header = make_header(["numpy"], [MAX2D])
+    with RunFile.create(tmp_path / "results", header) as file:
+        file.append([replace(row, machine=header.machine.key) for row in make_rows({MAX2D: {"numpy": 1e6}})])
+    file.path.with_name("zz.jsonl").write_text("{")
+    done = poolbench(*verb, check=True)
+    (line,) = [line for line in done.stderr.splitlines() if "left out" in line]
+    assert line.startswith("poolbench: A run is left out. ") and "zz.jsonl:1" in line

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from poolbench.environments.git import variables
 from poolbench.model.ids import parse_id
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +144,7 @@ def _reasons(report: dict[str, Any]) -> list[str]:
 
 def _run(*command: str, cwd: Path) -> str:
     cwd.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=cwd, env=variables(), check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

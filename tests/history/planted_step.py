@@ -25,6 +25,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from poolbench.environments.git import variables
+
 REVISIONS = 10
 WORKLOAD = "max2d-n1c32-h56w56-k3s2p1"
 CHANGED = "poolbench/strided/functional.py"
@@ -148,7 +150,8 @@ def _try(clone: Path, base: str, place: int, results: Path, seconds: float) -> O
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(["git", *arguments], cwd=folder, env=variables(), capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -109,9 +109,9 @@ void draw_window(Random& random, Axis& axis) {
       axis.window = random.between(2, 3);
       axis.stride = random.percent(50) ? axis.window : random.between(1, 2);
       break;
-    case 4:  // the whole axis
-      axis.window = axis.in;
-      axis.stride = random.between(1, 3);
+    case 4:  // the whole axis, and more: of that, ceil mode may have one window
+      axis.window = axis.in + (random.percent(40) ? random.between(1, 4) : 0);
+      axis.stride = random.between(1, axis.window > axis.in ? 9 : 3);
       break;
     case 5:
       axis.window = random.between(1, 70);
@@ -144,9 +144,13 @@ void draw_same(Random& random, Axis& axis) {
 bool settle_window(Random& random, Axis& axis, Op op) {
   const std::int64_t span = (axis.window - 1) * axis.dilation + 1;
   const std::int64_t free = axis.in + axis.lo + axis.hi - span;
-  if (free < 0) return false;
-  axis.out = free / axis.stride + 1;
-  if (random.percent(30)) {
+  const bool ceil = random.percent(30);
+  if (free < 0) {  // ceil mode has one window that is longer than the padded input, by less than a stride
+    if (!ceil || free <= -axis.stride) return false;
+    axis.out = 1;
+  } else if (!ceil) {
+    axis.out = free / axis.stride + 1;
+  } else {
     axis.out = (free + axis.stride - 1) / axis.stride + 1;
     if ((axis.out - 1) * axis.stride >= axis.in + axis.lo) --axis.out;
   }
@@ -338,6 +342,12 @@ std::uint64_t draw_value(Random& random, Type type, Filling filling) {
       if (!real) return random.percent(50) ? small() : number();
       const double large = type == Type::kF16 ? 3e4 : 1e8;
       return random.percent(10) ? encode(type, random.percent(50) ? large : -large) : number();
+    }
+    case Filling::kLargest: {  // sums overflow, averages don't
+      if (!real) return number();
+      const Format& format = format_of(type);
+      const double largest = std::ldexp(2 - std::ldexp(1.0, 1 - format.digits), format.most - 1);
+      return encode(type, (random.percent(50) ? largest : -largest) * (random.percent(50) ? 1 : 0.75));
     }
     case Filling::kSpecials: return random.percent(12) ? special() : small();
     default: return random.percent(4) ? special() : encode(type, lowest_of(type));

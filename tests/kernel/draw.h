@@ -34,10 +34,10 @@ enum class Profile { kTiny, kImage, kShortRows, kLongRows, kChannels, kVolume, k
 constexpr const char* kProfileNames[] = {"tiny",   "image", "short rows", "long rows", "channels",
                                          "volume", "whole", "same size",  "anything",  "large"};
 
-enum class Filling { kIntegers, kNumbers, kMagnitudes, kSpecials, kLowest };
-constexpr int kFillings = 5;
+enum class Filling { kIntegers, kNumbers, kMagnitudes, kSpecials, kLargest, kLowest };
+constexpr int kFillings = 6;
 constexpr const char* kFillingNames[] = {"small integers", "random numbers", "magnitudes far apart",
-                                         "special values among others", "special values alone"};
+                                         "special values among others", "the largest numbers", "special values alone"};
 
 constexpr int kDims = 5;  // batch, channels, d, h, w
 constexpr const char* kDimNames[] = {"n", "c", "d", "h", "w"};

@@ -76,14 +76,14 @@ Maximum<V> naive_max(const Problem& p, const Reads (&reads)[3], const V* plane, 
 
 struct Average {
   long double exact;      // not yet rounded to the type
-  double magnitude;       // of the absolute values: the scale of what rounding a sum may lose
+  long double magnitude;  // of the absolute values: the scale of what rounding a sum may lose
   std::int64_t taps;
   std::int64_t divisor;
 };
 
 inline Average naive_average(const Problem& p, const Reads (&reads)[3], const double* plane, Place o) {
   long double sum = 0;
-  double magnitude = 0;
+  long double magnitude = 0;
   for (const std::int64_t* d = reads[0].begin(o.d); d != reads[0].end(o.d); ++d) {
     for (const std::int64_t* h = reads[1].begin(o.h); h != reads[1].end(o.h); ++h) {
       for (const std::int64_t* w = reads[2].begin(o.w); w != reads[2].end(o.w); ++w) {
@@ -99,7 +99,7 @@ inline Average naive_average(const Problem& p, const Reads (&reads)[3], const do
   const long double scale = static_cast<long double>(divisor);
   // A window without taps whose padding doesn't count has no average: not a number, as 0 / 0 is.
   if (divisor == 0) return {std::numeric_limits<long double>::quiet_NaN(), 0, taps, divisor};
-  return {sum / scale, magnitude / std::fabs(static_cast<double>(divisor)), taps, divisor};
+  return {sum / scale, magnitude / std::fabs(scale), taps, divisor};
 }
 
 }  // namespace poolbench::pool

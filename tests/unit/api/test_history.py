@@ -212,3 +212,16 @@ def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
     monkeypatch.setattr(api, "revisions", lambda text, every: listed[:2])
     with pytest.raises(UsageError, match=r"All 2 revisions of 'a\.\.b' build the same kernel as a"):
         api.choose_points("strided", releases=None, revs="a..b")
+
+
+def test_a_run_of_this_machine_that_cannot_be_read_is_told(tmp_path):
+    points = make_points(3)
+    machine = store(tmp_path, make_run(points, RATIOS, (0, 1, 2)))
+    broken = tmp_path / machine / "broken.jsonl"
+    broken.write_text("{")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "other.jsonl").write_text("{")
+    history, warnings = api.load_history(request(tmp_path, machine, points))
+    (warning,) = warnings
+    assert str(broken) in warning
+    assert any(history.cell(MAX2D, place).is_known for place in range(3))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from poolbench.catalogue import entries, members, select
-from poolbench.errors import CatalogueError, InvalidIdError, UnknownNameError
+from poolbench.errors import CatalogueError, InvalidIdError, UnknownNameError, UsageError
 from poolbench.model.workload import Workload
 
 STEM = "max2d-n1c64-h112w112-k3s2p1-f32-nchw"
@@ -49,7 +49,12 @@ def test_order_is_kept_and_repetitions_are_dropped() -> None:
     chosen = select(["textcnn_k3", "resnet50_stem", STEM, "core", "textcnn_k3"])
     assert names(chosen)[:2] == ["textcnn_k3", "resnet50_stem"]
     assert len(chosen) == 12
-    assert select([]) == []
+
+
+@pytest.mark.parametrize("nothing", [[], [""], [" ", ""]])
+def test_nothing_named_is_a_mistake(nothing: list[str]) -> None:
+    with pytest.raises(UsageError, match="No workload is named"):
+        select(nothing)
 
 
 @pytest.mark.parametrize("file_name", ["mine.txt", "mine"])

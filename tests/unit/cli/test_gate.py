@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import poolbench.api.run
 from poolbench.api.gate import gate_method
 from poolbench.cli.app import app
-from poolbench.errors import ExitCode
+from poolbench.errors import ExitCode, UsageError
 from poolbench.model.memory import Amount
 from poolbench.model.method import Clock, Limits
 from poolbench.model.plan import Stage
@@ -101,6 +101,38 @@ def test_a_calibration_that_cannot_be_read_costs_no_verdict(gate, tmp_path):
     assert "is not a calibration of this version" in done.stderr and "never calibrated" in done.stdout
 
 
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, ExitCode.DONE), (1.1, ExitCode.REGRESSION)])
+def test_a_summary_that_cannot_be_written_is_told_and_changes_no_verdict(gate, tmp_path, monkeypatch, ratio, expected):
+    (tmp_path / "file").write_text("")
+    summary = tmp_path / "file" / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = gate("--junit", str(tmp_path / "gate.xml"), ratio=ratio)
+    assert done.exit_code == expected
+    assert f"poolbench: the report is not written to {summary}: " in done.stderr
+    assert (tmp_path / "gate.xml").exists()
+    assert ("::error" in done.stdout) is (expected is ExitCode.REGRESSION)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("option", ["--junit", "--markdown"])
+def test_a_disk_that_is_full_by_then_changes_no_verdict(gate, option):
+    done = gate(option, "/dev/full", ratio=1.1)
+    assert done.exit_code == ExitCode.REGRESSION
+    assert "the report is not written to /dev/full: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--junit", "--markdown"])
+@pytest.mark.parametrize("place", ["folder", "file/report"])
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(gate, tmp_path, option, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    done = gate(option, str(tmp_path / place), ratio=1.1)
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith(f"{option} cannot be written to {tmp_path / place}: ")
+    assert done.stdout == ""
+
+
 def test_what_is_open_is_not_called_not_slower(gate):
     done = gate(noise=Noise(launch_sd=0.2))
     assert done.exit_code == ExitCode.DONE
@@ -113,6 +145,12 @@ def test_by_wall_time_where_a_side_has_more_threads():
     assert gate_method(threads=1, memory=False, limits=limits, subjects=one).clock is Clock.CPU
     assert gate_method(threads=1, memory=False, limits=limits, subjects=two).clock is Clock.WALL
     assert gate_method(threads=2, memory=False, limits=limits, subjects=one).clock is Clock.WALL
+
+
+def test_more_threads_than_can_run_are_told(gate):
+    done = gate("--threads", "4096")
+    assert done.stderr.startswith("poolbench: 4096 threads are asked for, and ")
+    assert "threads are asked for" not in gate("--threads", "1").stderr
 
 
 def test_a_slowdown_below_the_tolerance_is_shown_and_ends_with_0(gate):

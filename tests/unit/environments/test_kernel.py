@@ -8,6 +8,7 @@ import pytest
 from poolbench.environments import kernel, sources
 from poolbench.environments.cache import Cache
 from poolbench.environments.commands import Commands
+from poolbench.environments.git import variables
 from poolbench.environments.reference import Kind, Reference
 from poolbench.errors import BuildError
 
@@ -31,7 +32,7 @@ def repository(tmp_path_factory):
 
     def git(*arguments):
         names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *names, *arguments], cwd=folder, check=True, capture_output=True)
+        subprocess.run(["git", *names, *arguments], cwd=folder, env=variables(), check=True, capture_output=True)
 
     def commit(tag, **files):
         for name, text in files.items():
@@ -94,7 +95,7 @@ def test_each_revision_has_its_own_kernel_and_one_that_leaves_it_alone_is_the_sa
     assert one.facts["kernel"] == same.facts["kernel"] and one.facts["revision"] != same.facts["revision"]
     assert len(one.facts["revision"]) == 40 and "numpy==" in one.facts["distributions"]
     status = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=repository, capture_output=True, text=True, check=True
+        ["git", "status", "--porcelain"], cwd=repository, env=variables(), capture_output=True, text=True, check=True
     )
     assert status.stdout == ""
 
@@ -127,6 +128,24 @@ def test_a_tree_that_a_killed_build_left_is_not_trusted(build, cache):
     assert answer(build("one")) == "1"
 
 
+def test_a_tree_whose_build_took_too_long_is_not_trusted(build, cache, monkeypatch, tmp_path):
+    build("one")
+    for path in list(cache.root.glob("strided-*")):
+        cache.remove(path.name)
+    (tree,) = cache.root.glob(".tree-*")
+    tool, slow = kernel._tool, tmp_path / "ninja"
+    slow.write_text(f'#!/bin/sh\nif [ "$3" = _pool ]; then sleep 600; else exec {tool("ninja")} "$@"; fi\n')
+    slow.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setattr(kernel, "_tool", lambda name: str(slow) if name == "ninja" else tool(name))
+        patched.setattr(kernel, "_BUILD_TIMEOUT_S", 0.1)
+        with pytest.raises(BuildError, match=r"'ninja -C .* took longer than 0 s and was stopped"):
+            build("one")
+    assert (tree / "unfinished").exists()
+    assert answer(build("one")) == "1"
+    assert not (tree / "unfinished").exists()
+
+
 def test_the_working_tree_is_the_files_as_they_lie(build, repository):
     assert build(".").key == build("mended").key
     changed = repository / "poolbench" / "strided" / "other.cpp"
@@ -147,6 +166,20 @@ def test_the_working_tree_is_the_files_as_they_lie(build, repository):
 def test_a_revision_without_a_kernel_is_told(build, revision, words):
     with pytest.raises(BuildError, match=words):
         build(revision)
+
+
+def test_git_s_own_words_are_told(build, repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch, for its tests
+    with pytest.raises(BuildError, match=r"git says: fatal: detected dubious ownership .* --add safe\.directory"):
+        build("one")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(repository))
+    assert answer(build("one")) == "1"
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BuildError, match="git says: git is not installed"):
+        build("one")
 
 
 def test_without_a_build_tool_it_is_said_what_to_install(build, monkeypatch):

@@ -1,8 +1,6 @@
-import subprocess
-from types import SimpleNamespace
-
 import pytest
 
+from poolbench.environments.commands import CommandError, Commands
 from poolbench.environments.releases import chosen_releases, released, whole_releases
 from poolbench.errors import UsageError
 
@@ -49,8 +47,10 @@ def pip(monkeypatch):
     """Lets pip say something."""
 
     def says(text):
-        answer = SimpleNamespace(returncode=1, stdout="", stderr=text)
-        monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+        def run(*_, **__):
+            raise CommandError(text)
+
+        monkeypatch.setattr(Commands, "run", run)
 
     return says
 

@@ -50,6 +50,7 @@ def test_what_the_system_does_not_tell_is_no_finding() -> None:
         ({"load_1min": 2.1}, Level.WARNING, "load of the last minute is 2.10 on 4 cores"),
         ({"steal_share": 0.025}, Level.WARNING, "2.5%"),
         ({"cores": 1}, Level.WARNING, "Only one core"),
+        ({"cpu_quota": 1.5}, Level.WARNING, "A CPU quota allows the time of 1.5 processors, of the 4 cores"),
         ({"memory_gib": 2}, Level.WARNING, "2 GiB"),
         ({"huge_pages": "never"}, Level.NOTE, "huge pages"),
         ({"virtualisation": "kvm"}, Level.NOTE, "virtual machine (kvm)"),
@@ -63,7 +64,9 @@ def test_each_finding_alone(changes: dict[str, Any], level: Level, word: str) ->
     assert found.what.endswith(".") and found.do.endswith(".")
 
 
-@pytest.mark.parametrize("changes", [{"load_1min": 2.0}, {"steal_share": 0.01}, {"virtualisation": "unknown"}])
+@pytest.mark.parametrize(
+    "changes", [{"load_1min": 2.0}, {"steal_share": 0.01}, {"virtualisation": "unknown"}, {"cpu_quota": 4.0}]
+)
 def test_nothing_is_found_at_the_limit(changes: dict[str, Any]) -> None:
     assert advice(varied(**changes), swap_bytes=0) == []
 

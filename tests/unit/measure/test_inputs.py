@@ -1,9 +1,15 @@
 from __future__ import annotations
 
-import numpy as np
+import errno
+import os
 
-from poolbench.measure.inputs import InputStore, map_array
+import numpy as np
+import pytest
+
+from poolbench.measure.inputs import InputStore, NoRoomError, map_array
 from poolbench.model.ids import parse_id
+from poolbench.verify import filling
+from poolbench.verify.footprint import footprint
 
 SMALL = parse_id("max2d-n1c2-h8w8-k2")
 AVERAGE = parse_id("avg2d-n1c2-h8w8-k2")
@@ -34,3 +40,48 @@ def test_above_capacity_other_workloads_give_way_and_never_a_filling_of_the_one_
         assert map_array(exact["input"].as_message()).shape == (1, 2, 8, 8)
         assert map_array(random["input"].as_message()).shape == (1, 2, 8, 8)
         assert set(inputs.filling(AVERAGE, "random")) == set(other)
+
+
+def test_a_workload_that_needs_more_than_can_be_had_is_refused_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(filling, "make", lambda *_, **__: pytest.fail("it was made"))
+    need = footprint(AVERAGE).total
+    with InputStore(seed=1, available=lambda: need - 1) as inputs, pytest.raises(NoRoomError, match=r"of memory"):
+        inputs.filling(AVERAGE, "exact")
+
+
+def test_what_a_workload_holds_already_counts_as_room_for_it():
+    left = footprint(AVERAGE).total
+    with InputStore(seed=1, available=lambda: left) as inputs:
+        exact = inputs.filling(AVERAGE, "exact")
+        left -= sum(map_array(array.as_message()).nbytes for array in exact.values())
+        assert "scale" in inputs.filling(AVERAGE, "random")
+
+
+def test_other_workloads_give_way_where_memory_is_short():
+    def held() -> set[str]:
+        return {workload for workload, _ in store._held}
+
+    store = InputStore(seed=1, available=lambda: 0 if SMALL.id in held() and len(store._held) > 1 else 1 << 30)
+    with store:
+        store.filling(SMALL, "exact")
+        store.filling(SMALL, "random")
+        assert store.filling(AVERAGE, "random")
+        assert held() == {AVERAGE.id}
+
+
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate"), OSError(errno.ENOSPC, "No space left on device")])
+def test_memory_that_the_system_refuses_all_the_same_is_told_and_nothing_is_kept(monkeypatch, error):
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with InputStore(seed=1) as inputs:
+        shared, share = [], inputs._share
+
+        def refusing(array):
+            if shared:
+                raise error
+            shared.append(share(array))
+            return shared[0]
+
+        monkeypatch.setattr(inputs, "_share", refusing)
+        with pytest.raises(NoRoomError, match="refused memory"):
+            inputs.filling(SMALL, "exact")
+        assert len(os.listdir("/proc/self/fd")) == descriptors

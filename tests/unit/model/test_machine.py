@@ -1,7 +1,10 @@
 import re
 from dataclasses import replace
 
-from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
+import pytest
+
+from poolbench.errors import UsageError
+from poolbench.model.machine import Conditions, Hardware, MachineFingerprint, chosen_identity
 
 HARDWARE = Hardware(
     processor="Intel(R) Xeon(R) CPU @ 2.80GHz",
@@ -35,7 +38,29 @@ def test_conditions_and_software_do_not_change_the_key() -> None:
     one = MachineFingerprint(hardware=HARDWARE, conditions=Conditions(), software={})
     other = MachineFingerprint(
         hardware=replace(HARDWARE, cache_bytes={"L2": 1 << 20, "L1d": 32768}),
-        conditions=Conditions(load_1min=3.0, governor="powersave"),
+        conditions=Conditions(load_1min=3.0, governor="powersave", cpu_quota=1.5),
         software={"numpy": "2.4"},
     )
     assert one.key == other.key
+
+
+def test_a_name_that_was_given_goes_before_the_hardwares_key() -> None:
+    machine = MachineFingerprint(hardware=HARDWARE, conditions=Conditions(), software={}, identity="bench-1")
+    assert machine.key == "bench-1"
+
+
+@pytest.mark.parametrize("name", ["a", "bench-1", "CI_2.x", "1" * 64])
+def test_a_name_is_short_and_fits_into_a_file_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("POOLBENCH_MACHINE", name)
+    assert chosen_identity() == name
+
+
+def test_no_name_is_given_by_an_empty_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLBENCH_MACHINE", "")
+    assert chosen_identity() == ""
+
+
+def test_the_nearest_valid_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLBENCH_MACHINE", "my bench/1")
+    with pytest.raises(UsageError, match=r"POOLBENCH_MACHINE is 'my bench/1', .* such as my-bench-1\.$"):
+        chosen_identity()

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolbench.errors import InvalidSpecError
-from poolbench.model.pooling import AxisWindow, Kind, PoolSpec, dilated
+from poolbench.model.pooling import Kind, PoolSpec, dilated
+from poolbench.model.windows import AxisWindow
 from tests.unit.model.strategies import adaptive_specs, windowed_specs
 
 

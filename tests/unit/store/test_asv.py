@@ -12,9 +12,10 @@ import pytest
 
 from poolbench.api.export import Format, export_asv, export_tables
 from poolbench.api.functions import load_results
+from poolbench.environments.git import variables
 from poolbench.errors import StoreError, UsageError
 from poolbench.model.memory import Amount
-from poolbench.model.result import Status
+from poolbench.model.result import UNKNOWN_REVISION, Status
 from poolbench.store import asv
 from poolbench.store.reading import StoredRun
 from tests.unit.builders import AVG2D, GLOBAL, MAX2D, QUIET, make_header, make_rows
@@ -36,11 +37,9 @@ def repository(tmp_path: Path) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    identity = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    identity = {**variables(), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **identity}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=folder, env=identity, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -145,8 +144,20 @@ def test_a_revision_that_is_no_commit_is_refused_in_a_sentence(tmp_path: Path, r
     with pytest.raises(UsageError, match=r"'0\.1\.0'.*is none of the repository.*--commit"):
         export_asv(run_at("0.1.0"), tmp_path / "asv", source=repository)
     assert not (tmp_path / "asv").exists()
-    with pytest.raises(UsageError, match="--repository"):
+    with pytest.raises(UsageError, match=r"--repository.*git says: fatal: not a git repository"):
         export_asv(run_at("0.1.0"), tmp_path / "asv", source=tmp_path)
+    with pytest.raises(UsageError, match=r"not known which run .* was measured at.*--commit"):
+        export_asv(run_at(UNKNOWN_REVISION), tmp_path / "asv", source=repository)
+
+
+def test_git_s_own_words_are_told(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = run_at(git(repository, "rev-parse", "HEAD"))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch, for its tests
+    with pytest.raises(UsageError, match=r"git says: fatal: detected dubious ownership .*safe\.directory"):
+        export_asv(stored, tmp_path / "asv", source=repository)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="git says: git is not installed"):
+        export_asv(stored, tmp_path / "asv", source=repository)
 
 
 def test_without_asv_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +172,20 @@ def test_a_folder_that_is_not_asvs_is_refused(tmp_path: Path) -> None:
     assert not asv.is_asv_folder(tmp_path)
     with pytest.raises(StoreError, match=r"benchmarks\.json"):
         asv.read_results(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 2}', "whole, but of another machine"])
+def test_a_bad_file_of_asvs_costs_itself_alone(tmp_path: Path, repository: Path, content: str) -> None:
+    written = export_asv(run_at(git(repository, "rev-parse", "HEAD")), tmp_path / "asv", source=repository).file
+    bad = written.with_name(f"0000-{written.name}")
+    if content.startswith("whole"):
+        content = written.read_text().replace('"machine": "', '"machine": "another-')
+    bad.write_text(content)
+    with pytest.warns(UserWarning, match=f"{bad.name} is left out"):
+        assert len(asv.read_results(tmp_path / "asv")) == 1
+    written.unlink()
+    with pytest.raises(StoreError, match=f"None of asv's result files .*{bad.name}"):
+        asv.read_results(tmp_path / "asv")
 
 
 def test_a_step_is_found_where_it_is_and_gaps_are_no_step() -> None:

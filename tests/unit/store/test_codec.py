@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from poolbench.analyse.summary import summarise
 from poolbench.errors import StoreError
 from poolbench.model.method import Method
-from poolbench.model.result import SCHEMA_VERSION, ResultRow, RunHeader, Verification
+from poolbench.model.result import SCHEMA_VERSION, UNKNOWN_REVISION, ResultRow, RunHeader, Verification
 from poolbench.store.codec import decode_line, encode_header, encode_row, upgrade
 from poolbench.store.reading import read_run
 from poolbench.store.typed import FieldError
@@ -149,12 +149,27 @@ def test_runs_from_before_the_memory_ledger_are_read() -> None:
         decode_line(json.dumps(row).encode())
 
 
+def test_an_unknown_revision_comes_back_and_runs_from_before_it_could_be_stored_are_read() -> None:
+    unknown = dataclasses.replace(plain_header(), revision=UNKNOWN_REVISION, dirty=None)
+    assert decode_line(encode_header(unknown)) == unknown
+    record = {**json.loads(encode_header(plain_header())), "schema": 5}
+    assert decode_line(json.dumps(record).encode()) == plain_header()
+
+
 def test_rows_from_before_the_evidence_of_disturbance_are_read() -> None:
     record = {**json.loads(encode_row(ROW)), "schema": 2}
     del record["evidence"]
     back = decode_line(json.dumps(record).encode())
     assert isinstance(back, ResultRow)
     assert back == ROW and back.evidence == ()
+
+
+def test_runs_from_before_a_machine_had_a_name_are_read() -> None:
+    record = {**json.loads(encode_header(plain_header())), "schema": 5}
+    del record["machine"]["identity"], record["machine"]["conditions"]["cpu_quota"]
+    back = decode_line(json.dumps(record).encode())
+    assert isinstance(back, RunHeader)
+    assert back == plain_header() and back.machine.key == back.machine.hardware.key
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/*.jsonl")), ids=lambda path: path.stem)

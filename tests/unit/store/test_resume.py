@@ -9,7 +9,7 @@ from hypothesis import given
 from poolbench.errors import ResumeError
 from poolbench.model.machine import Conditions
 from poolbench.model.method import Cache, Limits
-from poolbench.model.result import RunHeader, Status
+from poolbench.model.result import UNKNOWN_REVISION, RunHeader, Status
 from poolbench.store.resume import check_resumable, finished_keys
 from tests.unit.store.strategies import HEADERS, MACHINE, plain_header, plain_row
 
@@ -65,6 +65,23 @@ def test_each_difference_is_said_in_words(changes: dict[str, Any], words: list[s
     assert STORED.run in message and "start a new run" in message
     for word in words:
         assert word in message
+
+
+def test_nobody_can_tell_whether_two_unknown_revisions_are_the_same() -> None:
+    unknown = dataclasses.replace(STORED, revision=UNKNOWN_REVISION, dirty=None)
+    for stored, now in ((unknown, unknown), (unknown, STORED), (STORED, unknown)):
+        with pytest.raises(ResumeError, match=r"revision was \w+, and is \w+: its sources may have changed") as caught:
+            check_resumable(stored, now)
+        assert str(caught.value).count("\n  - ") == 1
+
+
+def test_one_name_for_two_machines_does_not_mix_their_rows() -> None:
+    named = dataclasses.replace(MACHINE, identity="bench-1")
+    other = dataclasses.replace(named, hardware=dataclasses.replace(named.hardware, cores=4))
+    with pytest.raises(ResumeError) as caught:
+        check_resumable(dataclasses.replace(STORED, machine=named), dataclasses.replace(STORED, machine=other))
+    assert "the machine's cores was 2, and is 4" in str(caught.value)
+    assert "the machine was bench-1" not in str(caught.value)
 
 
 def test_all_differences_are_listed_at_once() -> None:

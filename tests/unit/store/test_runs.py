@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -86,7 +87,36 @@ def test_a_run_without_a_readable_header_is_listed_with_its_problem(tmp_path: Pa
     assert (first.run, first.path, first.machine) == ("broken", broken, MACHINE.key)
     assert str(broken) in first.problem
     assert second.problem == ""
-    assert find_run(tmp_path, "latest") == path
+    told: list[str] = []
+    assert find_run(tmp_path, "latest", warn=told.append) == path
+    (warning,) = told
+    assert str(broken) in warning
+    with pytest.warns(UserWarning, match=r"A run is left out\..*broken\.jsonl"):
+        find_run(tmp_path, "latest")
+
+
+def test_a_folder_that_cannot_be_listed_costs_its_own_runs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store(tmp_path, "a")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    iterdir = Path.iterdir
+
+    def forbid(folder: Path) -> Iterator[Path]:
+        if folder == closed:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", forbid)
+    assert [(run.run, run.path, bool(run.problem)) for run in list_runs(tmp_path)] == [
+        ("", closed, True),
+        ("a", path, False),
+    ]
+    for text in ("a", "latest"):
+        told: list[str] = []
+        assert find_run(tmp_path, text, warn=told.append) == path
+        assert len(told) == 1 and str(closed) in told[0]
 
 
 def test_listing_reads_no_row(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 from poolbench import strided
-from poolbench.strided import _pool
+from poolbench.strided import _pool, training
 
 X = np.arange(32, dtype=np.float32).reshape(1, 2, 4, 4)
 HUGE = 2**62
@@ -106,10 +107,54 @@ def test_more_axes_than_any_pooling_takes() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 0, 4, 4), (1, 1, 0, 4), (0, 1, 4, 0), (0, 4, 4)])
-def test_only_the_batch_may_be_empty(shape: tuple[int, ...]) -> None:
-    for call in (lambda x: strided.max_pool2d(x, 1), lambda x: strided.adaptive_avg_pool2d(x, 1)):
-        with pytest.raises(ValueError, match="only the batch of a pooling may be empty"):
+def test_windows_want_channels_and_places(shape: tuple[int, ...]) -> None:
+    for call in (lambda x: strided.max_pool2d(x, 1), lambda x: strided.avg_pool2d(x, 1)):
+        with pytest.raises(ValueError, match="the axes that are pooled may not be empty, and the channels only where"):
             call(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_channels_may_be_empty_where_pytorchs_may(rank: int, kind: str, layout: str) -> None:
+    torch = pytest.importorskip("torch")
+    name = f"adaptive_{kind}_pool{rank}d"
+    taken = 0
+    for shape, size, length in itertools.product(((2, 0), (0,), (0, 0), (0, 3)), (1, 2), (1, 3)):
+        x = torch.zeros(*shape, *(length,) * rank)
+        array = np.zeros(x.shape, np.float32)
+        if layout == "NHWC":
+            array = np.moveaxis(array, len(shape) - 1, -1)
+        try:
+            expected = getattr(torch.nn.functional, name)(x, size).numpy()
+        except RuntimeError:
+            for functions in (strided, training):
+                with pytest.raises(ValueError, match="may not be empty"):
+                    getattr(functions, name)(array, size, layout=layout)
+            continue
+        output, pullback = getattr(training, name)(array, size, layout=layout)
+        for found in (output, getattr(strided, name)(array, size, layout=layout)):
+            assert (np.moveaxis(found, -1, len(shape) - 1) if layout == "NHWC" else found).shape == expected.shape
+        assert pullback(output).shape == array.shape
+        taken += 1
+    assert taken >= 8
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("shape", [(2, 0, 0, 0), (2, 3, 0, 4), (0, 0, 4), (3, 4, 0)])
+def test_no_pooled_axis_may_be_empty(shape: tuple[int, ...], size: int) -> None:
+    for name in ("adaptive_max_pool2d", "adaptive_avg_pool2d"):
+        with pytest.raises(ValueError, match="the axes that are pooled may not be empty"):
+            getattr(strided, name)(np.zeros(shape, np.float32), size)
+
+
+@pytest.mark.parametrize("empty", [[], (), np.array([], int)], ids=["list", "tuple", "array"])
+@pytest.mark.parametrize("name", ["max_pool1d", "avg_pool1d", "max_pool2d", "avg_pool2d", "max_pool3d", "avg_pool3d"])
+def test_an_empty_stride_is_the_default(name: str, empty: Any) -> None:
+    x = np.arange(4 ** int(name[-2]), dtype=np.float32).reshape((1, 1) + (4,) * int(name[-2]))
+    expected = getattr(strided, name)(x, 2)
+    np.testing.assert_array_equal(getattr(strided, name)(x, 2, empty), expected)
+    np.testing.assert_array_equal(getattr(training, name)(x, 2, stride=empty)[0], expected)
 
 
 def test_the_window_must_fit_an_empty_batch_as_well() -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from poolbench import strided
 from poolbench.strided import _pool
-from tests.unit.strided.test_training import DTYPES, KERNELS, VIEWS, Case
+from tests.unit.strided.test_training import DTYPES, KERNELS, Case
+from tests.unit.strided.views import VIEWS
 
 STREAMED = 8 << 20  # bytes, from which on arrays are written around the caches (row_sink.h)
 

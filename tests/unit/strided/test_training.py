@@ -7,7 +7,7 @@ import inspect
 import itertools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from poolbench import strided
 from poolbench.strided import _pool, functional, training
+from tests.unit.strided.views import VIEWS
 
 FUNCTIONS = [
     f"{prefix}{kind}_pool{rank}d" for prefix in ("", "adaptive_") for kind in ("max", "avg") for rank in (1, 2, 3)
@@ -136,55 +137,6 @@ def filled(shape: Sequence[int], seed: int, dtype: Any, special: bool = False) -
         values[rng.random(shape) < 0.6] = -np.inf
         values[rng.random(shape) < 0.05] = -0.0
     return values.astype(dtype)
-
-
-VIEWS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {}
-
-
-def view(function: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    VIEWS[function.__name__] = function
-    return function
-
-
-@view
-def contiguous(x: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(x)
-
-
-@view
-def channels_last(x: NDArray[Any]) -> NDArray[Any]:
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
-
-
-@view
-def channel_slice(x: NDArray[Any]) -> NDArray[Any]:
-    wide = np.full((x.shape[0], x.shape[1] + 3, *x.shape[2:]), 77, x.dtype)
-    wide[:, 2:-1] = x
-    return wide[:, 2:-1]
-
-
-@view
-def channel_slice_of_channels_last(x: NDArray[Any]) -> NDArray[Any]:
-    wide = np.full((x.shape[0], *x.shape[2:], x.shape[1] + 3), 77, x.dtype)
-    wide[..., 1:-2] = np.moveaxis(x, 1, -1)
-    return np.moveaxis(wide[..., 1:-2], -1, 1)
-
-
-@view
-def reversed_axes(x: NDArray[Any]) -> NDArray[Any]:
-    return x[..., ::-1].copy()[..., ::-1]
-
-
-@view
-def transposed(x: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(x.T).T
-
-
-@view
-def every_second(x: NDArray[Any]) -> NDArray[Any]:
-    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), 77, x.dtype)
-    wide[..., ::2] = x
-    return wide[..., ::2]
 
 
 @st.composite

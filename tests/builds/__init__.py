@@ -1,0 +1,1 @@
+"""Builds of the real kernel that are ended by force: minutes, and so no part of the tests."""
