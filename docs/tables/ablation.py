@@ -138,9 +138,7 @@ def measure(workload: Workload, x: np.ndarray, isa: str, type_: str, layout: str
     if len(told["fitting"]) > 1:
         out = call(family, None, told["kernel"])[0]
         subject = cell(told)
-        yield subject, ratio(
-            lambda: call(family, out, subject.kernel), lambda: call(family, out, subject.following)
-        )
+        yield subject, ratio(lambda: call(family, out, subject.kernel), lambda: call(family, out, subject.following))
     if type_[0] in "iu":
         return
     train = f"train_{family}"
@@ -152,9 +150,12 @@ def measure(workload: Workload, x: np.ndarray, isa: str, type_: str, layout: str
     if len(told["fitting"]) > 1:
         teller = cell(told)
         gradient = _pool.pull_back(pullback, out, None, 1, isa, teller.kernel)[0]
-        yield teller, ratio(
-            lambda: _pool.pull_back(pullback, out, gradient, 1, isa, teller.kernel),
-            lambda: _pool.pull_back(pullback, out, gradient, 1, isa, teller.following),
+        yield (
+            teller,
+            ratio(
+                lambda: _pool.pull_back(pullback, out, gradient, 1, isa, teller.kernel),
+                lambda: _pool.pull_back(pullback, out, gradient, 1, isa, teller.following),
+            ),
         )
 
 

@@ -23,7 +23,7 @@ from poolbench.model.workload import DType, Workload
 def apply(spec: PoolSpec | Workload | str, x: Any, backend: str) -> NDArray[Any]:
     """Pool ``x`` with one backend, in this process."""
     given = parse_id(spec) if isinstance(spec, str) else spec
-    array = as_array(x, given.rank if isinstance(given, PoolSpec) else given.spec.rank)
+    array = as_array(x)
     workload = _workload_for(given, array) if isinstance(given, PoolSpec) else given
     if workload.pass_.is_training:
         raise UsageError(

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench import strided
 from poolbench.errors import InvalidSpecError
 
 
-def as_array(x: Any, rank: int) -> NDArray[Any]:
-    """Return ``x``, which has ``rank`` spatial axes, as a plain, aligned NumPy array in this processor's byte order.
+def as_array(x: Any) -> NDArray[Any]:
+    """Return ``x`` as a plain, aligned NumPy array in this processor's byte order.
 
     A plain array in that order is returned as it is, with any strides. Lists and tuples are converted by
     ``numpy.asarray``, so Python's numbers become float64 or int64. Raises InvalidSpecError for what is no array, or one
@@ -28,16 +27,19 @@ def as_array(x: Any, rank: int) -> NDArray[Any]:
     if isinstance(x, np.ndarray) and not x.dtype.isnative:
         x = x.astype(x.dtype.newbyteorder("="))
     if type(x) is not np.ndarray:
-        x = _read(x, rank)
+        x = _read(x)
     return np.require(x, requirements="A")
 
 
-def _read(x: Any, rank: int) -> NDArray[Any]:
-    """Return a copy of what ``poolbench.strided`` sees in ``x``: windows of one element are their own maxima.
+def _read(x: Any) -> NDArray[Any]:
+    """Return what ``poolbench.strided`` sees in ``x``, over the same memory.
 
     The kernel decides what an array is, so tensors on other devices, masks and lazy views are refused in one place.
     """
+    from poolbench.strided import _pool
+
     try:
-        return np.asarray(getattr(strided, f"max_pool{rank}d")(x, 1))
+        view: NDArray[Any] = _pool.view(x, "input")
     except (TypeError, ValueError) as error:
         raise InvalidSpecError(f"apply cannot read its array: {error}") from error
+    return view

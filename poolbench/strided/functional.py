@@ -7,10 +7,12 @@ The rules for output sizes, divisors, NaN, ties and indices are those that PyTor
     Any array in the CPU's memory that is NumPy's or speaks DLPack or the buffer protocol (PyTorch, TensorFlow, JAX),
     with any strides: slices, transposed and reversed views are read where they lie. Its shape is (N, C, *spatial) or
     (C, *spatial), with ``layout="NHWC"`` (N, *spatial, C) or (*spatial, C). N may be 0; C may in adaptive pooling where
-    PyTorch's may: without N, and in averages over one axis, two axes or a whole volume. Maxima take float64, float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats, of which the narrow ones
-    are summed in float32 or wider. An average is infinite only where an element is, or where it is itself beyond the range
-    of its type, however large the sum. Arrays with masks, tensors without memory or with PyTorch's negative bit, and
-    subclasses of ``numpy.ndarray`` with an ``__array_ufunc__`` or ``__array_function__`` of their own are refused.
+    PyTorch's may: without N, and in averages over one axis, two axes or a whole volume.
+    Maxima take float64, float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats, of
+    which the narrow ones are summed in float32 or wider. An average is infinite only where an element is, or where it
+    is itself beyond the range of its type, however large the sum.
+    Refused are arrays with masks, tensors without memory or with PyTorch's negative bit, and subclasses of
+    ``numpy.ndarray`` with an ``__array_ufunc__`` or ``__array_function__`` of their own, such as those with units.
 ``kernel_size``, ``stride``, ``dilation``, ``output_size``
     An integer for all pooled axes, or a sequence of one per axis. ``stride`` defaults to ``kernel_size``, also
     where it is an empty sequence.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("torch")
 
-from tests.contract.against_torch import EQUAL, REFUSED, RULES, outcome
-from tests.contract.torch_answers import Differs
+from tests.contract.against_torch import EQUAL, REFUSED, RULES, compare, outcome
+from tests.contract.torch_answers import Answer, Differs, ours_of, theirs_of
 from tests.contract.torch_calls import FUNCTIONS, Call, draw
 
 SEED = 0
@@ -29,15 +30,24 @@ def test_random_calls_are_answered_as_by_pytorch(name: str, training: bool) -> N
     assert passed[EQUAL] >= sum(passed.values()) * 0.4  # of calls that are refused nothing is learnt
 
 
-def test_the_comparison_sees_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from poolbench import strided
-
-    right = strided.max_pool1d
-    number = next(n for n in range(0, 10_000, 2 * len(FUNCTIONS)) if _is_plain(draw(SEED, n)))
-    assert outcome(draw(SEED, number)) == EQUAL
-    monkeypatch.setattr(strided, "max_pool1d", lambda *arguments, **options: right(*arguments, **options) + 1)
-    with pytest.raises(Differs, match="output"):
-        outcome(draw(SEED, number))
+@pytest.mark.parametrize("part", ["output", "indices", "gradient"])
+@pytest.mark.parametrize("name", ["training.max_pool2d", "training.avg_pool2d", "training.adaptive_avg_pool1d"])
+def test_the_comparison_sees_one_wrong_element(name: str, part: str) -> None:
+    call = next(
+        call for call in (draw(SEED, n) for n in range(10_000)) if str(call).startswith(name) and _is_full(call)
+    )
+    theirs = theirs_of(call)
+    ours = ours_of(call, theirs)
+    assert isinstance(ours, Answer)
+    assert isinstance(theirs, Answer)
+    compare(call, ours, theirs)
+    values = getattr(ours, part)
+    if values is None:
+        pytest.skip("averages have no indices")
+    wrong = values.copy()
+    wrong.flat[-1] += 1 if part == "indices" else 1e-5
+    with pytest.raises(Differs, match=part):
+        compare(call, replace(ours, **{part: wrong}), theirs)
 
 
 def _outcome(call: Call, number: int) -> str:
@@ -49,10 +59,8 @@ def _outcome(call: Call, number: int) -> str:
     pytest.fail(message, pytrace=False)
 
 
-def _is_plain(call: Call) -> bool:
-    return (
-        call.dtype == "float32"
-        and call.fill == "normal"
-        and call.elements > 0
-        and list(call.options) == ["kernel_size"]
-    )
+def _is_full(call: Call) -> bool:
+    """Whether the call has an output of ordinary numbers, and indices where it can."""
+    answer = theirs_of(call) if (call.dtype, call.fill) == ("float32", "normal") and call.elements else None
+    has_indices = not call.is_max or "return_indices" in call.options
+    return has_indices and isinstance(answer, Answer) and isinstance(ours_of(call, answer), Answer)

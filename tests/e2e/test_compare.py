@@ -63,7 +63,8 @@ def test_a_revision_that_could_not_be_had_is_told_once_and_stored_as_unknown(poo
     shown = json.loads(poolbench("show", "latest", "--json", check=True).stdout)
     assert shown["cells"] and library.load_results(tmp_path / "results")["dirty"].isna().all()
     gate = poolbench("gate", "--base", "fake", "--head", "fake", *arguments[2:])
-    environment["PIP_NO_INDEX"] = "1"
+    environment |= {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1", "PIP_CONFIG_FILE": os.devnull}
+    environment["POOLBENCH_ENVIRONMENTS"] = str(tmp_path / "environments")
     history = poolbench("history", "numpy", "--releases", "0.0.1,0.0.2", *arguments[2:6])
     assert gate.stderr.count("which revision") == 1 == history.stderr.count("which revision")
 

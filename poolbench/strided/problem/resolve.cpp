@@ -34,8 +34,8 @@ void check_least(const Request& request, const Array& input, const char* name, c
   }
 }
 
-// PyTorch takes an empty axis of channels for an empty batch where there is no batch, and asks for nothing in the averages
-// that it computes as images or as means. Windows of a stride of their own it wants channels for.
+// PyTorch takes an empty axis of channels for an empty batch where there is no batch, and asks for none in the averages
+// that it computes as those of images (one axis and two) or as means (one output). All other pooling wants channels.
 bool may_lack_channels(const Request& request, const Array& input) {
   if (!request.adaptive) return false;
   if (input.dims == request.rank + 1) return true;
@@ -130,8 +130,8 @@ void resolve_windowed(const Request& request, const Array& input, int i, Axis& a
          "), unless it is given as a (lo, hi) pair; " + of_input(input));
   }
   const Int padded = axis.positions + lo + hi, room = padded - span;
-  // Ceil mode counts a window that begins in the padded input although it doesn't fit, also where it is the only one: PyTorch
-  // rounds (room + stride - 1) / stride down, which is 0 above -stride.
+  // Ceil mode counts a window that begins in the padded input although it doesn't fit, also where it is the only one:
+  // PyTorch rounds (room + stride - 1) / stride down, which is 0 above -stride.
   const bool has_lone_overhang = room < 0 && request.ceil_mode && span <= kLimit && room > -request.stride[i];
   if (room < 0 && !has_lone_overhang) {
     fail("kernel_size " + text_of(request.window, request.rank) + " does not fit along " + axis_name(request, i) +

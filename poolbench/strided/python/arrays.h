@@ -35,8 +35,8 @@ class Borrowed : public Described {
   Borrowed& operator=(const Borrowed&) = delete;
 
  private:
-  // A subclass of NumPy's is pooled as the array that it is (memmap, matrix, recarray), unless it says that its elements mean
-  // more than their memory does: by a mask, or by having NumPy's functions done its own way, as classes with units have.
+  // A subclass of NumPy's is pooled as the array that it is (memmap, matrix, recarray), unless its elements mean more
+  // than their memory does: by a mask, or because NumPy's functions are done its own way, as classes with units do.
   void check_subclass(PyObject* object, bool writable) const {
     const Reference masks(outlive_interpreter([] { return PyImport_ImportModule("numpy.ma"); }));
     const Reference masked(masks ? PyObject_GetAttrString(masks.get(), "MaskedArray") : nullptr);

@@ -1,5 +1,5 @@
-// The interpreter's lock: left for work without Python's objects, and what becomes of a thread that comes back for it while
-// the interpreter ends.
+// The interpreter's lock: left for work without Python's objects, and what becomes of a thread that comes back for it
+// while the interpreter ends.
 #pragma once
 
 #include <Python.h>
@@ -22,8 +22,8 @@ auto outlive_interpreter(Body body) {
   }
 }
 
-// Returns what `body` returns, which runs without the lock and does not throw. No destructor takes the lock back: those are
-// noexcept.
+// Returns what `body` returns, which runs without the lock and does not throw. No destructor takes the lock back: those
+// are noexcept.
 template <class Body>
 auto without_lock(Body body) {
   PyThreadState* const state = PyEval_SaveThread();

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -22,14 +23,20 @@ with beside(Neighbour(sys.argv[1])):
     print("busy", flush=True)
     sys.stdin.read()
 """
+PATIENCE_S = 60.0
+
 BUSY = [Neighbour.STEADY, Neighbour.COMING]
 
 
 def neighbours(holder: int) -> list[psutil.Process]:
-    """Return the leash and the busy process, once that runs."""
-    while len(found := psutil.Process(holder).children(recursive=True)) < 2:
-        pass
-    return found
+    """Return the leash and the busy process, once that is busy."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        found = psutil.Process(holder).children(recursive=True)
+        if len(found) == 2 and any(process.cpu_times().user > 0.3 for process in found):
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"no leash with a busy process below {holder}")
 
 
 @pytest.mark.parametrize("neighbour", BUSY)
@@ -40,8 +47,6 @@ def test_it_runs_while_it_is_wanted_whatever_lies_in_the_current_folder(
     monkeypatch.chdir(tmp_path)
     with beside(neighbour):
         running = neighbours(os.getpid())
-        while not any(process.cpu_times().user > 0.1 for process in running):
-            pass
     assert not any(process.is_running() for process in running)
 
 
@@ -51,5 +56,5 @@ def test_it_ends_with_whoever_wants_it() -> None:
         assert holder.stdout is not None and holder.stdout.readline() == b"busy\n"
         running = neighbours(holder.pid)
         holder.send_signal(signal.SIGKILL)
-    gone, left = psutil.wait_procs(running, timeout=60)
+    gone, left = psutil.wait_procs(running, timeout=PATIENCE_S)
     assert len(gone) == 2 and not left

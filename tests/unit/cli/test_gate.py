@@ -58,7 +58,8 @@ class Gate:
                     if interrupted:
                         raise KeyboardInterrupt
 
-            yield SimpleNamespace(measure=measure, kept=lambda: 4, header=header, path=Path("results/run.jsonl"))
+            path = Path("results/run.jsonl")
+            yield SimpleNamespace(measure=measure, kept=lambda: 4, header=header, path=path, warnings=())
 
         self.monkeypatch.setattr(poolbench.api.run, "new_run", new_run)
         arguments = ["gate", "--base", "fake", "--head", "fake", "-w", f"{MAX2D},{AVG2D}", "-q", *options]

@@ -15,15 +15,16 @@ from tests.unit.model.strategies import adaptive_specs, windowed_specs
 def starts_by_trial(length: int, k: int, s: int, lo: int, hi: int, d: int, ceil_mode: bool) -> list[int]:
     """Slide the window step by step while it lies within the padded input.
 
-    In ceil mode one more follows where the last did not reach the end, and then the last is dropped where it begins
-    in the right-hand padding.
+    In ceil mode one more follows where the last did not reach the end, also where the last is the one that would come
+    before the first; then the last is dropped where it begins in the right-hand padding.
     """
     reach = (k - 1) * d
     starts = list(takewhile(lambda start: start + reach < length + hi, count(-lo, s)))
-    if ceil_mode and starts:
-        if starts[-1] + reach < length + hi - 1:
-            starts.append(starts[-1] + s)
-        if starts[-1] >= length:
+    if ceil_mode:
+        last = starts[-1] if starts else -lo - s
+        if last + reach < length + hi - 1:
+            starts.append(last + s)
+        if starts and starts[-1] >= length:
             starts.pop()
     return starts
 

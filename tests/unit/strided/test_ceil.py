@@ -87,7 +87,7 @@ LONE: list[tuple[tuple[int, ...], dict[str, Any]]] = [
 
 
 def average_of_volumes(x: Any, kernel_size: Any, **options: Any) -> Any:
-    """Average as ``avg_pool3d`` would if it took inputs smaller than the window: over zeros, divided by what is none."""
+    """Average as ``avg_pool3d`` would if it took inputs below the window: over zeros, divided by what is none."""
     spans = np.broadcast_to(kernel_size, 3).tolist()
     sides = [n for k, size in zip(spans[::-1], x.shape[:1:-1], strict=True) for n in (0, max(k - size, 0))]
     zeros, ones = (functional.pad(each, sides) for each in (x, torch.ones_like(x)))

@@ -15,7 +15,8 @@ PROGRAM = """
 import sys, threading
 import numpy as np
 from poolbench import strided
-from poolbench.strided import _stream, training
+from poolbench.measure.limit import _stream
+from poolbench.strided import training
 
 x = np.ones((2, 32, 112, 112), np.float32)
 output, pullback = training.max_pool2d(x, 3, 2, threads=2)
