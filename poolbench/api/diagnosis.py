@@ -11,8 +11,8 @@ from poolbench.catalogue.sets import members
 from poolbench.measure.advice import Advice, advice
 from poolbench.measure.inputs import InputStore
 from poolbench.measure.launcher import ProcessLauncher
-from poolbench.measure.machine import fingerprint
 from poolbench.measure.limit.probe import bandwidth
+from poolbench.measure.machine import fingerprint
 from poolbench.measure.session import RunStamp, Session
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.method import Method

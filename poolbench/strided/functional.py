@@ -331,7 +331,7 @@ def adaptive_avg_pool3d(
 def variants() -> list[str]:
     """Return the names of the kernels that this processor can execute, in the order of preference.
 
-    A name is instruction set, pass, kernel, operation and type, such as "avx512/pool/rows/max/f32". What the environment
-    variable ``POOLBENCH_KERNELS`` leaves out is not among them.
+    A name is instruction set, pass, kernel, operation and type, such as "avx512/pool/rows/max/f32". What the
+    environment variable ``POOLBENCH_KERNELS`` leaves out is not among them.
     """
     return [row["name"] for row in _pool.kernels()]

@@ -1,7 +1,16 @@
-// What would be done, and by whom, as Python's dictionaries. For module.cpp, whose helpers it uses.
+// What would be done, and by whom, as Python's dictionaries. For one source file.
 #pragma once
 
-nb::dict row_of(const Kernel& kernel) {
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include "python/kept.h"
+
+namespace nb = nanobind;
+
+namespace poolbench::pool {
+
+inline nb::dict row_of(const Kernel& kernel) {
   nb::dict row;
   row["name"] = name_of(kernel);
   row["pass"] = name_of(kernel.pass);
@@ -14,7 +23,7 @@ nb::dict row_of(const Kernel& kernel) {
   return row;
 }
 
-nb::dict axis_of(const Axis& axis) {
+inline nb::dict axis_of(const Axis& axis) {
   nb::dict told;
   told["positions"] = axis.positions;
   told["windows"] = axis.windows;
@@ -25,7 +34,7 @@ nb::dict axis_of(const Axis& axis) {
   return told;
 }
 
-nb::dict plan_of(const Plan& plan) {
+inline nb::dict plan_of(const Plan& plan) {
   nb::dict told;
   told["outer"] = nb::make_tuple(plan.outer[0].count, plan.outer[1].count);
   told["d"] = axis_of(plan.d);
@@ -36,7 +45,7 @@ nb::dict plan_of(const Plan& plan) {
 }
 
 // None where the settings ask for what cannot do it.
-nb::object choice_of(const Problem& problem, const Settings& settings) {
+inline nb::object choice_of(const Problem& problem, const Settings& settings) {
   const Choice choice = choose(problem, settings);
   if (choice.kernel < 0) return nb::none();
   nb::dict told = row_of(kernel_at(choice.kernel));
@@ -51,7 +60,7 @@ nb::object choice_of(const Problem& problem, const Settings& settings) {
 }
 
 // A list with what each pass of the call would do: the forward one, and the gradient where there may be one.
-PyObject* explain_call(const Resolved& resolved, const Settings& settings, const Kept* kept) {
+inline PyObject* explain_call(const Resolved& resolved, const Settings& settings, const Kept* kept) {
   nb::list passes;
   if (resolved.elements > 0) {
     passes.append(choice_of(resolved.problem, settings));
@@ -61,7 +70,7 @@ PyObject* explain_call(const Resolved& resolved, const Settings& settings, const
 }
 
 // Where indices are written: an array of the output's shape.
-Indices indices_at(const Resolved& resolved, char* data, const std::int64_t* steps) {
+inline Indices indices_at(const Resolved& resolved, char* data, const std::int64_t* steps) {
   Indices indices;
   indices.data = data;
   if (resolved.dims > resolved.rank + 1) indices.steps[0] = steps[0];
@@ -71,3 +80,5 @@ Indices indices_at(const Resolved& resolved, char* data, const std::int64_t* ste
   }
   return indices;
 }
+
+}  // namespace poolbench::pool

@@ -1,6 +1,18 @@
-// What a forward call keeps: where its maxima were, for the gradient or for the indices. For module.cpp, whose helpers it
-// uses.
+// What a forward call keeps: where its maxima were, for the gradient or for the indices. For one source file.
 #pragma once
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "problem/resolve.h"
+#include "python/arrays.h"
+#include "python/output_arrays.h"
+#include "python/outputs.h"
+#include "python/running.h"
+
+namespace poolbench::pool {
 
 // Memory for offsets. Nothing of it can be reached from outside, so they are always such as a kernel wrote.
 class Offsets {
@@ -132,3 +144,5 @@ class Kept {
   Array input_;
   Type type_{};
 };
+
+}  // namespace poolbench::pool

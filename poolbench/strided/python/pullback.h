@@ -1,6 +1,15 @@
-// The Python object that turns a gradient around: what a forward call kept, and the call. For module.cpp, which also has
-// how errors become Python's (answer).
+// The Python object that turns a gradient around: what a forward call kept, and the call. For one source file.
 #pragma once
+
+#include <Python.h>
+#include <structmember.h>
+
+#include <string>
+
+#include "python/answer.h"
+#include "python/kept.h"
+
+namespace poolbench::pool {
 
 // A type of CPython's own, since a class in Python cost more than a small pooling: its call makes no Python frame, and what
 // is kept lies in the object itself. It has no reference to any other object, so that no cycle can pass through it.
@@ -121,3 +130,5 @@ struct Pullback {
       "Raises ValueError for a shape that is not the output's or input's, for an ``out`` that is read-only, overlaps\n"
       "itself or shares memory with ``grad_output``, and TypeError for a dtype that is not the input's.";
 };
+
+}  // namespace poolbench::pool

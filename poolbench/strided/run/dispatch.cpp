@@ -24,6 +24,8 @@ std::int64_t bytes_moved(const Problem& p) {
   return positions * size + windows * (size + kept);
 }
 
+bool is_empty(const Problem& p) { return p.batch.count == 0 || p.channels.count == 0; }
+
 // So little that making a plan would take longer than to do without. For averages the sample decides.
 bool is_tiny(const Problem& p) {
   if (p.pass == Pass::kGradient) return false;
@@ -110,6 +112,7 @@ int run_average(const Problem& problem, const Plan& whole, const Settings& setti
 
 int run(const Problem& problem, const Settings& settings) {
   const Registry& all = registry();
+  if (is_empty(problem)) return all.need(problem.pass, Isa::kBaseline, problem.op, problem.type).back();
   if (settings.kernel == nullptr && is_tiny(problem)) {
     const int position = all.need(problem.pass, Isa::kBaseline, problem.op, problem.type).back();
     Plan unplanned{};
@@ -142,7 +145,8 @@ int run(const Problem& problem, const Settings& settings) {
 Choice choose(const Problem& problem, const Settings& settings) {
   Choice choice;
   const Registry& all = registry();
-  std::int64_t bytes = bytes_moved(problem);
+  if (is_empty(problem)) return choice;
+  const std::int64_t bytes = bytes_moved(problem);
   choice.plan = make_plan(problem);
   Plan decisive = choice.plan;
   Problem one = problem;

@@ -17,7 +17,7 @@ struct Settings {
 };
 
 // Does the problem. Returns the kernel that did, as a position in the list, or -1 where the settings ask for one that is
-// not there or cannot do this (nothing is written then). The result is the same, bit by bit, for any number of threads,
+// not there or cannot do this (nothing is written then). What is empty is done by the scalar kernel. The result is the same, bit by bit, for any number of threads,
 // and that of a sample of an average the same in any batch. Does not throw, once default_isa() has not.
 int run(const Problem& problem, const Settings& settings);
 

@@ -62,7 +62,7 @@ struct MaskedLanes {
     const bool small = !w.adaptive() && w.window <= kMostAcross && w.dilation == 1 && w.lo < kN &&
                        (w.stride == 1 || w.stride == 2 || w.windows == 1) &&
                        largest(p.d) * largest(p.h) * w.window <= kMostWindow;
-    return p.inner == 1 && small && p.position_step(w) == E::kSize &&
+    return p.inner == 1 && p.offset_size <= 2 && small && p.position_step(w) == E::kSize &&
            (w.windows == 1 || p.window_step(w) == E::kSize) && (w.windows == 1 || w.offset_step == p.offset_size);
   }
   static std::int64_t largest(const Axis& axis) { return axis.most_taps(); }
