@@ -2,8 +2,8 @@
 
 Each kernel of each instruction set is measured on the layers of the set ``full`` for which the list names it, against
 the kernel that would come next: the two take turns in one process, forth and back, and there are several launches. A
-ratio is the next kernel's time over this one's, so above 1 the kernel earns its place. float32 is measured on all layers,
-the other types on a sample of them, each on an array that lies channels first and on one that lies channels last.
+ratio is the next kernel's time over this one's, so above 1 the kernel earns its place. float32 is measured on all
+layers, the other types on a sample of them, each on an array that lies channels first and on one channels last.
 """
 
 from __future__ import annotations
