@@ -60,7 +60,10 @@ struct KeepFull {
     store_vec<P>(places + kN, places_b);
 #if POOL_AVX512
     if constexpr (sizeof(V) == 4) {
-      if (_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q) == 0) return choose(a, b, places_a, places_b, place);
+      if (_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q) == 0) {
+        choose(a, b, places_a, places_b, place);
+        return E::get(at + *place * E::kSize);  // of zeros with both signs, the one that was found
+      }
     }
 #endif
     V best = values[0];
@@ -80,12 +83,11 @@ struct KeepFull {
 
 #if POOL_AVX512
   // The same choice among all lanes at once, where none is NaN.
-  static POOL_INLINE V choose(Vec<V> a, Vec<V> b, Places<V> places_a, Places<V> places_b, P* place) {
+  static POOL_INLINE void choose(Vec<V> a, Vec<V> b, Places<V> places_a, Places<V> places_b, P* place) {
     const Vec<V> best = fold<V, kN / 2>(a > b ? a : b, Larger{});
     const Places<V> none = fill_vec<P>(std::numeric_limits<P>::max());
     const Places<V> from_a = a == best ? places_a : none, from_b = b == best ? places_b : none;
     *place = fold<P, kN / 2>(from_a < from_b ? from_a : from_b, Smaller{})[0];
-    return best[0];
   }
   struct Larger {
     POOL_INLINE Vec<V> operator()(Vec<V> x, Vec<V> y) const { return x > y ? x : y; }

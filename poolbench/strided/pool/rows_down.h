@@ -238,23 +238,30 @@ struct RowsDown {
   // rows are cut into blocks as long as the window; a window is the end of one block and the beginning of the next.
   // Leaves the running beginnings in `b.fetched` and the running ends in `b.suffix`.
   static void scan(const Block& b) {
-    const std::int64_t k = b.p.h.window, n = b.l.pitch;
+    const std::int64_t k = b.p.h.window, n = b.l.pitch, phase = phase_of(b);
     for (std::int64_t r = b.fetched_rows - 1; r >= 0; --r) {
       const Value* row = b.fetched + r * n;
       Value* to = b.suffix + r * n;
-      const bool last = r % k == k - 1 || r == b.fetched_rows - 1;
+      const bool last = (phase + r) % k == k - 1 || r == b.fetched_rows - 1;
       for (std::int64_t x = 0; x < n; x += kN) {
         const VecFor<O> own = load_vec<Value>(row + x);
         store_vec<Value>(to + x, last ? own : O::combine(load_vec<Value>(to + n + x), own));
       }
     }
     for (std::int64_t r = 1; r < b.fetched_rows; ++r) {
-      if (r % k == 0) continue;
+      if ((phase + r) % k == 0) continue;
       Value* row = b.fetched + r * n;
       for (std::int64_t x = 0; x < n; x += kN) {
         store_vec<Value>(row + x, O::combine(load_vec<Value>(row - n + x), load_vec<Value>(row + x)));
       }
     }
+  }
+
+  // Which row of its block the first of the fetched rows is. Blocks begin at the same rows of a plane wherever a band does:
+  // so what a window comes to does not depend on how the rows are shared among threads.
+  static std::int64_t phase_of(const Block& b) {
+    const std::int64_t k = b.p.h.window, rest = b.fetched0 % k;
+    return rest < 0 ? rest + k : rest;
   }
 
   // The fetched rows that output row r of the band combines.
@@ -265,7 +272,7 @@ struct RowsDown {
     if (b.l.scan_h) {
       const std::int64_t first = oh - p.h.lo - b.fetched0;
       rows[0] = Block::bytes_of(b.suffix + first * b.l.pitch);
-      if (first % p.h.window == 0) return 1;
+      if ((phase_of(b) + first) % p.h.window == 0) return 1;
       rows[1] = Block::bytes_of(b.fetched + (first + p.h.window - 1) * b.l.pitch);
       return 2;
     }
