@@ -81,9 +81,12 @@ class Maxima final : public Base<V> {
       this->indices.push_back(static_cast<std::uint64_t>(best.index));
     }
   }
+  // Whether a zero has a sign is told only where its place is told too: it is that of the first of equals then.
   bool is_right(std::int64_t element, std::uint64_t bits) const override {
     const V got = this->value_of(bits), want = wants_[static_cast<std::size_t>(element)];
-    return got == want || (got != got && want != want);
+    if (got != got || want != want) return got != got && want != want;
+    const bool one_sign = std::signbit(static_cast<double>(got)) == std::signbit(static_cast<double>(want));
+    return got == want && (one_sign || this->drawn_.problem.pass == Pass::kPool);
   }
   std::string explain(std::int64_t element, std::uint64_t bits) const override {
     return this->sentence(bits, wants_[static_cast<std::size_t>(element)], this->window_of(element));
@@ -153,9 +156,7 @@ class Scattered final : public Base<double> {
   // All bits, but for those of what is not a number.
   bool is_right(std::int64_t element, std::uint64_t bits) const override {
     const std::uint64_t want = wants_[static_cast<std::size_t>(element)];
-    if (bits == want) return true;
-    const double a = value_of(bits), b = value_of(want);
-    return a != a && b != b;
+    return bits == want || (is_nan(type(), bits) && is_nan(type(), want));
   }
   std::string explain(std::int64_t element, std::uint64_t bits) const override {
     const auto tells = [&](std::int64_t window) {

@@ -25,13 +25,11 @@ void draw_kind(Random& random, Problem& p) {
   p.type = static_cast<Type>(pair % kTypes);
 }
 
-// The least size that holds all offsets, or now and then a larger one.
+// The least size that holds all offsets, or now and then the one that only windows of more than 2^31 elements need.
 int draw_offset_size(Random& random, const Problem& p) {
   std::int64_t window = 1;
   for (const Axis& axis : p.axes) window *= largest_window(axis);
-  int size = offset_size_for(window);
-  while (size < 8 && random.percent(8)) size *= 2;
-  return size;
+  return random.percent(5) ? 8 : offset_size_for(window);
 }
 
 }  // namespace
@@ -43,7 +41,7 @@ Drawn draw(std::uint64_t seed, std::uint64_t number) {
   draw_kind(random, p);
   p.include_padding = random.percent(50);
   if (p.op == Op::kAvg && random.percent(15)) p.divisor = random.percent(10) ? -3 : random.between(1, 40);
-  drawn.profile = draw_profile(random);
+  drawn.profile = draw_profile(random, p.pass);
   draw_shape(random, p, drawn.profile);
   p.offset_size = has_offsets(p) ? draw_offset_size(random, p) : 1;
   draw_layouts(random, drawn);

@@ -74,17 +74,16 @@ void draw_layouts(Random& random, Drawn& drawn) {
   const std::int64_t positions[kDims] = {p.batch.count, p.channels.count, a[0].positions, a[1].positions, a[2].positions};
   const std::int64_t windows[kDims] = {p.batch.count, p.channels.count, a[0].windows, a[1].windows, a[2].windows};
   constexpr std::int64_t kNothing[kDims] = {};
-  const int chance = drawn.profile == Profile::kManyChannels ? 95
-                     : drawn.profile == Profile::kChannels   ? 85
-                     : drawn.profile == Profile::kSame       ? 0
-                                                             : 12;
+  const bool vectors = drawn.profile == Profile::kVectorsOfChannels;
+  const bool planes = drawn.profile == Profile::kSame || drawn.profile == Profile::kManyPlanes;
+  const int chance = vectors ? 95 : planes ? 0 : drawn.profile == Profile::kChannels ? 85 : 12;
   const bool channels = random.percent(chance);
   const Order kind = random.percent(10) ? Order::kAny : channels ? Order::kChannelsInnermost : Order::kPlanar;
   const auto other = [&] { return random.percent(90) ? kind : static_cast<Order>(random.between(0, 2)); };
   const std::int64_t size = size_of(p.type);
   const bool gradient = p.pass == Pass::kGradient;
   // Most arrays of one problem are as regular as each other: kernels ask for all of them at once.
-  const bool regular = random.percent(40);
+  const bool regular = random.percent(vectors || planes ? 60 : 40);
   const auto habits = [&] { return regular ? Habits{} : draw_habits(random); };
   drawn.in = draw_view(random, gradient ? windows : positions, size, kind, habits(), false);
   drawn.out = draw_view(random, gradient ? positions : windows, size, other(), habits(), true);

@@ -1,6 +1,7 @@
 #include "shapes.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace poolbench::pool {
 namespace {
@@ -45,11 +46,16 @@ Sizes draw_sizes(Random& random, Profile profile) {
       s.batch = random.between(1, 2);
       all(1, s.rank == 1 ? 20 : s.rank == 2 ? 9 : 5);
       break;
-    case Profile::kManyChannels:
-      s.rank = static_cast<int>(random.between(1, 3));
-      s.channels = 8 * random.between(1, random.percent(20) ? 20 : 4);
+    case Profile::kVectorsOfChannels:
+      s.rank = random.percent(70) ? 2 : random.percent(50) ? 1 : 3;
+      s.channels = random.percent(70) ? 16 * random.between(1, random.percent(10) ? 9 : 2) : 8 * random.between(1, 5);
+      s.batch = random.percent(80) ? 1 : 2;
+      all(random.percent(50) ? 3 : 1, s.rank == 1 ? 24 : s.rank == 2 ? 9 : 6);
+      break;
+    case Profile::kManyPlanes:
       s.batch = random.between(1, 2);
-      all(random.percent(50) ? 3 : 1, s.rank == 1 ? 24 : s.rank == 2 ? 12 : 6);
+      s.channels = random.between(4, 24);
+      all(2, 12);
       break;
     case Profile::kVolume:
       s.rank = 3;
@@ -133,8 +139,29 @@ void draw_same(Random& random, Axis& axis) {
   axis.lo = axis.hi = axis.window / 2 * axis.dilation;
 }
 
-// Sets the output's size, as torch computes it; false where the window doesn't fit or leaves a maximum without taps.
-bool settle_window(Random& random, Axis& axis, Op op) {
+// Whether a window may read nothing but padding. A maximum, and an average of the input alone, would have no value.
+bool may_read_nothing(const Problem& p) {
+  return p.op == Op::kAvg && (p.pass == Pass::kGradient || p.include_padding || p.divisor != 0);
+}
+
+// Few windows in a plane, the overlapping ones that it pays to pool for as many planes at once as a vector has lanes.
+void draw_few(Random& random, Axis& axis) {
+  axis.window = random.between(2, 5);
+  axis.stride = random.percent(60) ? 2 : random.between(1, 4);
+  axis.dilation = 1;
+  axis.lo = axis.hi = random.percent(50) ? axis.window / 2 : 0;
+}
+
+// Windows that overlap much, of many elements each, in a plane: what it pays to search row by row.
+void draw_overlapping(Random& random, Axis& axis) {
+  axis.window = random.between(3, random.percent(80) ? 6 : 12);
+  axis.stride = random.percent(70) ? 1 : 2;
+  axis.dilation = random.percent(90) ? 1 : 2;
+  axis.lo = axis.hi = random.percent(70) ? axis.window / 2 : random.between(0, axis.window - 1);
+}
+
+// Sets the number of windows, as torch computes it; false where a window doesn't fit or reads nothing that it must read.
+bool settle_window(Random& random, Axis& axis, bool may_be_empty) {
   const std::int64_t span = (axis.window - 1) * axis.dilation + 1;
   const std::int64_t free = axis.positions + axis.lo + axis.hi - span;
   if (free < 0) return false;
@@ -143,12 +170,13 @@ bool settle_window(Random& random, Axis& axis, Op op) {
     axis.windows = (free + axis.stride - 1) / axis.stride + 1;
     if ((axis.windows - 1) * axis.stride >= axis.positions + axis.lo) --axis.windows;
   }
-  return op != Op::kMax || empty_windows(axis) == 0;
+  return may_be_empty || empty_windows(axis) == 0;
 }
 
 bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) {
   for (int i = 0; i < 3; ++i) p.axes[i] = Axis{};
   const bool adaptive = random.percent(profile == Profile::kWhole ? 60 : 10);
+  const bool overlaps = profile == Profile::kVectorsOfChannels && random.percent(75);
   const bool alike = random.percent(50);
   for (int i = 3 - sizes.rank; i < 3; ++i) {
     Axis& axis = p.axes[i];
@@ -161,6 +189,10 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
     } else {
       if (profile == Profile::kSame) {
         draw_same(random, axis);
+      } else if (profile == Profile::kManyPlanes) {
+        draw_few(random, axis);
+      } else if (overlaps) {
+        draw_overlapping(random, axis);
       } else {
         draw_window(random, axis);
       }
@@ -172,7 +204,7 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
         axis.window = axis.stride = axis.dilation = 1;
         axis.lo = axis.hi = 0;
       }
-      if (!settle_window(random, axis, p.op)) return false;
+      if (!settle_window(random, axis, may_read_nothing(p))) return false;
     }
   }
   return true;
@@ -195,17 +227,20 @@ double elements_of(const Problem& p) {
 
 }  // namespace
 
-Profile draw_profile(Random& random) {
+Profile draw_profile(Random& random, Pass pass) {
   if (random.between(1, 1500) == 1) return Profile::kLarge;
-  if (random.percent(30)) {  // few of these fit
-    const int kind = static_cast<int>(random.between(0, 4));
-    return kind == 0 ? Profile::kWhole : kind == 1 ? Profile::kManyChannels : kind == 2 ? Profile::kSame : Profile::kChannels;
+  if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;  // few of these fit, for one kernel
+  if (random.percent(35)) {  // nor of these
+    constexpr Profile kRare[] = {Profile::kWhole,    Profile::kSame,      Profile::kSame,
+                                 Profile::kChannels, Profile::kChannels,  Profile::kVectorsOfChannels,
+                                 Profile::kVectorsOfChannels, Profile::kVectorsOfChannels, Profile::kManyPlanes};
+    return kRare[random.between(0, std::size(kRare) - 1)];
   }
   return static_cast<Profile>(random.between(0, static_cast<int>(Profile::kLarge) - 1));
 }
 
 void draw_shape(Random& random, Problem& p, Profile profile) {
-  double most = profile == Profile::kLarge ? 2e6 : random.percent(85) ? (profile == Profile::kManyChannels ? 8000 : 2500) : random.percent(90) ? 10e3 : 50e3;
+  double most = profile == Profile::kLarge ? 2e6 : random.percent(85) ? (profile == Profile::kVectorsOfChannels ? 10e3 : 2500) : random.percent(90) ? 10e3 : 50e3;
   for (;; most *= 1.01) {
     const Sizes sizes = draw_sizes(random, profile);
     p.batch.count = sizes.batch;

@@ -21,6 +21,7 @@ struct Format {
 
   // The distance of this format's numbers where x lies.
   long double ulp(long double x) const {
+    if (x == 0) return std::ldexp(1.0L, least);  // of no binade
     int exponent;
     std::frexp(x, &exponent);
     return std::ldexp(1.0L, exponent - digits > least ? exponent - digits : least);
@@ -106,6 +107,8 @@ std::uint64_t bits_of(T value) {
   std::memcpy(&bits, &value, sizeof value);
   return bits;
 }
+
+inline bool is_nan(Type type, std::uint64_t bits) { return is_float(type) && std::isnan(decode<double>(type, bits)); }
 
 // A value's bits in the type; the integers take what fits of it.
 inline std::uint64_t encode(Type type, double value) {
