@@ -26,17 +26,19 @@ struct Options {
   std::int64_t seed = 1;
   std::int64_t least = 1;
   std::int64_t same_bits = 1;
+  std::int64_t wrong = 1;
   std::int64_t only = kUnset;
   bool lists = false;
 };
 
 constexpr const char* kUsage =
-    "usage: %s [--cases N] [--seconds T] [--seed S] [--least K] [--same-bits 0|1] [--case N] [--list]\n"
+    "usage: %s [--cases N] [--seconds T] [--seed S] [--least K] [--same-bits 0|1] [--wrong N] [--case N] [--list]\n"
     "  --cases      how many problems at most (100000, or as many as --seconds asks for)\n"
     "  --seconds    how long, or up to ten times as long until each kernel was reached often enough\n"
     "  --seed       which problems (1)\n"
     "  --least      how often each kernel of the list must be reached (1)\n"
     "  --same-bits  whether other numbers of threads, and samples by themselves, must give the same bits (1)\n"
+    "  --wrong      how many wrong answers end the run (1)\n"
     "  --case       that problem alone, by each kernel that can do it\n"
     "  --list       prints the list of kernels, and does nothing else\n";
 
@@ -45,7 +47,7 @@ bool read_options(int count, char** texts, Options& options) {
     const char* name;
     std::int64_t* value;
   } known[] = {{"--cases", &options.cases}, {"--seconds", &options.seconds},     {"--seed", &options.seed},
-               {"--least", &options.least}, {"--same-bits", &options.same_bits}, {"--case", &options.only}};
+               {"--least", &options.least}, {"--same-bits", &options.same_bits}, {"--wrong", &options.wrong}, {"--case", &options.only}};
   for (int i = 1; i < count; ++i) {
     if (std::strcmp(texts[i], "--list") == 0) {
       options.lists = true;
@@ -97,9 +99,12 @@ std::string run_case(const Options& options, std::int64_t number, Reached& reach
   return wrong;
 }
 
-int report(const Options& options, const Reached& reached, std::int64_t problems, double seconds) {
-  std::printf("%s%lld problems of seed %lld in %.1f s, all right\n", reached.table().c_str(),
-              static_cast<long long>(problems), static_cast<long long>(options.seed), seconds);
+// What was reached, and the exit status.
+int report(const Options& options, const Reached& reached, std::int64_t problems, std::int64_t wrong, double seconds) {
+  std::printf("%s%lld problems of seed %lld in %.1f s, ", reached.table().c_str(), static_cast<long long>(problems),
+              static_cast<long long>(options.seed), seconds);
+  std::printf(wrong == 0 ? "all right\n" : "%lld of them wrong\n", static_cast<long long>(wrong));
+  if (wrong != 0) return 1;
   const std::vector<int> missed = reached.missed(options.least);
   if (missed.empty() || options.only != kUnset) return 0;
   std::fflush(stdout);
@@ -121,14 +126,13 @@ int fuzz(const Options& options) {
   };
   const std::int64_t first = options.only != kUnset ? options.only : 0;
   const std::int64_t last = options.only != kUnset ? first + 1 : options.cases;
-  std::int64_t number = first;
-  for (; (last == kUnset || number < last) && !is_enough(number); ++number) {
-    const std::string wrong = run_case(options, number, reached);
-    if (wrong.empty()) continue;
-    std::fprintf(stderr, "%s", wrong.c_str());
-    return 1;
+  std::int64_t number = first, wrong = 0;
+  for (; (last == kUnset || number < last) && wrong < options.wrong && !is_enough(number); ++number) {
+    const std::string text = run_case(options, number, reached);
+    wrong += text.empty() ? 0 : 1;
+    std::fprintf(stderr, "%s", text.c_str());
   }
-  return report(options, reached, number - first, seconds());
+  return report(options, reached, number - first, wrong, seconds());
 }
 
 int main_of(int count, char** texts) {
