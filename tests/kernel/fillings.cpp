@@ -51,6 +51,12 @@ std::uint64_t draw_value(Random& random, Type type, Filling filling) {
       const double large = type == Type::kF16 ? 3e4 : 1e8;
       return random.percent(10) ? encode(type, random.percent(50) ? large : -large) : number();
     }
+    case Filling::kLargest: {  // sums overflow, averages don't
+      if (!real) return number();
+      const Format& format = format_of(type);
+      const double largest = std::ldexp(2 - std::ldexp(1.0, 1 - format.digits), format.most - 1);
+      return encode(type, (random.percent(50) ? largest : -largest) * (random.percent(50) ? 1 : 0.75));
+    }
     case Filling::kSpecials: return random.percent(12) ? special() : small();
     default: return random.percent(4) ? special() : encode(type, lowest_of(type));
   }

@@ -8,10 +8,10 @@
 
 namespace poolbench::pool {
 
-enum class Filling { kIntegers, kNumbers, kMagnitudes, kSpecials, kLowest };
-constexpr int kFillings = 5;
+enum class Filling { kIntegers, kNumbers, kMagnitudes, kSpecials, kLargest, kLowest };
+constexpr int kFillings = 6;
 constexpr const char* kFillingNames[] = {"small integers", "random numbers", "magnitudes far apart",
-                                         "special values among others", "special values alone"};
+                                         "special values among others", "the largest numbers", "special values alone"};
 
 // The bits of values to fill an array with, to be taken in any order.
 const std::vector<std::uint64_t>& filling_values(Type type, Filling filling);

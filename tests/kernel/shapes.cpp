@@ -108,9 +108,9 @@ void draw_window(Random& random, Axis& axis) {
       axis.window = random.between(2, 3);
       axis.stride = random.percent(50) ? axis.window : random.between(1, 2);
       break;
-    case 4:  // the whole axis
-      axis.window = axis.positions;
-      axis.stride = random.between(1, 3);
+    case 4:  // the whole axis, and more: of that, ceil mode may have one window
+      axis.window = axis.positions + (random.percent(40) ? random.between(1, 4) : 0);
+      axis.stride = random.between(1, axis.window > axis.positions ? 9 : 3);
       break;
     case 5:
       axis.window = random.between(1, 70);
@@ -164,9 +164,13 @@ void draw_overlapping(Random& random, Axis& axis) {
 bool settle_window(Random& random, Axis& axis, bool may_be_empty) {
   const std::int64_t span = (axis.window - 1) * axis.dilation + 1;
   const std::int64_t free = axis.positions + axis.lo + axis.hi - span;
-  if (free < 0) return false;
-  axis.windows = free / axis.stride + 1;
-  if (random.percent(30)) {
+  const bool ceil = random.percent(30);
+  if (free < 0) {  // ceil mode has one window that is longer than the padded input, by less than a stride
+    if (!ceil || free <= -axis.stride) return false;
+    axis.windows = 1;
+  } else if (!ceil) {
+    axis.windows = free / axis.stride + 1;
+  } else {
     axis.windows = (free + axis.stride - 1) / axis.stride + 1;
     if ((axis.windows - 1) * axis.stride >= axis.positions + axis.lo) --axis.windows;
   }

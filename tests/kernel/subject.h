@@ -33,7 +33,7 @@ class Subject {
   std::string check(const Written& written) const;
   std::string check_indices();
   std::string check_same_bits(const Settings& settings, int done_by, const Written& written);
-  std::string compare(const Written& written, const Written& other, const char* how) const;
+  std::string compare(const Written& written, const Written& other, const char* how, bool is_mended) const;
   void run_in_parts(const Choice& choice);
   std::string place(std::int64_t element) const;
 
