@@ -25,11 +25,13 @@ void draw_kind(Random& random, Problem& p) {
   p.type = static_cast<Type>(pair % kTypes);
 }
 
-// The least size that holds all offsets, or now and then the one that only windows of more than 2^31 elements need.
+// The least size that holds all offsets, or now and then a larger one.
 int draw_offset_size(Random& random, const Problem& p) {
   std::int64_t window = 1;
   for (const Axis& axis : p.axes) window *= largest_window(axis);
-  return random.percent(5) ? 8 : offset_size_for(window);
+  int size = offset_size_for(window);
+  while (size < 8 && random.percent(8)) size *= 2;
+  return size;
 }
 
 }  // namespace
