@@ -131,7 +131,8 @@ class Spread final : public Base<double> {
     return agrees(drawn_, wants_[static_cast<std::size_t>(element)], value_of(bits));
   }
   std::string explain(std::int64_t element, std::uint64_t bits) const override {
-    return sentence(bits, wants_[static_cast<std::size_t>(element)].exact, readers_of(element, [](std::int64_t) { return true; }));
+    return sentence(bits, wants_[static_cast<std::size_t>(element)].exact,
+                    readers_of(element, [](std::int64_t) { return true; }));
   }
 
  private:
@@ -144,11 +145,9 @@ class Scattered final : public Base<double> {
  public:
   Scattered(const Drawn& drawn, const std::vector<std::uint64_t>& input) : Base(drawn, input) {
     find_maxima();
-    std::vector<std::int64_t> places(static_cast<std::size_t>(windows_.windows()));
     for (std::int64_t i = 0; i < planes(); ++i) {
       const std::int64_t first = i * windows_.windows();
-      for (std::size_t o = 0; o < places.size(); ++o) places[o] = static_cast<std::int64_t>(indices[static_cast<std::size_t>(first) + o]);
-      for (const A sum : naive_scatter<A>(windows_, values_.data() + first, places.data())) {
+      for (const A sum : naive_scatter<A>(windows_, values_.data() + first, indices.data() + first)) {
         wants_.push_back(encode(type(), static_cast<double>(sum)));
       }
     }

@@ -20,8 +20,8 @@ class Answers {
   // What was got, what is right, and what it is made of.
   virtual std::string explain(std::int64_t element, std::uint64_t bits) const = 0;
 
-  // For maxima, of each window: the offset in its window and the index in its plane. The gradient pass reads the offsets
-  // that a keep of some other input would have written.
+  // For maxima, of each window: the offset in its window and the index in its plane. The gradient pass reads the
+  // offsets that a keep of some other input would have written.
   std::vector<std::uint64_t> offsets, indices;
 };
 

@@ -12,7 +12,8 @@ namespace poolbench::pool {
 // Small integers over powers of two: nothing is rounded, unless the type itself lacks the digits.
 inline bool is_exact(const Drawn& drawn, const Sum& want) {
   constexpr std::int64_t kLargest = 9, kRoom = std::int64_t{1} << 24;  // what a float counts to
-  return drawn.filling == Filling::kIntegers && want.by_powers_of_two && want.terms * kLargest < kRoom / want.least_unit;
+  return drawn.filling == Filling::kIntegers && want.by_powers_of_two &&
+         want.terms * kLargest < kRoom / want.largest_divisor;
 }
 
 // How far from the exact average the kernel's may lie: the last place of the type, and what rounding the sum loses. A
@@ -26,7 +27,8 @@ inline long double tolerance_of_average(Type type, const Sum& want) {
 }
 
 // How far from the exact gradient of averages the kernel's may lie, beside the last place: a share is multiplied by a
-// factor, which is a product of up to four, and shares are added in any order, all of it in float (in double for doubles).
+// factor, which is a product of up to four, and shares are added in any order: all of it in float, or in double for
+// doubles.
 inline long double tolerance_of_gradient(Type type, const Sum& want) {
   constexpr int kFactors = 8;  // roundings on the way to one share
   const auto terms = static_cast<long double>(want.terms);

@@ -8,7 +8,9 @@ namespace {
 
 void describe_view(std::ostream& text, const char* name, const View& view) {
   text << "  " << name << ":";
-  for (int i = 0; i < kDims; ++i) text << " " << kDimNames[i] << " " << view.counts[i] << " by " << view.steps[i] << ",";
+  for (int i = 0; i < kDims; ++i) {
+    text << " " << kDimNames[i] << " " << view.counts[i] << " by " << view.steps[i] << ",";
+  }
   text << " beginning at byte " << view.first << " of " << view.bytes << "\n";
 }
 
@@ -18,8 +20,9 @@ std::string describe(const Drawn& drawn) {
   std::ostringstream text;
   const Problem& p = drawn.problem;
   text << "  " << name_of(p.pass) << " " << name_of(p.op) << " of " << name_of(p.type) << ", "
-       << kFillingNames[static_cast<int>(drawn.filling)] << ", shapes '" << kProfileNames[static_cast<int>(drawn.profile)]
-       << "', at most " << drawn.threads << " threads, units cut into " << drawn.parts << " parts\n";
+       << kFillingNames[static_cast<int>(drawn.filling)] << ", shapes '"
+       << kProfileNames[static_cast<int>(drawn.profile)] << "', at most " << drawn.threads
+       << " threads, units cut into " << drawn.parts << " parts\n";
   if (p.op == Op::kAvg) {
     text << "  divisor: ";
     if (p.divisor != 0) text << p.divisor << "\n";

@@ -1,6 +1,6 @@
-// Random problems of all passes, done by the kernels and by the reference of naive.h. Each is done once as the list chooses
-// and once by the kernel that was reached least so far. Exits with 0 if all agreed and each kernel was reached often enough,
-// else with 1.
+// Random problems of all passes, done by the kernels and by the reference of naive.h. Each is done once as the list
+// chooses and once by the kernel that was reached least so far. Exits with 0 if all agreed and each kernel was reached
+// often enough, else with 1.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -47,7 +47,8 @@ bool read_options(int count, char** texts, Options& options) {
     const char* name;
     std::int64_t* value;
   } known[] = {{"--cases", &options.cases}, {"--seconds", &options.seconds},     {"--seed", &options.seed},
-               {"--least", &options.least}, {"--same-bits", &options.same_bits}, {"--wrong", &options.wrong}, {"--case", &options.only}};
+               {"--least", &options.least}, {"--same-bits", &options.same_bits}, {"--wrong", &options.wrong},
+               {"--case", &options.only}};
   for (int i = 1; i < count; ++i) {
     if (std::strcmp(texts[i], "--list") == 0) {
       options.lists = true;

@@ -71,7 +71,8 @@ void set_steps(const View& view, std::int64_t* const (&steps)[kDims]) {
 void draw_layouts(Random& random, Drawn& drawn) {
   Problem& p = drawn.problem;
   Axis(&a)[3] = p.axes;
-  const std::int64_t positions[kDims] = {p.batch.count, p.channels.count, a[0].positions, a[1].positions, a[2].positions};
+  const std::int64_t positions[kDims] = {p.batch.count, p.channels.count, a[0].positions, a[1].positions,
+                                         a[2].positions};
   const std::int64_t windows[kDims] = {p.batch.count, p.channels.count, a[0].windows, a[1].windows, a[2].windows};
   constexpr std::int64_t kNothing[kDims] = {};
   const bool vectors = drawn.profile == Profile::kVectorsOfChannels;

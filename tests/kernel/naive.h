@@ -1,10 +1,10 @@
-// The reference: each pass as it is defined, a loop over the elements of each window. It shares nothing with the kernels
-// but the Problem, and works on values that somebody else has read: double for the floats, int64 for the integers.
+// The reference: each pass as it is defined, a loop over the elements of each window. It shares nothing with the
+// kernels but the Problem, and works on values that somebody else has read: double for the floats, int64 for the
+// integers.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "problem/problem.h"
@@ -72,7 +72,8 @@ struct Windows {
   std::int64_t elements(Place o) const { return d.count(o.d) * h.count(o.h) * w.count(o.w); }
 
   Place window_at(std::int64_t number) const {
-    return {number / (h.windows() * w.windows()) % d.windows(), number / w.windows() % h.windows(), number % w.windows()};
+    return {number / (h.windows() * w.windows()) % d.windows(), number / w.windows() % h.windows(),
+            number % w.windows()};
   }
   Place position_at(std::int64_t number) const {
     return {number / (h.positions() * w.positions()) % d.positions(), number / w.positions() % h.positions(),
@@ -116,13 +117,13 @@ Maximum<V> naive_max(const Windows& windows, const V* plane, Place o) {
   return best;
 }
 
-// A sum of terms that are not yet rounded to the type: the elements of an average over its divisor, or the shares that a
-// gradient's element gets.
+// A sum of terms that are not yet rounded to the type: the elements of an average over its divisor, or the shares that
+// a gradient's element gets.
 struct Sum {
   long double exact = 0;
-  long double magnitude = 0;    // of the absolute values: the scale of what rounding may lose
+  long double magnitude = 0;  // of the absolute values: the scale of what rounding may lose
   std::int64_t terms = 0;
-  std::int64_t least_unit = 1;  // the largest divisor of a term
+  std::int64_t largest_divisor = 1;
   bool by_powers_of_two = true;
 
   void add(long double value, std::int64_t divisor) {
@@ -130,7 +131,7 @@ struct Sum {
     exact += value / static_cast<long double>(divisor);
     magnitude += std::fabs(value) / static_cast<long double>(size);
     ++terms;
-    if (size > least_unit) least_unit = size;
+    if (size > largest_divisor) largest_divisor = size;
     by_powers_of_two = by_powers_of_two && size > 0 && (size & (size - 1)) == 0;
   }
 };
@@ -151,17 +152,21 @@ inline std::vector<Sum> naive_spread(const Problem& p, const Windows& windows, c
   for (std::int64_t i = 0; i < windows.windows(); ++i) {
     const Place o = windows.window_at(i);
     const std::int64_t divisor = windows.divisor(p, o);
-    windows.visit(o, [&](std::int64_t index, std::int64_t) { sums[static_cast<std::size_t>(index)].add(plane[i], divisor); });
+    windows.visit(o, [&](std::int64_t index, std::int64_t) {
+      sums[static_cast<std::size_t>(index)].add(plane[i], divisor);
+    });
   }
   return sums;
 }
 
-// The gradient of one plane's maxima: all of a window's goes to the element that was found. What an element gets is added
-// up in row-major order of the windows, in V: float, or double for doubles.
+// The gradient of one plane's maxima: all of a window's goes to the element that was found. What an element gets is
+// added up in row-major order of the windows, in V: float, or double for doubles.
 template <class V>
-std::vector<V> naive_scatter(const Windows& windows, const double* plane, const std::int64_t* indices) {
+std::vector<V> naive_scatter(const Windows& windows, const double* plane, const std::uint64_t* indices) {
   std::vector<V> sums(static_cast<std::size_t>(windows.positions()));
-  for (std::int64_t i = 0; i < windows.windows(); ++i) sums[static_cast<std::size_t>(indices[i])] += static_cast<V>(plane[i]);
+  for (std::int64_t i = 0; i < windows.windows(); ++i) {
+    sums[static_cast<std::size_t>(indices[i])] += static_cast<V>(plane[i]);
+  }
   return sums;
 }
 

@@ -34,7 +34,8 @@ std::vector<int> Reached::missed(std::int64_t least) const {
 
 std::string Reached::table() const {
   std::ostringstream text;
-  text << std::left << std::setw(18) << "kernel" << std::setw(10) << "pass" << std::setw(10) << "isa" << std::setw(4) << "op";
+  text << std::left << std::setw(18) << "kernel" << std::setw(10) << "pass" << std::setw(10) << "isa" << std::setw(4)
+       << "op";
   for (int type = 0; type < kTypes; ++type) text << std::right << std::setw(9) << name_of(static_cast<Type>(type));
   std::vector<bool> printed(counts_.size());
   for (int i = 0; i < kernel_count(); ++i) {

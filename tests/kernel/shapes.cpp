@@ -17,7 +17,7 @@ Sizes draw_sizes(Random& random, Profile profile) {
   const auto all = [&](std::int64_t least, std::int64_t most) {
     for (int i = 3 - s.rank; i < 3; ++i) s.in[i] = random.between(least, most);
   };
-  const auto some = [&](std::int64_t most) { return random.percent(40) ? random.between(1, most) : random.between(1, 3); };
+  const auto some = [&](std::int64_t most) { return random.between(1, random.percent(40) ? most : 3); };
   s.batch = some(3);
   s.channels = some(8);
   switch (profile) {
@@ -160,7 +160,7 @@ void draw_overlapping(Random& random, Axis& axis) {
   axis.lo = axis.hi = random.percent(70) ? axis.window / 2 : random.between(0, axis.window - 1);
 }
 
-// Sets the number of windows, as torch computes it; false where a window doesn't fit or reads nothing that it must read.
+// Sets the number of windows, as torch computes it; false where a window doesn't fit or has nothing that it must read.
 bool settle_window(Random& random, Axis& axis, bool may_be_empty) {
   const std::int64_t span = (axis.window - 1) * axis.dilation + 1;
   const std::int64_t free = axis.positions + axis.lo + axis.hi - span;
@@ -217,7 +217,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
 double reads_of(const Problem& p) {
   double reads = static_cast<double>(p.batch.count * p.channels.count);
   for (const Axis& axis : p.axes) {
-    const std::int64_t taps = axis.adaptive() ? axis.positions / axis.windows + 1 : std::min(axis.window, axis.positions);
+    const std::int64_t taps =
+        axis.adaptive() ? axis.positions / axis.windows + 1 : std::min(axis.window, axis.positions);
     reads *= static_cast<double>(axis.windows) * static_cast<double>(taps);
   }
   return reads;
@@ -233,18 +234,20 @@ double elements_of(const Problem& p) {
 
 Profile draw_profile(Random& random, Pass pass) {
   if (random.between(1, 1500) == 1) return Profile::kLarge;
-  if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;  // few of these fit, for one kernel
-  if (random.percent(35)) {  // nor of these
-    constexpr Profile kRare[] = {Profile::kWhole,    Profile::kSame,      Profile::kSame,
-                                 Profile::kChannels, Profile::kChannels,  Profile::kVectorsOfChannels,
-                                 Profile::kVectorsOfChannels, Profile::kVectorsOfChannels, Profile::kManyPlanes};
+  // Of these, few are such as the kernels for them take.
+  if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;
+  if (random.percent(35)) {
+    constexpr Profile kRare[] = {Profile::kWhole,      Profile::kSame,     Profile::kSame,
+                                 Profile::kManyPlanes, Profile::kChannels, Profile::kChannels,
+                                 Profile::kVectorsOfChannels, Profile::kVectorsOfChannels, Profile::kVectorsOfChannels};
     return kRare[random.between(0, std::size(kRare) - 1)];
   }
   return static_cast<Profile>(random.between(0, static_cast<int>(Profile::kLarge) - 1));
 }
 
 void draw_shape(Random& random, Problem& p, Profile profile) {
-  double most = profile == Profile::kLarge ? 2e6 : random.percent(85) ? (profile == Profile::kVectorsOfChannels ? 10e3 : 2500) : random.percent(90) ? 10e3 : 50e3;
+  const double usual = profile == Profile::kVectorsOfChannels ? 10e3 : 2500;
+  double most = profile == Profile::kLarge ? 2e6 : random.percent(85) ? usual : random.percent(90) ? 10e3 : 50e3;
   for (;; most *= 1.01) {
     const Sizes sizes = draw_sizes(random, profile);
     p.batch.count = sizes.batch;

@@ -8,10 +8,12 @@ namespace poolbench::pool {
 
 // Which shapes: each kernel is good for some of them.
 enum class Profile {
-  kTiny, kImage, kShortRows, kLongRows, kChannels, kVectorsOfChannels, kManyPlanes, kVolume, kWhole, kSame, kAnything, kLarge
+  kTiny, kImage, kShortRows, kLongRows, kChannels, kVectorsOfChannels,
+  kManyPlanes, kVolume, kWhole, kSame, kAnything, kLarge
 };
-constexpr const char* kProfileNames[] = {"tiny",        "image",  "short rows", "long rows", "channels", "vectors of channels",
-                                         "many planes", "volume", "whole",      "same size", "anything", "large"};
+constexpr const char* kProfileNames[] = {
+    "tiny", "image", "short rows", "long rows", "channels", "vectors of channels",
+    "many planes", "volume", "whole", "same size", "anything", "large"};
 
 Profile draw_profile(Random& random, Pass pass);
 

@@ -21,7 +21,8 @@ std::string list_wrong(const char* what, std::int64_t count, IsRight is_right, E
     if (!is_right(i) && ++wrong == 1) first = i;
   }
   if (wrong == 0) return {};
-  return std::to_string(wrong) + " of " + std::to_string(count) + " " + what + " are wrong, the first at " + explain(first);
+  return std::to_string(wrong) + " of " + std::to_string(count) + " " + what + " are wrong, the first at " +
+         explain(first);
 }
 
 std::string hexadecimal(std::uint64_t bits) {
@@ -111,13 +112,15 @@ std::string Subject::check_indices() {
   Indices to{indices_.first(), {}};
   std::copy(drawn_.indices.steps, drawn_.indices.steps + kDims, to.steps);
   write_indices(problem_, to, drawn_.threads);
-  const std::vector<std::uint64_t> got = indices_.take(sizeof(std::int64_t));
+  const std::vector<std::uint64_t> written = indices_.take(sizeof(std::int64_t));
+  const auto got = [&](std::int64_t i) { return static_cast<std::int64_t>(written[static_cast<std::size_t>(i)]); };
+  const auto want = [&](std::int64_t i) {
+    return static_cast<std::int64_t>(answers_->indices[static_cast<std::size_t>(i)]);
+  };
   return list_wrong(
-      "indices", drawn_.indices.elements(),
-      [&](std::int64_t i) { return got[static_cast<std::size_t>(i)] == answers_->indices[static_cast<std::size_t>(i)]; },
+      "indices", drawn_.indices.elements(), [&](std::int64_t i) { return got(i) == want(i); },
       [&](std::int64_t i) {
-        return place(i) + ": got " + std::to_string(static_cast<std::int64_t>(got[static_cast<std::size_t>(i)])) + ", not " +
-               std::to_string(answers_->indices[static_cast<std::size_t>(i)]);
+        return place(i) + ": got " + std::to_string(got(i)) + ", not " + std::to_string(want(i));
       });
 }
 
@@ -161,8 +164,8 @@ std::string Subject::compare(const Written& written, const Written& other, const
       },
       [&](std::int64_t i) {
         const auto at = static_cast<std::size_t>(i);
-        return place(i) + ": " + hexadecimal(other.elements[at]) + " instead of " + hexadecimal(written.elements[at]) + "; " +
-               answers_->explain(i, other.elements[at]);
+        return place(i) + ": " + hexadecimal(other.elements[at]) + " instead of " + hexadecimal(written.elements[at]) +
+               "; " + answers_->explain(i, other.elements[at]);
       });
   if (!wrong.empty()) return heading + wrong;
   return written.offsets == other.offsets ? "" : heading + "offsets differ";
@@ -196,7 +199,9 @@ std::string Subject::place(std::int64_t element) const {
     rest /= drawn_.out.counts[dim];
   }
   std::string text;
-  for (int dim = 0; dim < kDims; ++dim) text += (dim == 0 ? "" : ", ") + (kDimNames[dim] + (" " + std::to_string(at[dim])));
+  for (int dim = 0; dim < kDims; ++dim) {
+    text += (dim == 0 ? "" : ", ") + std::string(kDimNames[dim]) + " " + std::to_string(at[dim]);
+  }
   return text;
 }
 

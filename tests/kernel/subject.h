@@ -17,8 +17,8 @@ class Subject {
   explicit Subject(const Drawn& drawn);
 
   // Does the problem and compares with the answers. With `same_bits` it also does it by one thread, in parts as other
-  // numbers of threads would, and averages sample by sample: none of that may change a bit. Returns what is wrong, and the
-  // kernel that did it as run() returns it.
+  // numbers of threads would, and averages sample by sample: none of that may change a bit. Returns what is wrong, and
+  // the kernel that did it as run() returns it.
   std::string run(const Settings& settings, bool same_bits, int& done_by);
 
  private:

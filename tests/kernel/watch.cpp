@@ -32,8 +32,8 @@ void set_in_hand(const InHand& in_hand) { now = in_hand; }
 std::string explain(const InHand& in_hand) {
   if (in_hand.drawn == nullptr) return "before the first problem\n";
   std::ostringstream text;
-  text << "case " << in_hand.number << " of seed " << in_hand.seed << ", again with --seed " << in_hand.seed << " --case "
-       << in_hand.number << "\n"
+  text << "case " << in_hand.number << " of seed " << in_hand.seed << ", again with --seed " << in_hand.seed
+       << " --case " << in_hand.number << "\n"
        << describe(*in_hand.drawn);
   if (in_hand.settings != nullptr) {
     const Settings& settings = *in_hand.settings;
