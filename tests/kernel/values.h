@@ -1,4 +1,4 @@
-// The element types as numbers: their bits read and written, their spacing, and what inputs are filled with.
+// The element types as numbers: their bits read and written, and their spacing.
 #pragma once
 
 #include <cmath>
@@ -7,13 +7,11 @@
 #include <limits>
 #include <vector>
 
-#include "problem.h"
+#include "problem/problem.h"
 
 namespace poolbench::pool {
 
 constexpr bool is_float(Type type) { return type <= Type::kBf16; }
-
-constexpr const char* kTypeNames[kTypes] = {"f64", "f32", "f16", "bf16", "i8", "u8", "i16", "i32", "i64"};
 
 // A binary floating-point format: numbers below 2^most, `digits` significant bits, none closer than 2^least.
 struct Format {
@@ -23,6 +21,7 @@ struct Format {
 
   // The distance of this format's numbers where x lies.
   long double ulp(long double x) const {
+    if (x == 0) return std::ldexp(1.0L, least);  // of no binade
     int exponent;
     std::frexp(x, &exponent);
     return std::ldexp(1.0L, exponent - digits > least ? exponent - digits : least);
@@ -80,24 +79,24 @@ inline const std::vector<double>& half_table(Type type) {
 }
 
 template <class T>
-T read_as(const char* at) {
+T from_bits(std::uint64_t bits) {
   T value;
-  std::memcpy(&value, at, sizeof value);
+  std::memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-// The element at any address, exactly: V is double for the floats, int64 for the integers.
+// The value that an element's bits mean, exactly: V is double for the floats, int64 for the integers.
 template <class V>
-V read_element(Type type, const char* at) {
+V decode(Type type, std::uint64_t bits) {
   switch (type) {
-    case Type::kF64: return static_cast<V>(read_as<double>(at));
-    case Type::kF32: return static_cast<V>(read_as<float>(at));
-    case Type::kF16: case Type::kBf16: return static_cast<V>(half_table(type)[read_as<std::uint16_t>(at)]);
-    case Type::kI8: return static_cast<V>(read_as<std::int8_t>(at));
-    case Type::kU8: return static_cast<V>(read_as<std::uint8_t>(at));
-    case Type::kI16: return static_cast<V>(read_as<std::int16_t>(at));
-    case Type::kI32: return static_cast<V>(read_as<std::int32_t>(at));
-    case Type::kI64: return static_cast<V>(read_as<std::int64_t>(at));
+    case Type::kF64: return static_cast<V>(from_bits<double>(bits));
+    case Type::kF32: return static_cast<V>(from_bits<float>(bits));
+    case Type::kF16: case Type::kBf16: return static_cast<V>(half_table(type)[from_bits<std::uint16_t>(bits)]);
+    case Type::kI8: return static_cast<V>(from_bits<std::int8_t>(bits));
+    case Type::kU8: return static_cast<V>(from_bits<std::uint8_t>(bits));
+    case Type::kI16: return static_cast<V>(from_bits<std::int16_t>(bits));
+    case Type::kI32: return static_cast<V>(from_bits<std::int32_t>(bits));
+    case Type::kI64: return static_cast<V>(from_bits<std::int64_t>(bits));
   }
   return V{};
 }
@@ -108,6 +107,8 @@ std::uint64_t bits_of(T value) {
   std::memcpy(&bits, &value, sizeof value);
   return bits;
 }
+
+inline bool is_nan(Type type, std::uint64_t bits) { return is_float(type) && std::isnan(decode<double>(type, bits)); }
 
 // A value's bits in the type; the integers take what fits of it.
 inline std::uint64_t encode(Type type, double value) {
