@@ -134,7 +134,7 @@ def measure(workload: Workload, x: np.ndarray, isa: str, type_: str, layout: str
             layout=layout, workload=workload.id,
         )  # fmt: skip
 
-    (told,) = call(family, None, None, True)
+    (told,) = call(family, None, None, None)
     if len(told["fitting"]) > 1:
         out = call(family, None, told["kernel"])[0]
         subject = cell(told)
@@ -142,7 +142,7 @@ def measure(workload: Workload, x: np.ndarray, isa: str, type_: str, layout: str
     if type_[0] in "iu":
         return
     train = f"train_{family}"
-    kept, told = call(train, None, None, True)
+    kept, told = call(train, None, None, None)
     (out, _), pullback, *_ = call(train, None, kept["kernel"])
     if spec.kind is Kind.MAX and len(kept["fitting"]) > 1:
         keeper = cell(kept)

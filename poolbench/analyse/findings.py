@@ -39,7 +39,8 @@ class Cell:
     ``timing`` is None where a row is not OK or no slot was clean. ``verdict`` is against the workload's fastest: None
     for the fastest itself and for what is not compared. ``is_tie`` marks what cannot be told from the fastest.
     ``differs`` holds the clauses on which the subject's contract differs from the one that the comparison follows.
-    ``memory`` is what one call takes; None where it was left out or the subject failed.
+    ``kernels`` names who computed by pass, where the backend can tell. ``memory`` is what one call takes; None where it
+    was left out or the subject failed.
     """
 
     workload: str
@@ -50,6 +51,7 @@ class Cell:
     verdict: Verdict | None = None
     times_limit: Estimate | None = None
     layout: str = ""
+    kernels: tuple[tuple[str, str], ...] = ()
     memory: Memory | None = None
     is_fastest: bool = False
     is_tie: bool = False

@@ -129,6 +129,7 @@ def _summary_line(workload: WorkloadSummary, cell: Cell) -> dict[str, Any]:
         "status": cell.status.value,
         "note": cell.note,
         "layout": cell.layout,
+        "kernels": " ".join(name for _, name in cell.kernels),
         "median_ns": math.nan if timing is None else timing.median_ns,
         "median_ns_low": math.nan if timing is None else timing.low_ns,
         "median_ns_high": math.nan if timing is None else timing.high_ns,

@@ -147,6 +147,7 @@ def _cell(
         verdict=verdict,
         times_limit=estimate(to_limit) if knows_limit else None,
         layout=ledger.rows(workload, subject)[-1].row.layout,
+        kernels=tuple(ledger.rows(workload, subject)[-1].row.kernels.items()),
         memory=ledger.memory(workload, subject),
         is_fastest=subject == fastest,
         is_tie=verdict is not None and verdict.outcome in (Outcome.SAME, Outcome.UNDECIDED),

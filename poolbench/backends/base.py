@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from poolbench.model.method import LayoutPolicy
@@ -161,11 +161,13 @@ class Call:
     """A Prepared made of two functions; most backends need no more.
 
     ``compute`` is the timed call; ``fetch`` turns its result into an array of shape (batch, channels, *spatial).
+    ``kernels`` names who computes, by pass, where the backend can tell: rows store it.
     """
 
     layout: str
     compute: Callable[[], Any]
     fetch: Callable[[Any], NDArray[Any]]
+    kernels: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def run(self) -> object:
         """Compute once."""

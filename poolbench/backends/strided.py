@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
 from poolbench.backends.geometry import contiguous, in_order, reference_axes
 from poolbench.backends.indexed import IndexedCall
-from poolbench.backends.strided_call import user_call
+from poolbench.backends.strided_call import kernels_of, user_call
 from poolbench.backends.strided_layout import preferred_order
 from poolbench.backends.training import TrainingCall
 from poolbench.errors import UsageError
@@ -112,15 +112,16 @@ class Strided:
         def fetch(result: Array) -> Array:
             return result.transpose(to_natural)
 
+        kernels = kernels_of(workload, x, source.threads, layout)
         if workload.spec.kind is not Kind.MAX:
-            return Call(workload.order, compute, fetch)
+            return Call(workload.order, compute, fetch, kernels=kernels)
         located = user_call(workload, x, source.threads, layout, return_indices=True)
 
         def locate() -> NDArray[np.int64]:
             indices: NDArray[np.int64] = located()[1].transpose(back)
             return indices
 
-        return IndexedCall(workload.order, compute, fetch, locate)
+        return IndexedCall(workload.order, compute, fetch, locate, kernels=kernels)
 
     def _prepare_training(self, workload: Workload, source: Source, x: Array, layout: str) -> Prepared:
         """Prepare a training pass on ``x``, whose axes are in the order that ``layout`` says."""
@@ -156,7 +157,12 @@ class Strided:
             return result.transpose(to_natural)
 
         return TrainingCall(
-            layout=workload.order, pass_=workload.pass_, forward=forward, fetch=fetch, fetch_gradient=fetch
+            layout=workload.order,
+            pass_=workload.pass_,
+            forward=forward,
+            fetch=fetch,
+            fetch_gradient=fetch,
+            kernels=kernels_of(workload, x, threads, layout, gradient=given),
         )
 
     def _destinations(

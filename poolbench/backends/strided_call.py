@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ def user_call(
     layout: str,
     *,
     return_indices: bool = False,
-    functions: ModuleType | None = None,
+    functions: ModuleType | _Explained | None = None,
 ) -> Pool:
     """Return the user's call for ``workload`` on ``x``, whose axes are in the order that ``layout`` says.
 
@@ -72,6 +73,39 @@ def user_call(
         threads=threads,
         layout=layout,
     )
+
+
+class _Explained:
+    """Stands for a module of pooling functions: each tells which kernels it would use, and does nothing."""
+
+    def __init__(self, functions: ModuleType, gradient: Array | None) -> None:
+        self._functions = functions
+        self._gradient = gradient
+
+    def __getattr__(self, name: str) -> Pool:
+        from poolbench import strided
+
+        return partial(strided.explain, getattr(self._functions, name), gradient=self._gradient)
+
+
+def kernels_of(
+    workload: Workload, x: Array, threads: int, layout: str, *, gradient: Array | None = None
+) -> dict[str, str]:
+    """Return the kernels of the workload's call by pass; none where the kernel's revision cannot tell.
+
+    ``gradient`` is that of the output, seen as the functions see it, for a training pass.
+    """
+    from poolbench import strided
+
+    if not hasattr(strided, "explain"):
+        return {}
+    functions: ModuleType = strided
+    if workload.pass_.is_training:
+        from poolbench.strided import training as functions
+    told = user_call(workload, x, threads, layout, functions=_Explained(functions, gradient))().kernels
+    if not workload.pass_.runs_backward:
+        told.pop("gradient", None)
+    return {name: kernel for name, kernel in told.items() if name == "gradient" or workload.pass_.runs_forward}
 
 
 def _brief(values: Ints) -> int | Ints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ class TrainingCall:
     fetch: Fetch
     fetch_gradient: Fetch
     step: Step | None = None
+    kernels: Mapping[str, str] = field(default_factory=dict)
+    """Who computes, by the backend's passes, where it can tell."""
     run: Callable[[], Any] = field(init=False)
     """The timed call, bound once: a method in between would cost as much as a small pooling."""
     _kept: tuple[Any, Pullback] | None = field(default=None, init=False)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Results, Sort
-from poolbench.cli.output import print_json, print_warning, print_warnings, require_measured
+from poolbench.cli.output import print_json, print_table, print_warning, print_warnings, require_measured
 from poolbench.cli.summary_json import summary_document
 from poolbench.model.verdict import Ranking
+
+if TYPE_CHECKING:
+    from poolbench.analyse.findings import RunSummary
 
 
 def show(
     run: Annotated[str, typer.Argument(help="A run's name, its file, or 'latest'; 'poolbench list runs' names them.")],
     results: Results = RESULTS,
     sort: Sort = Ranking.TIME,
+    kernels: Annotated[bool, typer.Option("--kernels", help="Also print which kernel computed, where it is known.")] = (
+        False
+    ),
     json: Json = False,
 ) -> None:
     """Print the table of a stored run. Everything is recomputed from its samples."""
@@ -32,4 +38,16 @@ def show(
         print_json({"results": str(path), **summary_document(summary)})
     else:
         print_summary(summary)
+        if kernels:
+            _print_kernels(summary)
     require_measured(stored.rows)
+
+
+def _print_kernels(summary: RunSummary) -> None:
+    """Print who computed, a line for each workload, subject and pass."""
+    told = [(cell.workload, cell.subject, by_pass, name) for cell in summary.cells for by_pass, name in cell.kernels]
+    typer.echo("")
+    if not told:
+        typer.echo("Which kernels computed is not known: no subject of this run tells, or it is older than that.")
+    else:
+        print_table(("workload", "subject", "pass", "kernel"), told)

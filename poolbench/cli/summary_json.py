@@ -55,6 +55,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "status": cell.status.value,
         "note": cell.note,
         "layout": cell.layout,
+        "kernels": dict(cell.kernels),
         "memory": None if cell.memory is None else flat(cell.memory),
         "median_ns": None if timing is None else timing.median_ns,
         "low_ns": None if timing is None else timing.low_ns,

@@ -41,6 +41,7 @@ class GroupResult:
     worker_lost: bool = False
     layout: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+    kernels: dict[str, str] = field(default_factory=dict)
     verification: dict[str, float | None] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
@@ -90,6 +91,7 @@ class Group:
         self._results[name] = GroupResult(
             layout=reply["layout"],
             facts=reply["facts"],
+            kernels=reply["kernels"],
             verification=reply["verification"],
         )
         if key not in self.loops:

@@ -199,6 +199,7 @@ class Session:
             status=result.status,
             note=result.note,
             facts={**self.launcher.facts(subject), **result.facts},
+            kernels=result.kernels,
             contract=self._contracts.get(name, {}),
             layout=result.layout,
             loops=self._loops.get((workload.id, name), 0) if result.status is Status.OK else 0,

@@ -142,6 +142,7 @@ class Worker:
             "verification": verification,
             "layout": first.layout,
             "facts": facts,
+            "kernels": dict(getattr(first, "kernels", {})),
             "prepare_ns": self._prepare_ns,
         }
 

@@ -65,7 +65,8 @@ class ResultRow:
 
     ``group`` names the blocks that this row's samples stood in: only rows of one group were interleaved and may
     be compared. ``facts`` are the backend's (versions, instruction set, native layout); ``contract`` its answers by
-    clause. ``importer`` counts the freshly executed interpreters that launches were forked from.
+    clause. ``kernels`` names who computed, by the backend's passes, where the backend can tell. ``importer`` counts the
+    freshly executed interpreters that launches were forked from.
     ``evidence`` tells what the machine did during each of the group's blocks; none in files of before schema 3.
     ``memory`` is measured once in a run, in a launch of its own, and stands in every row from then on; None where it
     was left out. ``seconds`` is the wall time booked on the row, ``memory_seconds`` the part of it that memory took.
@@ -86,6 +87,7 @@ class ResultRow:
     status: Status
     note: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+    kernels: dict[str, str] = field(default_factory=dict)
     contract: dict[str, str] = field(default_factory=dict)
     layout: str = ""
     loops: int = 0

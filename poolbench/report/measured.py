@@ -66,6 +66,7 @@ def results_table(summary: RunSummary, models: Mapping[str, str]) -> Table:
                help="By how much a call makes resident memory grow; to about 0.3 MB."),
         Column(key="verdict", title="verdict", help="Against the fastest of the workload."),
         Column(key="layout", title="native", help="The axes' order in the subject's own array."),
+        Column(key="kernels", title="kernel", help="Who computed, by pass, where the subject can tell."),
     )  # fmt: skip
     rows = [
         _result_row(summary, workload, cell, models) for workload in summary.workloads for cell in workload.cells
@@ -100,6 +101,7 @@ def _result_row(summary: RunSummary, workload: WorkloadSummary, cell: Cell, mode
             amount_value(None if memory is None else memory.touched),
             words(_verdict(cell)),
             words(cell.layout),
+            words(", ".join(name for _, name in cell.kernels)),
         ),
         facets=_facets(workload.workload, cell.subject, models),
         role="fastest" if cell.is_fastest else "failed" if cell.timing is None else "",
@@ -122,6 +124,7 @@ def _limit_row(summary: RunSummary, workload: WorkloadSummary, timing: Timing, m
             empty,
             empty,
             words("–"),
+            empty,
             empty,
         ),
         facets=_facets(workload.workload, LIMIT, models),

@@ -40,7 +40,7 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     3: _as_it_is,  # 4 has a method's stay: buffers moved with each block
     4: _as_it_is,  # 5 has a method's one_core: processes ran on any core
     # 6 has null for dirty where the revision is "unknown", which was the installed version, and false; and a machine's
-    # identity and CPU quota: machines had no name of their own, and none was asked for.
+    # identity and CPU quota: machines had no name of their own, and none was asked for; and a row's kernels: not told.
     5: _as_it_is,
 }
 """For each schema before the present one, the function that makes its records into those of the next."""

@@ -22,7 +22,7 @@ def max_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> Any: ...
 def avg_pool(
@@ -40,7 +40,7 @@ def avg_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> Any: ...
 def adaptive_max_pool(
@@ -53,7 +53,7 @@ def adaptive_max_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> Any: ...
 def adaptive_avg_pool(
@@ -65,7 +65,7 @@ def adaptive_avg_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> Any: ...
 def train_max_pool(
@@ -82,7 +82,7 @@ def train_max_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def train_avg_pool(
@@ -100,7 +100,7 @@ def train_avg_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def train_adaptive_max_pool(
@@ -113,7 +113,7 @@ def train_adaptive_max_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def train_adaptive_avg_pool(
@@ -125,7 +125,7 @@ def train_adaptive_avg_pool(
     layout: str,
     isa: str | None = ...,
     kernel: str | None = ...,
-    explain: bool = ...,
+    explained_gradient: Any = ...,
     /,
 ) -> tuple[Any, Pullback]: ...
 def pull_back(

@@ -121,11 +121,11 @@ class Explanation:
         return "\n".join(str(each) for each in self.passes) or "an empty batch: nothing to do"
 
 
-def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Explanation:
+def explain(function: Callable[..., Any], /, *args: Any, gradient: Any = None, **kwargs: Any) -> Explanation:
     """Return what ``function(*args, **kwargs)`` would do; nothing is pooled.
 
     ``function`` is one of ``poolbench.strided``'s twelve, or its namesake of ``poolbench.strided.training``: then the
-    gradient pass is told too, for gradients that lie as fresh arrays do.
+    gradient pass is told too, for ``gradient`` as the gradient of the output, or one that lies as a fresh array does.
 
         >>> import numpy as np
         >>> from poolbench import strided
@@ -147,7 +147,7 @@ def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Expla
     given.apply_defaults()
     compiled = getattr(_pool, f"train_{family}" if module is training else family)
     own = [given.arguments[each] for each in (*_ORDER[family], "out", "threads", "layout")]
-    answers: Sequence[Mapping[str, Any]] = compiled(int(name[-2]), *own, None, None, True)
+    answers: Sequence[Mapping[str, Any]] = compiled(int(name[-2]), *own, None, None, gradient)
     return Explanation(tuple(_pass(answer) for answer in answers))
 
 

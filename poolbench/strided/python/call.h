@@ -28,6 +28,7 @@ struct Call {
   PyObject* isa = nullptr;
   PyObject* kernel = nullptr;
   bool explains = false;  // the answer tells what would be done, and nothing is
+  PyObject* gradient = Py_None;  // what the explained pullback would be given; None for one that lies as a fresh one does
 };
 
 inline void check_type(const Borrowed& input, Op op) {
@@ -80,7 +81,7 @@ inline PyObject* pool(const Call& call) {
     if (!call.explains) out.reset(make_array(resolved, input.type, steps, &data));
     bind_output(resolved, data, steps);
   }
-  if (call.explains) return explain_call(resolved, settings, call.kept);
+  if (call.explains) return explain_call(resolved, settings, call.kept, call.gradient);
   Indices places;
   if (indices_given != Py_None) {
     given_indices.emplace(indices_given, "out[1]", true);
@@ -176,6 +177,7 @@ Call read_call(PyObject* const* args, Py_ssize_t count) {
     call.kernel = args[kOwn + 4];
   }
   call.explains = count == kOwn + 6;
+  if (call.explains) call.gradient = args[kOwn + 5];
   return call;
 }
 

@@ -60,11 +60,12 @@ inline nb::object choice_of(const Problem& problem, const Settings& settings) {
 }
 
 // A list with what each pass of the call would do: the forward one, and the gradient where there may be one.
-inline PyObject* explain_call(const Resolved& resolved, const Settings& settings, const Kept* kept) {
+inline PyObject* explain_call(const Resolved& resolved, const Settings& settings, const Kept* kept,
+                              PyObject* gradient) {
   nb::list passes;
   if (resolved.elements > 0) {
     passes.append(choice_of(resolved.problem, settings));
-    if (kept != nullptr) passes.append(choice_of(kept->usual_gradient(), settings));
+    if (kept != nullptr) passes.append(choice_of(kept->planned(gradient), settings));
   }
   return passes.release().ptr();
 }

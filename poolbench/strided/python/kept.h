@@ -102,11 +102,17 @@ class Kept {
     return Py_BuildValue("(Ns)", out.release(), name.c_str());
   }
 
-  // The gradient pass where both gradients lie as fresh ones do.
-  Problem usual_gradient() const {
+  // The gradient pass for a gradient of the output, or None for one that lies as a fresh array does, which that of the
+  // input does in any case.
+  Problem planned(PyObject* grad_output) const {
     Array of_output = input_, of_input = input_;
     choose_steps(resolved_, input_, size_of(type_), of_output.steps);
     choose_steps(like_input(), input_, size_of(type_), of_input.steps);
+    if (grad_output != Py_None) {
+      const Borrowed grad(grad_output, "gradient", false);
+      check_like(grad, "gradient", resolved_.shape, "the output");
+      of_output = grad.array;
+    }
     return gradient_of(resolved_, of_output, of_input);
   }
 

@@ -69,16 +69,16 @@ PyMethodDef method(const char* name, const char* doc) {
 PyMethodDef methods[] = {
     method<Function::kMax>("max_pool",
                            "max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, "
-                           "out, threads, layout[, isa, kernel[, explain]])"),
+                           "out, threads, layout[, isa, kernel[, gradient]])"),
     method<Function::kAvg>("avg_pool",
                            "avg_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, "
-                           "count_include_pad, divisor_override, out, threads, layout[, isa, kernel[, explain]])"),
+                           "count_include_pad, divisor_override, out, threads, layout[, isa, kernel[, gradient]])"),
     method<Function::kAdaptiveMax>("adaptive_max_pool",
                                    "adaptive_max_pool(rank, input, output_size, return_indices, out, threads, "
-                                   "layout[, isa, kernel[, explain]])"),
+                                   "layout[, isa, kernel[, gradient]])"),
     method<Function::kAdaptiveAvg>(
         "adaptive_avg_pool",
-        "adaptive_avg_pool(rank, input, output_size, out, threads, layout[, isa, kernel[, explain]])"),
+        "adaptive_avg_pool(rank, input, output_size, out, threads, layout[, isa, kernel[, gradient]])"),
     method(train_function<Function::kMax>, "train_max_pool", "max_pool, and what its gradient needs."),
     method(train_function<Function::kAvg>, "train_avg_pool", "avg_pool, and what its gradient needs."),
     method(train_function<Function::kAdaptiveMax>, "train_adaptive_max_pool",
@@ -96,7 +96,8 @@ bool load_numpy() { return _import_array() >= 0; }
 
 NB_MODULE(_pool, module) {
   module.doc() = "The pooling kernel. Where isa and kernel are given, functions return (result, name of the kernel), "
-                 "or None where no such kernel can do it.";
+                 "or None where no such kernel can do it. With a gradient, or None, behind them they "
+                 "do nothing and tell who would.";
   if (!load_numpy() || PyModule_AddFunctions(module.ptr(), methods) != 0 || !Pullback::add_to(module.ptr())) {
     throw nb::python_error();
   }

@@ -21,6 +21,7 @@ from poolbench.errors import UsageError
 from poolbench.model.ids import parse_id
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.pooling import Kind
+from poolbench.strided import _pool, training
 from poolbench.verify import filling
 from poolbench.verify.check import check
 from poolbench.verify.fill import arrange, exact_values, random_values
@@ -266,3 +267,31 @@ def test_the_reused_output_and_gradient_are_the_same_arrays_each_time() -> None:
         prepared: Any = registry.create(name).prepare(workload, source)
         first, second = prepared.run(), prepared.run()
         assert [one is other for one, other in zip(first, second, strict=True)] == [is_same, is_same]
+
+
+def test_a_prepared_call_names_its_kernels() -> None:
+    def kernels(text: str, **given: Any) -> dict[str, str]:
+        workload = parse_id(text)
+        source = Source(array=np.zeros(workload.input_shape, np.float32), **given)
+        return dict(subjects.Strided().prepare(workload, source).kernels)
+
+    base = "max2d-n2c16-h20w20-k3s2p1-f32-nchw"
+    assert list(kernels(base)) == ["pool"]
+    gradient = np.zeros(parse_id(base).output_shape, np.float32)
+    both = kernels(f"{base}.train", gradient=gradient)
+    assert list(both) == ["keep", "gradient"]
+    assert set(both.values()) <= set(strided.variants())
+    assert list(kernels(f"{base}.trainfwd", gradient=gradient)) == ["keep"]
+    assert list(kernels(f"{base}.trainbwd", gradient=gradient)) == ["gradient"]
+
+
+def test_a_gradient_that_lies_otherwise_is_told_by_its_own_kernel() -> None:
+    x = np.zeros((1, 16, 20, 20), np.float32)
+    sparse = np.zeros((1, 16, 20, 40), np.float32)[..., ::2]
+    whole = strided.explain(training.max_pool2d, x, 3, 1, 1).kernels["gradient"]
+    assert strided.explain(training.max_pool2d, x, 3, 1, 1, gradient=sparse).kernels["gradient"] != whole
+    _, pullback = training.max_pool2d(x, 3, 1, 1)
+    _, ran = _pool.pull_back(pullback, sparse, None, 1, None, None)
+    assert strided.explain(training.max_pool2d, x, 3, 1, 1, gradient=sparse).kernels["gradient"] == ran
+    with pytest.raises(ValueError, match="gradient has shape"):
+        strided.explain(training.max_pool2d, x, 3, 1, 1, gradient=x[:, :2])

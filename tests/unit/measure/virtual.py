@@ -73,6 +73,7 @@ class VirtualWorker:
                 "ok": True,
                 "layout": "nchw",
                 "facts": {},
+                "kernels": {},
                 "prepare_ns": self.behaviour.prepare_ns,
                 "verification": {f"{name}_ulp": 0.0 for name in content["checks"]},
             }
