@@ -125,7 +125,7 @@ def distance(ours: Any, theirs: Any, dtype: Any) -> float:
     if not finite.any():
         return 0.0
     unit = float(ml_dtypes.finfo(dtype).eps) * float(np.abs(b[finite]).max())
-    return float(np.abs(a - b)[finite].max()) / unit if unit else 0.0
+    return float(np.abs(a[finite] - b[finite]).max()) / unit if unit else 0.0
 
 
 if __name__ == "__main__":
