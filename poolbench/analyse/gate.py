@@ -19,11 +19,11 @@ from poolbench.analyse.paired import compare_pair, fault, holm
 from poolbench.analyse.selection import selected_p
 from poolbench.analyse.student import t_tail
 from poolbench.analyse.text import counted, percent, signed_percent
-from poolbench.model.gate import GatePolicy, GateResult, GateVerdict, MemoryChange
+from poolbench.model.gate import GatePolicy, GateResult, GateTerms, GateVerdict, MemoryChange
 from poolbench.model.memory import NOT_MEASURED, Amount
 from poolbench.model.method import Method
 from poolbench.model.plan import Stage
-from poolbench.model.result import ResultRow, Status
+from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Comparison, Outcome
 
@@ -50,6 +50,18 @@ class Evidence:
     is_slower: bool
     samples: int
     fault: str
+
+
+def judge_run(header: RunHeader, rows: Sequence[ResultRow], terms: GateTerms) -> GateResult:
+    """Return what a gate says of a run on ``terms``: at its end, again from its file, and in its report."""
+    return gate(
+        rows,
+        base=terms.base,
+        head=terms.head,
+        policy=terms.policy,
+        method=header.method,
+        workloads=header.workloads,
+    )
 
 
 def gate(

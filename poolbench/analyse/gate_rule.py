@@ -52,7 +52,7 @@ class GateRule:
 
     A workload is settled once it is the same, or once its suspicion has been measured again with as many launches as
     were set when that began: they follow from the survey and the time that is left, never from the confirmation's own
-    data. ``stored`` are the rows of an interrupted run.
+    data. ``stored`` are the rows of an interrupted run: what they took is part of the budget.
     """
 
     def __init__(
@@ -77,10 +77,12 @@ class GateRule:
         self._rows: dict[str, list[ResultRow]] = {workload: [] for workload in self._workloads}
         self._seen = 0
         self._evidence: dict[str, Evidence] = {}
-        self._again: dict[str, int] = {}
+        self._spent_s = sum(row.seconds for row in stored)
+        self._again = self._aims_begun(stored)
 
     def next_launch(self, rows: Sequence[ResultRow], elapsed_s: float) -> LaunchPlan | None:
         """Return the next launch, or None when every verdict is settled or the time is used up."""
+        elapsed_s += self._spent_s
         self._learn(rows, elapsed_s)
         remaining_s = self._budget_s - elapsed_s - self._costs.overhead_s
         if remaining_s <= 0:
@@ -93,7 +95,7 @@ class GateRule:
 
     def time_is_up(self, elapsed_s: float, launch: int) -> bool:
         """Whether to end the launch before its next workload; the first one is always measured whole."""
-        return launch > 0 and elapsed_s >= self._budget_s
+        return launch > 0 and elapsed_s + self._spent_s >= self._budget_s
 
     def _agenda(self, elapsed_s: float, remaining_s: float) -> list[tuple[Stage, list[str]]]:
         """Return what to do in order of urgency: first looks, confirmations, what is open, what is the same already.
@@ -117,6 +119,20 @@ class GateRule:
             self._set_aims(suspected, remaining_s)
             return [(Stage.CONFIRMATION, suspected)]
         return [(Stage.SURVEY, still_open)]
+
+    def _aims_begun(self, stored: Sequence[ResultRow]) -> dict[str, int]:
+        """Return by how many launches the suspicions of an interrupted run are confirmed that were measured again.
+
+        How many there was time for is not stored, so it is what the survey alone calls for; the budget ends it earlier.
+        """
+        aims = {}
+        for workload in dict.fromkeys(row.workload for row in stored if row.stage is Stage.CONFIRMATION):
+            survey = [row for row in stored if row.workload == workload and row.stage is Stage.SURVEY]
+            suspicion = weigh(survey, workload, self._head, self._base, self._policy, self._method)
+            aims[workload] = max(
+                self._policy.min_launches, min(launches_to_confirm(suspicion, self._policy), MOST_LAUNCHES)
+            )
+        return aims
 
     def _set_aims(self, suspected: Sequence[str], remaining_s: float) -> None:
         """Fix by how many launches each suspicion is confirmed: what there is time for, fewer where it is plain."""
