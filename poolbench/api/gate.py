@@ -157,8 +157,7 @@ def stored_terms(header: RunHeader) -> GateTerms:
         raise UsageError(_no_gate(header))
     raise UsageError(
         f"The run {header.run} does not say which subject is the base, as those of before schema 6 do not, so it "
-        f"cannot be continued: judge its rows by 'poolbench gate --again {header.run} --base SUBJECT --head SUBJECT', where "
-        f"its subjects are {header.subjects[0]} and {header.subjects[1]}."
+        f"cannot be continued: 'poolbench gate --again {header.run}' judges its rows."
     )
 
 
