@@ -36,7 +36,9 @@ def gate(
     context: typer.Context,
     base: Annotated[
         str | None,
-        typer.Option(help="What head is held to: a subject, or rev:NAME for the kernel there.", show_default="needed"),
+        typer.Option(
+            help="What head is held to: a subject, or rev:NAME for the kernel there. A stored run has its own."
+        ),
     ] = None,
     head: Annotated[
         str, typer.Option(help="What is examined: a subject, rev:NAME, or . for the kernel of the working tree.")
