@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from poolbench.analyse.costs import LaunchCosts
-from poolbench.analyse.gate import Evidence, is_same, is_suspected, weigh
+from poolbench.analyse.gate import Weighed, is_same, is_suspected, weigh
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Method
 from poolbench.model.plan import LaunchPlan, Stage
@@ -76,7 +76,7 @@ class GateRule:
         self._next = max((row.launch for row in stored), default=-1) + 1
         self._rows: dict[str, list[ResultRow]] = {workload: [] for workload in self._workloads}
         self._seen = 0
-        self._evidence: dict[str, Evidence] = {}
+        self._weighed: dict[str, Weighed] = {}
         self._spent_s = sum(row.seconds for row in stored)
         self._again = self._aims_begun(stored)
 
@@ -156,15 +156,15 @@ class GateRule:
     def _learn(self, rows: Sequence[ResultRow], elapsed_s: float) -> None:
         for row in rows[self._seen :]:
             self._rows.setdefault(row.workload, []).append(row)
-            self._evidence.pop(row.workload, None)
+            self._weighed.pop(row.workload, None)
         self._seen = len(rows)
         self._costs.learn(rows, elapsed_s)
 
-    def _weigh(self, workload: str) -> Evidence:
-        if workload not in self._evidence:
+    def _weigh(self, workload: str) -> Weighed:
+        if workload not in self._weighed:
             rows = self._rows[workload]
-            self._evidence[workload] = weigh(rows, workload, self._head, self._base, self._policy, self._method)
-        return self._evidence[workload]
+            self._weighed[workload] = weigh(rows, workload, self._head, self._base, self._policy, self._method)
+        return self._weighed[workload]
 
     def _is_suspected(self, workload: str) -> bool:
         return not self._is_lost(workload) and is_suspected(self._weigh(workload), self._policy)
@@ -187,13 +187,13 @@ class GateRule:
         return chosen
 
 
-def launches_to_confirm(evidence: Evidence, policy: GatePolicy) -> int:
+def launches_to_confirm(weighed: Weighed, policy: GatePolicy) -> int:
     """Return how many launches confirm what the survey suspects, if it is as large as the survey's cautious end says.
 
     The half-width of a 95 % interval shrinks with the root of the launches; the confirmation is to lie three
     half-widths off.
     """
-    comparison = evidence.comparison
+    comparison = weighed.comparison
     half = (math.log(comparison.high) - math.log(comparison.low)) / 2 if comparison.low > 0 else math.inf
     away = abs(math.log(comparison.ratio)) - half / 2 - policy.least_change
     if not math.isfinite(half) or away <= 0:
