@@ -136,7 +136,11 @@ def _given(context: typer.Context, mode: str, allowed: frozenset[str]) -> frozen
         and (source := context.get_parameter_source(parameter.name)) is not None
         and source.name == "COMMANDLINE"
     ]
-    refused = [max(parameter.opts, key=len) for parameter in given if parameter.name not in allowed]
+    refused = [
+        max(parameter.secondary_opts if context.params.get(parameter.name) is False else parameter.opts, key=len)
+        for parameter in given
+        if parameter.name not in allowed
+    ]
     if refused:
         takes = [max(parameter.opts, key=len) for parameter in context.command.params if parameter.name in allowed]
         raise UsageError(

@@ -100,7 +100,7 @@ def test_such_a_run_without_its_roles_is_told_which_to_give(store, given):
     ("arguments", "told"),
     [
         (("--again", "latest", "--resume", "latest"), "--again takes its run as it is stored, so it"),
-        (("--again", "latest", "--budget", "9", "--no-memory"), "beside --budget, --memory: leave them out"),
+        (("--again", "latest", "--budget", "9", "--no-memory"), "beside --budget, --no-memory: leave them out"),
         (("--again", "latest", "--threads", "1"), "cannot stand beside --threads: leave it out"),
         (("--again", "latest", "--head", NEW), f"its own roles, base {OLD} and head {NEW}: leave"),
         (("--resume", "latest", "--tolerance", "0.1"), "--resume takes its run as it is stored"),
