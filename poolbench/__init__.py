@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from poolbench.model.gate import GateResult
     from poolbench.model.pooling import PoolSpec
     from poolbench.model.workload import Workload
 
-__all__ = ["__version__", "apply", "compare", "load_results"]
+__all__ = ["__version__", "apply", "compare", "gate", "load_results"]
 
 __version__ = "0.1.0"
 
@@ -89,6 +90,53 @@ def compare(
         cache=cache,
         layout=layout,
         batch=batch,
+        passes=passes,
+        gradients=gradients,
+        memory=memory,
+        results=results,
+    )
+
+
+def gate(
+    base: str,
+    head: str = ".",
+    workloads: Sequence[str] = ("core",),
+    *,
+    tolerance: float = 0.03,
+    confidence: float = 0.99,
+    budget_s: float | None = None,
+    threads: int = 1,
+    passes: Sequence[str] = (),
+    gradients: Sequence[str] = (),
+    memory: bool = True,
+    results: str | Path = "results",
+) -> GateResult:
+    """Measure ``head`` against ``base`` in the same blocks, and return a verdict for each workload.
+
+    The arguments are those of ``poolbench gate``: ``rev:X`` is the kernel at a revision of this repository, ``.`` the
+    kernel of the working tree, and anything else a subject. ``tolerance`` is the change from which a slowdown is a
+    regression; ``confidence`` is one less the chance of even one false "slower" or "faster" in the whole set.
+
+        result = poolbench.gate("numpy@2.2.6", "numpy", ["smoke"], budget_s=60)
+        print([verdict.workload for verdict in result.verdicts if verdict.is_regression])
+
+    ``result.verdicts`` hold, by workload, an outcome, its reason, the ratio head / base of times with its 95 % interval
+    and the bytes that a call requests; ``result.disturbance`` what disturbed the machine. Nothing is printed. The rows
+    are stored under ``results`` with policy and roles: ``poolbench gate --resume RUN`` goes on after an interruption,
+    and ``poolbench gate --again RUN`` judges them anew.
+
+    Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.
+    """
+    from poolbench.api.gate import gate
+
+    return gate(
+        base,
+        head,
+        workloads,
+        tolerance=tolerance,
+        confidence=confidence,
+        budget_s=budget_s,
+        threads=threads,
         passes=passes,
         gradients=gradients,
         memory=memory,

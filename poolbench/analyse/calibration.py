@@ -129,15 +129,15 @@ def _verdicts(
     """Yield the verdicts of one pair on the workloads of one piece, as a gate of its own would give them."""
     pairs = {workload: [row for row in piece if row.subject in (base, head)] for workload, piece in gate.items()}
     pairs = {w: rows for w, rows in pairs.items() if len({r.subject for r in rows if r.status is Status.OK}) == 2}
-    evidence = {workload: weigh(rows, workload, head, base, policy, method) for workload, rows in pairs.items()}
-    suspected = {workload: part for workload, part in evidence.items() if is_suspected(part, policy)}
+    weighed = {workload: weigh(rows, workload, head, base, policy, method) for workload, rows in pairs.items()}
+    suspected = {workload: part for workload, part in weighed.items() if is_suspected(part, policy)}
     adjusted = confirmed(suspected)
     for workload, rows in pairs.items():
         if workload not in adjusted:
             # Where nothing is suspected the gate spends the rest of its time on the survey.
             surveyed = [replace(row, stage=Stage.SURVEY) for row in rows]
-            evidence[workload] = weigh(surveyed, workload, head, base, policy, method)
-        verdict = judge(evidence[workload], adjusted.get(workload), policy, family=len(adjusted))
+            weighed[workload] = weigh(surveyed, workload, head, base, policy, method)
+        verdict = judge(weighed[workload], adjusted.get(workload), policy, family=len(adjusted))
         yield Trial(
             workload=workload,
             piece=number,

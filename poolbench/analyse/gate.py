@@ -19,11 +19,11 @@ from poolbench.analyse.paired import compare_pair, fault, holm
 from poolbench.analyse.selection import selected_p
 from poolbench.analyse.student import t_tail
 from poolbench.analyse.text import counted, percent, signed_percent
-from poolbench.model.gate import GatePolicy, GateResult, GateVerdict, MemoryChange
+from poolbench.model.gate import GatePolicy, GateResult, GateTerms, GateVerdict, MemoryChange
 from poolbench.model.memory import NOT_MEASURED, Amount
 from poolbench.model.method import Method
 from poolbench.model.plan import Stage
-from poolbench.model.result import ResultRow, Status
+from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Comparison, Outcome
 
@@ -34,7 +34,7 @@ OTHER_SLACK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Weighed:
     """What one workload's rows say of a pair: over all launches, and by stage.
 
     ``survey_p`` is two-sided; ``confirmation_p`` one-sided, in the direction of the survey; ``claim_p`` is that of both
@@ -42,6 +42,7 @@ class Evidence:
     hypothesis that times differ by ``least_change`` at most. 1 where there are too few launches.
     """
 
+    ledger: Ledger
     comparison: Comparison
     confirmation: Comparison | None
     survey_p: float
@@ -50,6 +51,18 @@ class Evidence:
     is_slower: bool
     samples: int
     fault: str
+
+
+def judge_run(header: RunHeader, rows: Sequence[ResultRow], terms: GateTerms) -> GateResult:
+    """Return what a gate says of a run on ``terms``: at its end, again from its file, and in its report."""
+    return gate(
+        rows,
+        base=terms.base,
+        head=terms.head,
+        policy=terms.policy,
+        method=header.method,
+        workloads=header.workloads,
+    )
 
 
 def gate(
@@ -67,14 +80,13 @@ def gate(
     asked = [w for w in (workloads or dict.fromkeys(row.workload for row in rows)) if w not in skipped]
     found = {workload: weigh(rows, workload, head, base, policy, method) for workload in asked}
     adjusted = confirmed(found)
-    ledger = Ledger(rows, method.rejection)
     return GateResult(
         base=base,
         head=head,
         policy=policy,
         method=method,
         verdicts=tuple(
-            _with_memory(judge(found[w], adjusted.get(w), policy, family=len(adjusted)), ledger, base, head)
+            _with_memory(judge(found[w], adjusted.get(w), policy, family=len(adjusted)), found[w].ledger, base, head)
             for w in asked
         ),
         skipped=tuple(f"{workload}: {note}" for workload, note in skipped.items()),
@@ -84,13 +96,11 @@ def gate(
 
 def weigh(
     rows: Iterable[ResultRow], workload: str, head: str, base: str, policy: GatePolicy, method: Method
-) -> Evidence:
+) -> Weighed:
     """Return what ``rows`` say of ``head`` against ``base`` on ``workload``."""
     mine = [row for row in rows if row.workload == workload and row.subject in (head, base)]
     everything = Ledger(mine, method.rejection, method.clock)
-    stages = {
-        stage: Ledger((row for row in mine if row.stage is stage), method.rejection, method.clock) for stage in Stage
-    }
+    stages = {stage: everything.of_stage(stage) for stage in Stage}
     comparison = compare_pair(everything, workload, head, base, policy.intervals)
     has_confirmation = any(row.stage is Stage.CONFIRMATION for row in mine)
     survey = _claim(stages[Stage.SURVEY], workload, head, base, policy)
@@ -104,7 +114,8 @@ def weigh(
         share = survey.launches / (survey.launches + again.launches)
         if (together.surplus > 0) == is_slower:
             claim_p = selected_p(together.tail, suspicion=policy.suspicion, share=share)
-    return Evidence(
+    return Weighed(
+        ledger=everything,
         comparison=comparison,
         confirmation=compare_pair(stages[Stage.CONFIRMATION], workload, head, base, policy.intervals)
         if has_confirmation
@@ -118,48 +129,48 @@ def weigh(
     )
 
 
-def is_suspected(evidence: Evidence, policy: GatePolicy) -> bool:
+def is_suspected(weighed: Weighed, policy: GatePolicy) -> bool:
     """Whether a difference is to be measured again in fresh processes."""
-    return not evidence.fault and evidence.survey_p < policy.suspicion
+    return not weighed.fault and weighed.survey_p < policy.suspicion
 
 
-def is_same(evidence: Evidence, policy: GatePolicy) -> bool:
+def is_same(weighed: Weighed, policy: GatePolicy) -> bool:
     """Whether the interval over all launches lies within the tolerance, in either direction."""
     bound = 1 + policy.tolerance
-    return not evidence.fault and 1 / bound <= evidence.comparison.low and evidence.comparison.high <= bound
+    return not weighed.fault and 1 / bound <= weighed.comparison.low and weighed.comparison.high <= bound
 
 
-def confirmed(found: Mapping[str, Evidence]) -> dict[str, float]:
+def confirmed(found: Mapping[str, Weighed]) -> dict[str, float]:
     """Return the p-values of what was measured again, adjusted for their number."""
     return holm({key: part.claim_p for key, part in found.items() if part.confirmation is not None})
 
 
-def judge(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, *, family: int = 1) -> GateVerdict:
+def judge(weighed: Weighed, adjusted_p: float | None, policy: GatePolicy, *, family: int = 1) -> GateVerdict:
     """Return the verdict. ``adjusted_p`` is the confirmation's, None where nothing was measured again."""
-    comparison, confirmation = evidence.comparison, evidence.confirmation
-    outcome, reason = _outcome(evidence, adjusted_p, policy, family)
+    comparison, confirmation = weighed.comparison, weighed.confirmation
+    outcome, reason = _outcome(weighed, adjusted_p, policy, family)
     return GateVerdict(
         workload=comparison.workload,
         outcome=outcome,
         reason=reason,
         comparison=comparison,
         confirmation=confirmation,
-        samples=evidence.samples,
+        samples=weighed.samples,
         # The estimate, not the interval's end: whether it is slower at all has been shown by then, and asking that the
         # whole interval lies beyond the tolerance would let a slowdown of the tolerance's size pass nearly always.
         is_regression=outcome is Outcome.SLOWER and comparison.ratio >= 1 + policy.tolerance,
     )
 
 
-def _outcome(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, family: int) -> tuple[Outcome, str]:
-    comparison = evidence.comparison
-    if evidence.fault:
-        return Outcome.INVALID, evidence.fault
+def _outcome(weighed: Weighed, adjusted_p: float | None, policy: GatePolicy, family: int) -> tuple[Outcome, str]:
+    comparison = weighed.comparison
+    if weighed.fault:
+        return Outcome.INVALID, weighed.fault
     interval = f"95 % interval {comparison.low:.3f} to {comparison.high:.3f}"
     change = signed_percent(comparison.ratio - 1)
-    if evidence.confirmation is not None and adjusted_p is not None and adjusted_p < 1 - policy.confidence:
-        outcome = Outcome.SLOWER if evidence.is_slower else Outcome.FASTER
-        again = signed_percent(evidence.confirmation.ratio - 1)
+    if weighed.confirmation is not None and adjusted_p is not None and adjusted_p < 1 - policy.confidence:
+        outcome = Outcome.SLOWER if weighed.is_slower else Outcome.FASTER
+        again = signed_percent(weighed.confirmation.ratio - 1)
         beyond = ""
         if outcome is Outcome.SLOWER:
             is_beyond = comparison.ratio >= 1 + policy.tolerance
@@ -168,11 +179,11 @@ def _outcome(evidence: Evidence, adjusted_p: float | None, policy: GatePolicy, f
             f"{outcome.capitalize()} by {change} ({interval}); fresh processes confirm it with {again} "
             f"(both together: p = {adjusted_p:.1g} among {counted(family, 'suspicion')}){beyond}."
         )
-    is_checked = evidence.confirmation is not None and evidence.confirmation.launches >= policy.min_launches
+    is_checked = weighed.confirmation is not None and weighed.confirmation.launches >= policy.min_launches
     suspicion = " A suspicion was not confirmed in fresh processes." if is_checked else ""
-    if is_same(evidence, policy):
+    if is_same(weighed, policy):
         return Outcome.SAME, f"Within ± {percent(policy.tolerance)}: {interval}.{suspicion}"
-    if is_suspected(evidence, policy) and not is_checked:
+    if is_suspected(weighed, policy) and not is_checked:
         return Outcome.UNDECIDED, f"A difference of {change} is suspected, and the budget left no time to confirm it."
     wanted = f"neither a difference nor equality within ± {percent(policy.tolerance)} is sure: {interval}"
     return Outcome.UNDECIDED, f"{wanted[0].upper()}{wanted[1:]}.{suspicion or ' A larger --budget decides.'}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from poolbench.analyse.costs import LaunchCosts
-from poolbench.analyse.gate import Evidence, is_same, is_suspected, weigh
+from poolbench.analyse.gate import Weighed, is_same, is_suspected, weigh
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Method
 from poolbench.model.plan import LaunchPlan, Stage
@@ -52,7 +52,7 @@ class GateRule:
 
     A workload is settled once it is the same, or once its suspicion has been measured again with as many launches as
     were set when that began: they follow from the survey and the time that is left, never from the confirmation's own
-    data. ``stored`` are the rows of an interrupted run.
+    data. ``stored`` are the rows of an interrupted run: what they took is part of the budget.
     """
 
     def __init__(
@@ -76,11 +76,13 @@ class GateRule:
         self._next = max((row.launch for row in stored), default=-1) + 1
         self._rows: dict[str, list[ResultRow]] = {workload: [] for workload in self._workloads}
         self._seen = 0
-        self._evidence: dict[str, Evidence] = {}
-        self._again: dict[str, int] = {}
+        self._weighed: dict[str, Weighed] = {}
+        self._spent_s = sum(row.seconds for row in stored)
+        self._again = self._aims_begun(stored)
 
     def next_launch(self, rows: Sequence[ResultRow], elapsed_s: float) -> LaunchPlan | None:
         """Return the next launch, or None when every verdict is settled or the time is used up."""
+        elapsed_s += self._spent_s
         self._learn(rows, elapsed_s)
         remaining_s = self._budget_s - elapsed_s - self._costs.overhead_s
         if remaining_s <= 0:
@@ -93,7 +95,7 @@ class GateRule:
 
     def time_is_up(self, elapsed_s: float, launch: int) -> bool:
         """Whether to end the launch before its next workload; the first one is always measured whole."""
-        return launch > 0 and elapsed_s >= self._budget_s
+        return launch > 0 and elapsed_s + self._spent_s >= self._budget_s
 
     def _agenda(self, elapsed_s: float, remaining_s: float) -> list[tuple[Stage, list[str]]]:
         """Return what to do in order of urgency: first looks, confirmations, what is open, what is the same already.
@@ -118,6 +120,20 @@ class GateRule:
             return [(Stage.CONFIRMATION, suspected)]
         return [(Stage.SURVEY, still_open)]
 
+    def _aims_begun(self, stored: Sequence[ResultRow]) -> dict[str, int]:
+        """Return by how many launches the suspicions of an interrupted run are confirmed that were measured again.
+
+        How many there was time for is not stored, so it is what the survey alone calls for; the budget ends it earlier.
+        """
+        aims = {}
+        for workload in dict.fromkeys(row.workload for row in stored if row.stage is Stage.CONFIRMATION):
+            survey = [row for row in stored if row.workload == workload and row.stage is Stage.SURVEY]
+            suspicion = weigh(survey, workload, self._head, self._base, self._policy, self._method)
+            aims[workload] = max(
+                self._policy.min_launches, min(launches_to_confirm(suspicion, self._policy), MOST_LAUNCHES)
+            )
+        return aims
+
     def _set_aims(self, suspected: Sequence[str], remaining_s: float) -> None:
         """Fix by how many launches each suspicion is confirmed: what there is time for, fewer where it is plain."""
         a_round_s = sum(self._costs.predict(w, BLOCKS) for w in suspected) + self._costs.overhead_s
@@ -140,15 +156,15 @@ class GateRule:
     def _learn(self, rows: Sequence[ResultRow], elapsed_s: float) -> None:
         for row in rows[self._seen :]:
             self._rows.setdefault(row.workload, []).append(row)
-            self._evidence.pop(row.workload, None)
+            self._weighed.pop(row.workload, None)
         self._seen = len(rows)
         self._costs.learn(rows, elapsed_s)
 
-    def _weigh(self, workload: str) -> Evidence:
-        if workload not in self._evidence:
+    def _weigh(self, workload: str) -> Weighed:
+        if workload not in self._weighed:
             rows = self._rows[workload]
-            self._evidence[workload] = weigh(rows, workload, self._head, self._base, self._policy, self._method)
-        return self._evidence[workload]
+            self._weighed[workload] = weigh(rows, workload, self._head, self._base, self._policy, self._method)
+        return self._weighed[workload]
 
     def _is_suspected(self, workload: str) -> bool:
         return not self._is_lost(workload) and is_suspected(self._weigh(workload), self._policy)
@@ -171,13 +187,13 @@ class GateRule:
         return chosen
 
 
-def launches_to_confirm(evidence: Evidence, policy: GatePolicy) -> int:
+def launches_to_confirm(weighed: Weighed, policy: GatePolicy) -> int:
     """Return how many launches confirm what the survey suspects, if it is as large as the survey's cautious end says.
 
     The half-width of a 95 % interval shrinks with the root of the launches; the confirmation is to lie three
     half-widths off.
     """
-    comparison = evidence.comparison
+    comparison = weighed.comparison
     half = (math.log(comparison.high) - math.log(comparison.low)) / 2 if comparison.low > 0 else math.inf
     away = abs(math.log(comparison.ratio)) - half / 2 - policy.least_change
     if not math.isfinite(half) or away <= 0:

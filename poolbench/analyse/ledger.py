@@ -12,6 +12,7 @@ import numpy as np
 
 from poolbench.model.memory import Memory
 from poolbench.model.method import Clock
+from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule
 
@@ -91,6 +92,15 @@ class Ledger:
         """Return the rows of a workload × subject, by launch."""
         by_launch = self._rows.get((workload, subject), {})
         return [by_launch[launch] for launch in sorted(by_launch)]
+
+    def of_stage(self, stage: Stage) -> Ledger:
+        """Return the rows of one stage, as they are reduced here."""
+        part = Ledger((), self._rejection, self._clock)
+        part._rows = {
+            key: {launch: reduced for launch, reduced in by_launch.items() if reduced.row.stage is stage}
+            for key, by_launch in self._rows.items()
+        }
+        return part
 
     def failure(self, workload: str, subject: str) -> ResultRow | None:
         """Return the first row that is not OK, or None where all are."""

@@ -22,6 +22,7 @@ from poolbench.measure.launcher import ProcessLauncher
 from poolbench.measure.machine import fingerprint
 from poolbench.measure.revision import revision
 from poolbench.measure.session import Observer, RunStamp, Session, Silent
+from poolbench.model.gate import GateTerms
 from poolbench.model.ids import parse_id
 from poolbench.model.machine import Hardware, MachineFingerprint
 from poolbench.model.method import Limits, Method
@@ -47,7 +48,7 @@ Tell = Callable[[str], None]
 """Is given a line about what takes time before anything is measured."""
 
 
-def _silent(text: str) -> None:
+def silent(text: str) -> None:
     """Say nothing."""
 
 
@@ -63,6 +64,8 @@ class Request:
     policy: Policy = field(default=Policy())
     plan: Plan | None = None
     """How to go about it; None for a comparison of all subjects with each other and the limit."""
+    gate: GateTerms | None = None
+    """Roles and policy where the run is a gate's; its header keeps them."""
 
 
 class Plan(Protocol):
@@ -169,7 +172,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = _silent) -> Iterator[Run]:
+def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = silent) -> Iterator[Run]:
     """Start a run: make the subjects' environments, lock the machine, create the result file, and make ready.
 
     ``tell`` is given a line for each environment that is made. One that cannot be made fails its subjects alone.
@@ -190,6 +193,7 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
         subjects=tuple(map(str, _measured(request))),
         workloads=tuple(workload.id for workload in request.workloads),
         names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
+        gate=request.gate,
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
         yield from _running(
@@ -206,7 +210,7 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
 
 @contextlib.contextmanager
 def resumed_run(
-    path: Path, *, observer: Observer | None = None, tell: Tell = _silent, plan: Plan | None = None
+    path: Path, *, observer: Observer | None = None, tell: Tell = silent, plan: Plan | None = None
 ) -> Iterator[Run]:
     """Continue a stored run: measure what is missing. ``plan`` is that of the command that began it.
 

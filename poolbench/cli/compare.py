@@ -100,8 +100,11 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
     from poolbench.store.runs import find_run
 
     path = find_run(results, name, warn=print_warning)
+    header = read_header(path)
+    if header.gate is not None:
+        raise UsageError(f"{path} is a gate's run: 'poolbench gate --resume {header.run}' goes on with it.")
     with (
-        budget_bar(read_header(path).budget_s, quiet=quiet) as bar,
+        budget_bar(header.budget_s, quiet=quiet) as bar,
         resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
         rows = _measure(run)

@@ -15,13 +15,31 @@ from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from poolbench.api.run import Request, Run
     from poolbench.model.calibration import Calibration
-    from poolbench.model.gate import GateResult
+    from poolbench.model.gate import GateResult, GateTerms
     from poolbench.model.result import ResultRow, RunHeader
+
+    Finished: TypeAlias = tuple[RunHeader, Sequence[ResultRow], Path, GateTerms]
+
+
+ALWAYS = frozenset({"strict", "junit_file", "markdown_file", "results", "json", "quiet"})
+"""What tells how a gate is shown, whatever its rows come from."""
+
+TERMS = frozenset({"base", "head", "tolerance", "confidence"})
 
 
 def gate(
-    base: Annotated[str, typer.Option(help="What head is held to: a subject, or rev:NAME for the kernel there.")],
+    context: typer.Context,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="What head is held to: a subject, or rev:NAME for the kernel there. A stored run has its own."
+        ),
+    ] = None,
     head: Annotated[
         str, typer.Option(help="What is examined: a subject, rev:NAME, or . for the kernel of the working tree.")
     ] = ".",
@@ -52,54 +70,149 @@ def gate(
         typer.Option("--markdown", metavar="FILE", help="Write Markdown.", show_default="$GITHUB_STEP_SUMMARY"),
     ] = None,
     results: Results = RESULTS,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with this gate (or 'latest') that was interrupted.")
+    ] = None,
+    again: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Judge this run's rows anew, measuring nothing; takes --tolerance, too."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Tell whether head is slower than base, or takes more memory. Exit codes: docs/gate.md."""
-    from poolbench.analyse.gate import gate as verdicts
-    from poolbench.api.gate import GatePlan, default_gate_budget_s, gate_method, gate_subjects
-    from poolbench.api.run import Request, default_limits, new_run
-    from poolbench.measure.advice import thread_notes
-    from poolbench.measure.machine import fingerprint
-    from poolbench.model.gate import GatePolicy
-    from poolbench.report.gate import exit_code
-
     _require_writable("--junit", junit_file)
     _require_writable("--markdown", markdown_file)
-    entries = chosen_workloads(workloads, passes, gradients)
-    subjects = gate_subjects(base, head)
-    for note in thread_notes(threads, [subject.threads for subject in subjects]):
+    if again is not None:
+        given = _given(context, "again", ALWAYS | TERMS)
+        header, rows, path, terms = _stored(
+            results,
+            again,
+            base=base,
+            head=head if "head" in given else None,
+            tolerance=tolerance if "tolerance" in given else None,
+            confidence=confidence if "confidence" in given else None,
+        )
+    elif resume is not None:
+        _given(context, "resume", ALWAYS)
+        header, rows, path, terms = _resumed(results, resume, quiet=quiet)
+    else:
+        from poolbench.api.gate import gate_policy, gate_request
+
+        if base is None:
+            raise UsageError(
+                "Say with --base what head is held to, such as 'poolbench gate --base rev:main'; or name a stored run "
+                "with --resume or --again."
+            )
+        request = gate_request(
+            base,
+            head,
+            chosen_workloads(workloads, passes, gradients),
+            policy=gate_policy(tolerance=tolerance, confidence=confidence),
+            budget_s=budget,
+            threads=threads,
+            memory=memory,
+            timeout_s=timeout,
+            results=results,
+        )
+        header, rows, path, terms = _measured(request, threads=threads, quiet=quiet)
+
+    from poolbench.analyse.gate import judge_run
+    from poolbench.report.gate import exit_code
+
+    result = judge_run(header, rows, terms)
+    code = exit_code(result, strict=strict)
+    known = _known_calibration(header.machine.key, results)
+    _report(result, header, known, code, path, junit_file, markdown_file, strict=strict, json=json)
+    raise typer.Exit(code)
+
+
+def _given(context: typer.Context, mode: str, allowed: frozenset[str]) -> frozenset[str]:
+    """Return the options that stand on the command line. Raises UsageError for those that ``mode`` cannot take."""
+    given = [
+        parameter
+        for parameter in context.command.params
+        if parameter.name != mode
+        and (source := context.get_parameter_source(parameter.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    refused = [
+        max(parameter.secondary_opts if context.params.get(parameter.name) is False else parameter.opts, key=len)
+        for parameter in given
+        if parameter.name not in allowed
+    ]
+    if refused:
+        takes = [max(parameter.opts, key=len) for parameter in context.command.params if parameter.name in allowed]
+        raise UsageError(
+            f"--{mode} takes its run as it is stored, so it cannot stand beside {', '.join(refused)}: leave "
+            f"{'it' if len(refused) == 1 else 'them'} out. It takes {', '.join(takes)}."
+        )
+    return frozenset(str(parameter.name) for parameter in given)
+
+
+def _stored(
+    results: Path,
+    name: str,
+    *,
+    base: str | None,
+    head: str | None,
+    tolerance: float | None,
+    confidence: float | None,
+) -> Finished:
+    """Return a stored run, and the terms that it is judged by now."""
+    from poolbench.api.gate import terms_to_judge
+    from poolbench.store.reading import read_run
+    from poolbench.store.runs import find_run
+
+    stored = read_run(find_run(results, name, warn=print_warning))
+    terms = terms_to_judge(stored.header, base=base, head=head, tolerance=tolerance, confidence=confidence)
+    print_warnings(stored.warnings)
+    return stored.header, stored.rows, stored.path, terms
+
+
+def _resumed(results: Path, name: str, *, quiet: bool) -> Finished:
+    from poolbench.api.gate import resumed_gate
+    from poolbench.store.reading import read_header
+    from poolbench.store.runs import find_run
+
+    path = find_run(results, name, warn=print_warning)
+    with (
+        budget_bar(read_header(path).budget_s, quiet=quiet) as bar,
+        resumed_gate(path, observer=bar, tell=teller(quiet=quiet)) as run,
+    ):
+        return _finished(run)
+
+
+def _measured(request: Request, *, threads: int, quiet: bool) -> Finished:
+    from poolbench.api.run import new_run
+    from poolbench.measure.advice import thread_notes
+
+    for note in thread_notes(threads, [subject.threads for subject in request.subjects]):
         print_warning(note)
-    policy = GatePolicy(tolerance=tolerance, confidence=confidence)
-    names = tuple(str(subject) for subject in subjects)
-    limits = default_limits(fingerprint().hardware, request_s=timeout)
-    request = Request(
-        subjects=subjects,
-        workloads=entries,
-        method=gate_method(threads=threads, memory=memory, limits=limits, subjects=subjects),
-        budget_s=default_gate_budget_s(len(entries), memory=memory) if budget is None else budget,
-        results_dir=results,
-        plan=GatePlan(base=names[0], head=names[1], policy=policy),
-    )
     with (
         budget_bar(request.budget_s, quiet=quiet) as bar,
         new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        print_warnings(run.warnings)
-        known = _known_calibration(run.header.machine.key, results)
-        rows: list[ResultRow] = []
-        try:
-            for group in run.measure():
-                rows += group
-        except KeyboardInterrupt:
-            typer.echo(f"\npoolbench: interrupted; {run.kept()} finished rows are kept in {run.path}.", err=True)
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
-    result = verdicts(
-        rows, base=names[0], head=names[1], policy=policy, method=run.header.method, workloads=run.header.workloads
-    )
-    code = exit_code(result, strict=strict)
-    _report(result, run.header, known, code, run.path, junit_file, markdown_file, strict=strict, json=json)
-    raise typer.Exit(code)
+        return _finished(run)
+
+
+def _finished(run: Run) -> Finished:
+    """Measure to the end. On Ctrl-C say what is kept and how to go on."""
+    from poolbench.api.gate import stored_terms
+
+    print_warnings(run.warnings)
+    rows = list(run.stored)
+    try:
+        for group in run.measure():
+            rows += group
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\npoolbench: interrupted. {run.kept()} finished rows are kept in {run.path}; "
+            f"go on with: poolbench gate --results {run.path.parent.parent} --resume {run.header.run}",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    return run.header, rows, run.path, stored_terms(run.header)
 
 
 def _known_calibration(machine: str, results: Path) -> Calibration | None:

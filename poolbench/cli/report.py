@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from poolbench.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
     from poolbench.report.content import Page
+    from poolbench.store.reading import StoredRun
 
 REPORTS = Path("reports")
 
@@ -27,7 +28,12 @@ def report(
         typer.Option("--compare", metavar="RUN RUN", help="Hold two runs, or two machines, side by side."),
     ] = None,
     gate: Annotated[
-        Path | None, typer.Option("--gate", metavar="FILE", help="Show these verdicts: what gate --json printed.")
+        Path | None,
+        typer.Option(
+            "--gate",
+            metavar="FILE",
+            help="Show these verdicts: what gate --json printed. A gate's own run shows its own.",
+        ),
     ] = None,
     results: Results = RESULTS,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that reports are kept in.")] = REPORTS,
@@ -77,8 +83,20 @@ def _page(results: Path, run: str, gate: Path | None) -> tuple[Page, str]:
     except StoreError as error:
         return unreadable_page(path.stem, str(error)), str(error)
     beside = read_beside(results, stored.header.machine.key, ASV_FOLDER)
-    sections = beside_sections(beside, None if gate is None else read_document(gate))
+    verdicts = _verdicts(stored) if gate is None else read_document(gate)
+    sections = beside_sections(beside, verdicts)
     return build_page(stored.header, stored.rows, warnings=stored.warnings, beside=sections), ""
+
+
+def _verdicts(stored: StoredRun) -> dict[str, Any] | None:
+    """Return the verdicts of a gate's run, judged as the gate did; None for a run of another kind."""
+    from poolbench.analyse.gate import judge_run
+    from poolbench.report.gate import document, exit_code
+
+    if stored.header.gate is None:
+        return None
+    result = judge_run(stored.header, stored.rows, stored.header.gate)
+    return document(result, stored.header.names, None, exit_code(result))
 
 
 def _comparison(results: Path, first: str, second: str) -> tuple[Page, str]:

@@ -40,6 +40,15 @@ class GatePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateTerms:
+    """What a gate's run was begun with: the roles of its two subjects, and the policy that they are judged by."""
+
+    base: str
+    head: str
+    policy: GatePolicy = field(default=GatePolicy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryChange:
     """What a call requests of the allocators, in bytes; ``slack`` is what the ledger does not see exactly."""
 

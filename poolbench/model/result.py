@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from poolbench.model.evidence import BlockEvidence
+from poolbench.model.gate import GateTerms
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.memory import Memory
 from poolbench.model.method import Method
@@ -107,7 +108,10 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHeader:
-    """The first record of a result file: what was asked for, where and how."""
+    """The first record of a result file: what was asked for, where and how.
+
+    ``gate`` is what a gate's run was begun with; None for a run of another command, and for gates of before schema 6.
+    """
 
     run: str
     started_at: str
@@ -120,3 +124,9 @@ class RunHeader:
     workloads: tuple[str, ...]
     names: dict[str, str] = field(default_factory=dict)
     """Catalogue names by workload id, for those that have one."""
+    gate: GateTerms | None = None
+
+    @property
+    def verb(self) -> str:
+        """The command that goes on with the run when it is given ``--resume``."""
+        return "compare" if self.gate is None else "gate"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ABSENT = {
     "history": "There is no history of this machine yet: 'poolbench history' makes one.",
-    "gate": "No gate's verdicts were given: 'poolbench report --gate FILE' takes what 'poolbench gate --json' printed.",
+    "gate": "This run is no gate's: 'poolbench report --gate FILE' takes what 'poolbench gate --json' printed.",
     "calibration": "The gate has not been calibrated on this machine: 'poolbench calibrate' does that.",
     "asv": "asv keeps no files of this project here: 'poolbench export --to asv' writes some.",
 }

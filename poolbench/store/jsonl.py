@@ -104,7 +104,9 @@ class RunFile:
         if not lines:
             return
         if self._descriptor < 0:
-            raise StoreError(f"{self.path} is closed: 'poolbench compare --resume {self.header.run}' goes on with it.")
+            raise StoreError(
+                f"{self.path} is closed: 'poolbench {self.header.verb} --resume {self.header.run}' goes on with it."
+            )
         before = os.fstat(self._descriptor).st_size
         try:
             _write(self._descriptor, b"".join(lines))
@@ -159,8 +161,8 @@ class RunFile:
             state += ", with a torn line behind it that resuming will set aside"
         return DiskFullError(
             f"{self.path} cannot be written: {error.strerror or error}. {state}; {_count(len(rows) - len(ends))} in "
-            f"hand could not be stored. Make room, then measure what is missing with 'poolbench compare --resume "
-            f"{self.header.run}'."
+            f"hand could not be stored. Make room, then measure what is missing with 'poolbench "
+            f"{self.header.verb} --resume {self.header.run}'."
         )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from poolbench.analyse.gate import gate
-from poolbench.analyse.gate_rule import GateRule
+from poolbench.analyse.gate import gate, weigh
+from poolbench.analyse.gate_rule import GateRule, launches_to_confirm
 from poolbench.model.evidence import BlockEvidence
 from poolbench.model.gate import GatePolicy
 from poolbench.model.memory import Amount, not_measured
@@ -194,9 +195,15 @@ class Virtual:
                 self.now_s += self.group_s
 
 
-def rule_for(builder: RunBuilder, budget_s: float) -> GateRule:
+def rule_for(builder: RunBuilder, budget_s: float, stored: Sequence[ResultRow] = ()) -> GateRule:
     return GateRule(
-        workloads=list(builder.times), base="base", head="head", budget_s=budget_s, policy=GatePolicy(), method=Method()
+        workloads=list(builder.times),
+        base="base",
+        head="head",
+        budget_s=budget_s,
+        policy=GatePolicy(),
+        method=Method(),
+        stored=stored,
     )
 
 
@@ -247,3 +254,50 @@ def test_a_side_that_failed_is_not_measured_again():
     session = Virtual(builder)
     session.run(rule_for(builder, 20.0))
     assert len(session.plans) == 1
+
+
+def test_what_an_interrupted_run_took_is_part_of_the_budget():
+    times = {workload: {"base": 1e5, "head": 1e5} for workload in (MAX2D, AVG2D)}
+    noisy = RunBuilder(times=times, noise=Noise(launch_sd=0.15))
+    first = Virtual(noisy)
+    first.run(rule_for(noisy, 10.0))
+    resumed = Virtual(noisy)
+    resumed.rows = list(first.rows)
+    resumed.run(rule_for(noisy, 20.0, first.rows))
+    spent_s = sum(row.seconds for row in first.rows)
+    assert 17 - spent_s < resumed.now_s < 21 - spent_s
+    assert {plan.importer for plan in resumed.plans}.isdisjoint(plan.importer for plan in first.plans)
+    # With the whole budget behind it nothing is measured, not even a launch.
+    assert rule_for(noisy, sum(row.seconds for row in resumed.rows), resumed.rows).next_launch(resumed.rows, 0) is None
+
+
+def test_a_confirmation_that_was_interrupted_goes_on_and_the_survey_does_not():
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.1e5}, AVG2D: {"base": 1e5, "head": 1e5}}, noise=NOISE)
+    whole = Virtual(builder)
+    whole.run(rule_for(builder, 60.0))
+    first = next(row.launch for row in whole.rows if row.stage is Stage.CONFIRMATION)
+    stored = [row for row in whole.rows if row.launch <= first]
+    resumed = Virtual(builder)
+    resumed.rows = list(stored)
+    resumed.run(rule_for(builder, 60.0, stored))
+    assert resumed.plans and {plan.stage for plan in resumed.plans} == {Stage.CONFIRMATION}
+    assert all(set(plan.blocks) == {MAX2D} for plan in resumed.plans)
+    result = gate(resumed.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SAME]
+
+
+def test_how_many_launches_confirm_does_not_follow_from_the_confirmation_that_is_stored():
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.02e5}}, noise=NOISE)
+    survey = [row for launch in range(8) for row in builder.launch(launch)]
+
+    def launches(ratio: float) -> int:
+        other = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1e5 * ratio}}, noise=NOISE)
+        stored = [*survey, *(replace(row, stage=Stage.CONFIRMATION) for row in other.launch(8, importer=1))]
+        resumed = Virtual(builder)
+        resumed.rows = list(stored)
+        resumed.run(rule_for(builder, 200.0, stored))
+        return len([plan for plan in resumed.plans if plan.stage is Stage.CONFIRMATION])
+
+    wanted = launches_to_confirm(weigh(survey, MAX2D, "head", "base", GatePolicy(), Method()), GatePolicy())
+    assert 6 < wanted < 60
+    assert [launches(ratio) for ratio in (1.3, 1.0, 0.9)] == [wanted - 1] * 3

@@ -49,6 +49,7 @@ class Gate:
                 subjects=tuple(map(str, request.subjects)),
                 workloads=tuple(workload.id for workload in request.workloads),
                 names={MAX2D: "layer"},
+                gate=request.gate,
             )
 
             def measure():
@@ -59,7 +60,7 @@ class Gate:
                         raise KeyboardInterrupt
 
             path = Path("results/run.jsonl")
-            yield SimpleNamespace(measure=measure, kept=lambda: 4, header=header, path=path, warnings=())
+            yield SimpleNamespace(measure=measure, kept=lambda: 4, header=header, path=path, warnings=(), stored=())
 
         self.monkeypatch.setattr(poolbench.api.run, "new_run", new_run)
         arguments = ["gate", "--base", "fake", "--head", "fake", "-w", f"{MAX2D},{AVG2D}", "-q", *options]
