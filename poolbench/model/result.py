@@ -9,8 +9,8 @@ from poolbench.model.evidence import BlockEvidence
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.memory import Memory
 from poolbench.model.method import Method
-from poolbench.model.plan import Stage
 from poolbench.model.sample import Sample
+from poolbench.model.stage import Stage
 
 SCHEMA_VERSION = 6
 """The version of the stored form of RunHeader and ResultRow."""
