@@ -18,9 +18,9 @@ from poolbench.analyse.student import share_bounds
 from poolbench.model.calibration import Calibration, Rates
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Method
-from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.sample import RejectionRule, Sample
+from poolbench.model.stage import Stage
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Outcome
 

@@ -9,8 +9,9 @@ from poolbench.analyse.costs import LaunchCosts
 from poolbench.analyse.gate_rule import BLOCKS, FIRST_LOOK, MOST_LAUNCHES, SURVEY_SHARE, Importers
 from poolbench.analyse.ledger import Ledger, estimates
 from poolbench.model.method import Method
-from poolbench.model.plan import LaunchPlan, Stage
+from poolbench.model.plan import LaunchPlan
 from poolbench.model.result import ResultRow
+from poolbench.model.stage import Stage
 
 
 class CalibrationRule:

@@ -176,11 +176,6 @@ class RunSummary:
         """The verdicts against the fastest that are shown."""
         return tuple(cell.verdict for cell in self.cells if cell.verdict is not None)
 
-    def share_known_within(self, half_width: float) -> float:
-        """Return the share of the ratios to the fastest whose interval is no wider than ± ``half_width``."""
-        ratios = [cell.ratio for cell in self.cells if cell.verdict is not None and cell.ratio is not None]
-        return sum(ratio.half_width <= half_width for ratio in ratios) / len(ratios) if ratios else 0.0
-
 
 def estimate(comparison: Comparison) -> Estimate:
     """Return a comparison's ratio with its interval."""

@@ -22,8 +22,8 @@ from poolbench.analyse.text import counted, percent, signed_percent
 from poolbench.model.gate import GatePolicy, GateResult, GateTerms, GateVerdict, MemoryChange
 from poolbench.model.memory import NOT_MEASURED, Amount
 from poolbench.model.method import Method
-from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, RunHeader, Status
+from poolbench.model.stage import Stage
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Comparison, Outcome
 

@@ -9,8 +9,9 @@ from poolbench.analyse.costs import LaunchCosts
 from poolbench.analyse.gate import Weighed, is_same, is_suspected, weigh
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Method
-from poolbench.model.plan import LaunchPlan, Stage
+from poolbench.model.plan import LaunchPlan
 from poolbench.model.result import ResultRow
+from poolbench.model.stage import Stage
 
 SURVEY_SHARE = 0.4
 """Of the budget: what the survey may take while anything is suspected, so that there is time to confirm."""

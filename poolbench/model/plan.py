@@ -8,18 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from poolbench.model.result import ResultRow
-
-
-class Stage(StrEnum):
-    """What a launch is for: to find out, or to confirm in fresh processes what was suspected."""
-
-    SURVEY = "survey"
-    CONFIRMATION = "confirmation"
+from poolbench.model.result import ResultRow
+from poolbench.model.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

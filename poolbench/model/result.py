@@ -10,8 +10,8 @@ from poolbench.model.gate import GateTerms
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.memory import Memory
 from poolbench.model.method import Method
-from poolbench.model.plan import Stage
 from poolbench.model.sample import Sample
+from poolbench.model.stage import Stage
 
 SCHEMA_VERSION = 6
 """The version of the stored form of RunHeader and ResultRow."""

@@ -1,13 +1,13 @@
-"""Whether a run may be continued, and what of it is done."""
+"""Whether a run may be continued."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from poolbench.errors import ResumeError
-from poolbench.model.result import UNKNOWN_REVISION, ResultRow, RunHeader
+from poolbench.model.result import UNKNOWN_REVISION, RunHeader
 
 
 def check_resumable(stored: RunHeader, now: RunHeader) -> None:
@@ -25,11 +25,6 @@ def check_resumable(stored: RunHeader, now: RunHeader) -> None:
             f"{listed}\n"
             "Restore what changed, or start a new run with 'poolbench {stored.verb}'; the stored rows stay as they are."
         )
-
-
-def finished_keys(rows: Iterable[ResultRow]) -> set[tuple[int, str, str]]:
-    """Return launch, workload and subject of every stored row: failures are results too, and not tried again."""
-    return {row.key for row in rows}
 
 
 def _differences(stored: RunHeader, now: RunHeader) -> Iterator[str]:

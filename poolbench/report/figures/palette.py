@@ -8,7 +8,6 @@ for light pages and one for dark ones.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -85,8 +84,3 @@ def look_of(subject: str) -> Look:
         dash=_DASHES[number % len(_DASHES)],
         is_filled=base is not None and not base.is_filled,
     )
-
-
-def looks_of(subjects: Iterable[str]) -> dict[str, Look]:
-    """Return the look of each of ``subjects``."""
-    return {subject: look_of(subject) for subject in subjects}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from poolbench.analyse.gate import confirmed, is_suspected, judge, weigh
 from poolbench.model.gate import GatePolicy, GateVerdict
 from poolbench.model.method import Method
-from poolbench.model.plan import Stage
+from poolbench.model.stage import Stage
 from poolbench.model.verdict import Outcome
 from tests.unit.builders import MAX2D, Noise, RunBuilder
 

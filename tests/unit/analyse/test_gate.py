@@ -13,9 +13,9 @@ from poolbench.model.evidence import BlockEvidence
 from poolbench.model.gate import GatePolicy
 from poolbench.model.memory import Amount, not_measured
 from poolbench.model.method import Clock, Method
-from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule
+from poolbench.model.stage import Stage
 from poolbench.model.verdict import Outcome
 from tests.unit.analyse.gate_simulation import rates, verdict
 from tests.unit.builders import AVG2D, GLOBAL, MAX2D, Noise, RunBuilder

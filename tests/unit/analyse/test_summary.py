@@ -40,7 +40,7 @@ def test_the_fastest_the_ratios_and_the_order() -> None:
     assert first.limit is not None
     assert (first.launches, first.blocks) == (6, 12)
     assert all(verdict.outcome is Outcome.SLOWER for verdict in summary.verdicts)
-    assert summary.share_known_within(0.03) == 1
+    assert all(cell.ratio is not None and cell.ratio.half_width <= 0.03 for cell in summary.cells)
 
 
 def with_touched(rows: list[ResultRow], touched: dict[str, int]) -> list[ResultRow]:

@@ -18,8 +18,8 @@ from poolbench.cli.app import app
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.memory import Amount
 from poolbench.model.method import Clock, Limits
-from poolbench.model.plan import Stage
 from poolbench.model.result import Status
+from poolbench.model.stage import Stage
 from poolbench.model.subject import parse_subject
 from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder
 from tests.unit.store.strategies import plain_header

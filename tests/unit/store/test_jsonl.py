@@ -381,11 +381,10 @@ def test_a_failed_reopen_leaves_no_descriptor(tmp_path: Path) -> None:
 APPENDER = """
 import itertools, sys; from pathlib import Path
 from poolbench.store.jsonl import RunFile, read_run
-from poolbench.store.resume import finished_keys
 from tests.unit.store.strategies import plain_row
 path = Path(sys.argv[1])
 with RunFile.reopen(path) as file:
-    finished = finished_keys(read_run(path).rows)
+    finished = {row.key for row in read_run(path).rows}
     print("began", flush=True)
     for launch in itertools.count():
         rows = [plain_row(launch, subject, note="x" * 3000) for subject in ("numpy", "torch", "strided")]

@@ -9,9 +9,9 @@ from hypothesis import given
 from poolbench.errors import ResumeError
 from poolbench.model.machine import Conditions
 from poolbench.model.method import Cache, Limits
-from poolbench.model.result import UNKNOWN_REVISION, RunHeader, Status
-from poolbench.store.resume import check_resumable, finished_keys
-from tests.unit.store.strategies import HEADERS, MACHINE, plain_header, plain_row
+from poolbench.model.result import UNKNOWN_REVISION, RunHeader
+from poolbench.store.resume import check_resumable
+from tests.unit.store.strategies import HEADERS, MACHINE, plain_header
 
 
 @given(HEADERS)
@@ -89,10 +89,3 @@ def test_all_differences_are_listed_at_once() -> None:
     with pytest.raises(ResumeError) as caught:
         check_resumable(STORED, now)
     assert str(caught.value).count("\n  - ") == 4
-
-
-def test_every_stored_row_is_finished_whatever_its_status() -> None:
-    rows = [plain_row(0), dataclasses.replace(plain_row(1, "numpy"), status=Status.CRASHED), plain_row(0)]
-    workload = rows[0].workload
-    assert finished_keys(rows) == {(0, workload, "torch"), (1, workload, "numpy")}
-    assert finished_keys([]) == set()
