@@ -12,9 +12,9 @@ import numpy as np
 
 from poolbench.model.memory import Memory
 from poolbench.model.method import Clock
-from poolbench.model.plan import Stage
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule
+from poolbench.model.stage import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,9 +39,10 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     2: _as_it_is,  # 3 has a row's evidence of disturbance and its stage: rows from before have none, and surveyed
     3: _as_it_is,  # 4 has a method's stay: buffers moved with each block
     4: _as_it_is,  # 5 has a method's one_core: processes ran on any core
-    # 6 has null for dirty where the revision is "unknown", which was the installed version, and false. It has a machine's
-    # identity and CPU quota: machines had no name of their own, and none was asked for. A row names its kernels, which
-    # was not told. A header has what a gate was begun with: gates from before are judged again by roles that are given.
+    # 6 has null for dirty where the revision is "unknown", which was the installed version, and false. It has the
+    # machine's identity and CPU quota: machines had no name of their own, and none was asked for. A row names its
+    # kernels, which was not told. A header has what a gate was begun with: gates from before are judged again by roles
+    # that are given.
     5: _as_it_is,
 }
 """For each schema before the present one, the function that makes its records into those of the next."""

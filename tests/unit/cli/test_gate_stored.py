@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from poolbench.cli.app import app
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.gate import GatePolicy, GateTerms
-from poolbench.model.plan import Stage
+from poolbench.model.stage import Stage
 from poolbench.store.jsonl import RunFile
 from poolbench.store.reading import read_header
 from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder, make_header
