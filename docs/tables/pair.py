@@ -1,7 +1,8 @@
 """Print how a subject stands against another: ``python docs/tables/pair.py RUN.jsonl SUBJECT REFERENCE``.
 
 A ratio is the subject's time over the reference's, with its 95 % interval, from their paired launches. A layer is
-surely slower where the lower bound lies above 1.03 at a confidence that is corrected for the number of layers (Bonferroni).
+surely slower where the lower bound lies above 1.03 at a confidence that is corrected for the number of layers
+(Bonferroni).
 """
 
 from __future__ import annotations
