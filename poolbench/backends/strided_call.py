@@ -99,9 +99,9 @@ def kernels_of(
 
     if not hasattr(strided, "explain"):
         return {}
-    functions: ModuleType = strided
-    if workload.pass_.is_training:
-        from poolbench.strided import training as functions
+    from poolbench.strided import functional, training
+
+    functions = training if workload.pass_.is_training else functional
     told = user_call(workload, x, threads, layout, functions=_Explained(functions, gradient))().kernels
     if not workload.pass_.runs_backward:
         told.pop("gradient", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,7 @@ def test_a_gradient_keeps_its_view_in_the_preferred_order(monkeypatch: pytest.Mo
     gradient = np.zeros((1, 80, 4, 4), np.float32)[:, :64]
     seen: list[tuple[int, ...]] = []
 
+    @functools.wraps(training.max_pool2d)
     def spy(x: np.ndarray, *arguments: object, **keywords: object) -> tuple[np.ndarray, object]:
         def pullback(given: np.ndarray, **_: object) -> np.ndarray:
             seen.append(given.strides)
