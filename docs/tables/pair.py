@@ -1,8 +1,8 @@
-"""Print how a subject stands against another: ``python docs/tables/pair.py RUN.jsonl SUBJECT REFERENCE``.
+"""Print how a subject stands against another: ``python docs/tables/pair.py RUN.jsonl SUBJECT REFERENCE [CSV]``.
 
 A ratio is the subject's time over the reference's, with its 95 % interval, from their paired launches. A layer is
 surely slower where the lower bound lies above 1.03 at a confidence that is corrected for the number of layers
-(Bonferroni).
+(Bonferroni). Each launch's ratio is appended to the file CSV.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHOWN = 8
 """So many layers of the largest ratios are listed."""
 
 
-def main(path: Path, subject: str, reference: str) -> None:
+def main(path: Path, subject: str, reference: str, table: Path | None = None) -> None:
     """Print the geometric mean, how many layers are surely slower, and the largest ratios."""
     run = read_run(path)
     ledger = Ledger(run.rows, run.header.method.rejection)
@@ -35,6 +35,12 @@ def main(path: Path, subject: str, reference: str) -> None:
     mean = average(
         [(locate(list(own.values()), policy.confidence), list(own)) for own in launches_of], policy.confidence
     )
+    if table is not None:
+        layout = run.header.method.layout
+        with table.open("a", encoding="utf-8") as file:
+            for workload, own in zip(workloads, launches_of, strict=True):
+                for launch, value in own.items():
+                    file.write(f"{run.header.run},{layout},{workload},{launch},{math.exp(value):.5f}\n")
     low, centre, high = (math.exp(value) for value in (mean.low, mean.centre, mean.high))
     launches = sorted(each.launches for each in found)
     print(
@@ -48,4 +54,4 @@ def main(path: Path, subject: str, reference: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], *map(Path, sys.argv[4:5]))

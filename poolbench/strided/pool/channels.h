@@ -17,7 +17,7 @@ struct FewElements {
   double divisor;
   VecFor<O> factor;
 
-  explicit FewElements(double number) { divide_by(number); }
+  explicit POOL_INLINE FewElements(double number) { divide_by(number); }
   POOL_INLINE void divide_by(double number) {
     divisor = number;
     factor = fill_vec<typename O::Value>(static_cast<typename O::Value>(1 / number));
@@ -32,7 +32,7 @@ struct FewElements<Avg<float>> {
   double divisor;
   Divider<float> divider;
 
-  explicit FewElements(double number) : divisor(number), divider(number) {}
+  explicit POOL_INLINE FewElements(double number) : divisor(number), divider(number) {}
   POOL_INLINE void divide_by(double number) {
     if (number == divisor) return;
     divisor = number;

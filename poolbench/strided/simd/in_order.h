@@ -44,11 +44,11 @@ struct Divider {
   bool power_of_two;  // the reciprocal is exact
   Vec<Value> divisor, reciprocal;
 
-  explicit Divider(double number)
+  explicit POOL_INLINE Divider(double number)
       : by(number), power_of_two(is_power_of_two(number)), divisor(fill_vec<Value>(static_cast<Value>(number))),
         reciprocal(fill_vec<Value>(static_cast<Value>(1 / number))) {}
 
-  static bool is_power_of_two(double number) {
+  static POOL_INLINE bool is_power_of_two(double number) {
     std::uint64_t bits;
     __builtin_memcpy(&bits, &number, sizeof bits);
     return (bits & ((std::uint64_t{1} << 52) - 1)) == 0;
