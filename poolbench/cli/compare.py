@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolbench.cli.measuring import measured_rows
 from poolbench.cli.options import (
     RESULTS,
     Gradients,
@@ -19,15 +20,14 @@ from poolbench.cli.options import (
     Workloads,
     chosen_workloads,
 )
-from poolbench.cli.output import print_json, print_warning, print_warnings, require_measured
+from poolbench.cli.output import print_json, print_warning, require_measured
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.cli.summary_json import summary_document
-from poolbench.errors import ExitCode, UsageError
+from poolbench.errors import UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
 from poolbench.model.verdict import Ranking
 
 if TYPE_CHECKING:
-    from poolbench.api.run import Run
     from poolbench.model.result import ResultRow, RunHeader
 
 
@@ -90,7 +90,7 @@ def compare(
         budget_bar(request.budget_s, quiet=quiet) as bar,
         new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        rows = _measure(run)
+        rows = measured_rows(run, go_on="measure the rest with")
     _report(run.header, rows, run.path, sort=sort, json=json)
 
 
@@ -107,25 +107,8 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
         budget_bar(header.budget_s, quiet=quiet) as bar,
         resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        rows = _measure(run)
+        rows = measured_rows(run, go_on="measure the rest with")
     _report(run.header, rows, run.path, sort=sort, json=json)
-
-
-def _measure(run: Run) -> tuple[ResultRow, ...]:
-    """Measure to the end. On Ctrl-C say what is kept and how to go on."""
-    print_warnings(run.warnings)
-    rows = list(run.stored)
-    try:
-        for group in run.measure():
-            rows += group
-    except KeyboardInterrupt:
-        typer.echo(
-            f"\npoolbench: interrupted. {run.kept()} finished rows are kept in {run.path}; "
-            f"measure the rest with: poolbench compare --results {run.path.parent.parent} --resume {run.header.run}",
-            err=True,
-        )
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    return tuple(rows)
 
 
 def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, sort: Ranking, json: bool) -> None:

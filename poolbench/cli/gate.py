@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolbench.cli.measuring import measured_rows
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
@@ -197,21 +198,10 @@ def _measured(request: Request, *, threads: int, quiet: bool) -> Finished:
 
 
 def _finished(run: Run) -> Finished:
-    """Measure to the end. On Ctrl-C say what is kept and how to go on."""
+    """Measure to the end and return what the verdicts need."""
     from poolbench.api.gate import stored_terms
 
-    print_warnings(run.warnings)
-    rows = list(run.stored)
-    try:
-        for group in run.measure():
-            rows += group
-    except KeyboardInterrupt:
-        typer.echo(
-            f"\npoolbench: interrupted. {run.kept()} finished rows are kept in {run.path}; "
-            f"go on with: poolbench gate --results {run.path.parent.parent} --resume {run.header.run}",
-            err=True,
-        )
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    rows = measured_rows(run, go_on="go on with")
     return run.header, rows, run.path, stored_terms(run.header)
 
 
