@@ -1,7 +1,7 @@
 // Gradients of windows that are whole rows: global pooling of contiguous planes.
 #pragma once
 
-#include "simd/large.h"
+#include "simd/whole_rows.h"
 
 POOL_BEGIN
 
@@ -21,14 +21,12 @@ struct PutFull {
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     RowSink sink(contiguous_bytes<S>(p), true);
-    for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions,
-                         plane = unit / p.h.positions / p.d.positions;
-      char* const to = p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step;
-      const std::int64_t place = load_offset(
-          p.offsets + p.offsets_start(plane) + id * p.d.offset_step + ih * p.h.offset_step, p.offset_size);
+    WholeRow row(p, first);
+    for (std::int64_t unit = first; unit < last; ++unit, row.next()) {
+      char* const to = p.out + row.positions;
+      const std::int64_t place = load_offset(p.offsets + row.offset, p.offset_size);
       // Adding to nothing, as wherever windows overlap: it makes a zero of a zero that has a sign.
-      const V value = 0 + E::get(p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step);
+      const V value = 0 + E::get(p.in + row.window);
       for (std::int64_t x = 0; x < p.w.positions; x += kPiece) {
         const std::int64_t n = std::min(kPiece, p.w.positions - x);
         char* const piece = sink.at(to + x * E::kSize, n * E::kSize);
@@ -56,14 +54,15 @@ struct SpreadFull {
     RowSink sink(contiguous_bytes<S>(p), true);
     const std::int64_t bytes = contiguous_bytes<S>(p);
     const bool plain = bytes < kAskedBytes || (bytes < kStreamedBytes && p.w.positions * E::kSize < 256);
-    for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t ih = unit % p.h.positions, id = unit / p.h.positions % p.d.positions,
-                         plane = unit / p.h.positions / p.d.positions;
-      double factor = p.row_factor(id, ih);
-      if (p.counts_w) factor *= p.factor(p.w, 0);
-      const V value = E::get(p.in + p.in_start(plane) + id * p.d.in_step + ih * p.h.in_step);
-      const Vec<V> all = fill_vec<V>(value * static_cast<V>(factor));
-      char* const to = p.out + p.out_start(plane) + id * p.d.out_step + ih * p.h.out_step;
+    const double along_w = p.counts_w ? p.factor(p.w, 0) : 1.0;
+    const bool alike = !p.counts_d && !p.counts_h;
+    V factor = static_cast<V>(p.scale * along_w);
+    WholeRow row(p, first);
+    for (std::int64_t unit = first; unit < last; ++unit, row.next()) {
+      if (!alike) factor = static_cast<V>(p.row_factor(row.d(), row.h()) * along_w);
+      const V value = E::get(p.in + row.window);
+      const Vec<V> all = fill_vec<V>(value * factor);
+      char* const to = p.out + row.positions;
       if (plain) {
         fill(to, p.w.positions, all);
         continue;

@@ -1,7 +1,7 @@
 // Maxima over windows that are whole rows, global pooling of contiguous planes, and their places.
 #pragma once
 
-#include "simd/large.h"
+#include "simd/whole_rows.h"
 
 POOL_BEGIN
 
@@ -21,15 +21,12 @@ struct KeepFull {
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Ahead ahead(asks_ahead<S>(p));
-    for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t oh = unit % p.h.windows, od = unit / p.h.windows % p.d.windows,
-                         plane = unit / p.h.windows / p.d.windows;
+    WholeRow row(p, first);
+    for (std::int64_t unit = first; unit < last; ++unit, row.next()) {
       P place;
-      const V best = search(p.in + p.in_start(plane) + od * p.d.stride * p.d.in_step + oh * p.h.stride * p.h.in_step,
-                            p.w.positions, ahead, &place);
-      E::put(p.out + p.out_start(plane) + od * p.d.out_step + oh * p.h.out_step, best);
-      store_offset(p.offsets + p.offsets_start(plane) + od * p.d.offset_step + oh * p.h.offset_step, p.offset_size,
-                   place);
+      const V best = search(p.in + row.positions, p.w.positions, ahead, &place);
+      E::put(p.out + row.window, best);
+      store_offset(p.offsets + row.offset, p.offset_size, place);
     }
   }
 

@@ -18,13 +18,6 @@ bool asks_ahead(const Plan& p) {
   return contiguous_bytes<S>(p) >= kAskedBytes;
 }
 
-// Whether each window is one contiguous row, and no two of them are the same.
-template <class S>
-bool windows_are_rows(const Plan& p) {
-  return p.inner == 1 && p.d.window == 1 && p.d.lo == 0 && p.h.window == 1 && p.h.lo == 0 && p.w.windows == 1 &&
-         p.w.window == p.w.positions && p.w.lo == 0 && p.w.dilation == 1 && p.position_step(p.w) == Elements<S>::kSize;
-}
-
 // Whether the arrays of a training step are so large that they come from memory, and go there: the input and its gradient
 // are twice this, and what lies between as much again. Then what is read by turns with them is asked for too, and what
 // is written may go around the caches.
