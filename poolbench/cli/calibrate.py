@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolbench.cli.measuring import measured_rows
 from poolbench.cli.options import RESULTS, Json, Quiet, Results, Workloads, chosen_workloads
-from poolbench.cli.output import print_json, print_warning, print_warnings
+from poolbench.cli.output import print_json, print_warning
 from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode, StoreError, UsageError
 from poolbench.model.calibration import Neighbour
@@ -122,28 +123,21 @@ def _require_alike(
 
 def _measure(run: Run, expected_s: float, *, quiet: bool) -> tuple[ResultRow, ...]:
     """Measure to the end, with a word on stderr every minute. On Ctrl-C say how to go on."""
-    print_warnings(run.warnings)
-    rows = list(run.stored)
     begin = said = time.monotonic()
-    try:
-        for group in run.measure():
-            rows += group
-            now = time.monotonic()
-            if not quiet and now - said >= REPORT_EVERY_S:
-                said = now
-                typer.echo(
-                    f"poolbench: {(now - begin) / 60:.0f} min of about {expected_s / 60:.0f}, launch "
-                    f"{group[0].launch + 1}, {len(rows)} rows.",
-                    err=True,
-                )
-    except KeyboardInterrupt:
+
+    def tell(row: ResultRow, count: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if quiet or now - said < REPORT_EVERY_S:
+            return
+        said = now
         typer.echo(
-            f"\npoolbench: interrupted. {run.kept()} finished rows are kept in {run.path}; go on with the same command "
-            f"and --resume {run.header.run}",
+            f"poolbench: {(now - begin) / 60:.0f} min of about {expected_s / 60:.0f}, launch {row.launch + 1}, "
+            f"{count} rows.",
             err=True,
         )
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    return tuple(rows)
+
+    return measured_rows(run, go_on=f"go on with the same command and --resume {run.header.run}", tell=tell)
 
 
 def _report(known: Calibration, path: Path, written: tuple[Path, ...], *, json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.measuring import measured_rows
+from poolbench.cli.measuring import measured_rows, resuming
 from poolbench.cli.options import (
     RESULTS,
     Gradients,
@@ -90,7 +90,7 @@ def compare(
         budget_bar(request.budget_s, quiet=quiet) as bar,
         new_run(request, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        rows = measured_rows(run, go_on="measure the rest with")
+        rows = measured_rows(run, go_on=f"measure the rest with: {resuming(run)}")
     _report(run.header, rows, run.path, sort=sort, json=json)
 
 
@@ -107,7 +107,7 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
         budget_bar(header.budget_s, quiet=quiet) as bar,
         resumed_run(path, observer=bar, tell=teller(quiet=quiet)) as run,
     ):
-        rows = measured_rows(run, go_on="measure the rest with")
+        rows = measured_rows(run, go_on=f"measure the rest with: {resuming(run)}")
     _report(run.header, rows, run.path, sort=sort, json=json)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.measuring import measured_rows
+from poolbench.cli.measuring import measured_rows, resuming
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
@@ -201,7 +201,7 @@ def _finished(run: Run) -> Finished:
     """Measure to the end and return what the verdicts need."""
     from poolbench.api.gate import stored_terms
 
-    rows = measured_rows(run, go_on="go on with")
+    rows = measured_rows(run, go_on=f"go on with: {resuming(run)}")
     return run.header, rows, run.path, stored_terms(run.header)
 
 
