@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from poolbench.analyse.calibration import Trial, summarise_trials, trials
+from poolbench.analyse.gate.calibration import Trial, summarise_trials, trials
 from poolbench.model.gate import GatePolicy
 from poolbench.model.verdict import Outcome
 from poolbench.store.reading import read_run

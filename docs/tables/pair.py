@@ -11,9 +11,9 @@ import math
 import sys
 from pathlib import Path
 
-from poolbench.analyse.ledger import Ledger, estimates
-from poolbench.analyse.location import average, locate
-from poolbench.analyse.paired import compare_pair
+from poolbench.analyse.estimate.ledger import Ledger, estimates
+from poolbench.analyse.estimate.location import average, locate
+from poolbench.analyse.estimate.paired import compare_pair
 from poolbench.model.verdict import Policy
 from poolbench.store.reading import read_run
 

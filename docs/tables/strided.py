@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from poolbench.analyse.ledger import Ledger
-from poolbench.analyse.paired import compare_pair
-from poolbench.analyse.timing import timing
+from poolbench.analyse.estimate.ledger import Ledger
+from poolbench.analyse.estimate.paired import compare_pair
+from poolbench.analyse.estimate.timing import timing
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Comparison, Policy
 from poolbench.store.reading import read_run

@@ -10,8 +10,8 @@ import math
 import sys
 from pathlib import Path
 
-from poolbench.analyse.ledger import Ledger
-from poolbench.analyse.paired import compare_pair
+from poolbench.analyse.estimate.ledger import Ledger
+from poolbench.analyse.estimate.paired import compare_pair
 from poolbench.model.verdict import Policy
 from poolbench.store.reading import read_run
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from poolbench.analyse.calibration import SIZES, pairs_of
-from poolbench.analyse.calibration_rule import CalibrationRule
+from poolbench.analyse.gate.calibration import SIZES, pairs_of
+from poolbench.analyse.gate.calibration_rule import CalibrationRule
 from poolbench.environments.commands import leashed
 from poolbench.model.calibration import Neighbour
 from poolbench.model.plan import StoppingRule

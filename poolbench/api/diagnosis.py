@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from poolbench.analyse.paired import compare
-from poolbench.analyse.stopping import BudgetRule
+from poolbench.analyse.compare.stopping import BudgetRule
+from poolbench.analyse.estimate.paired import compare
 from poolbench.catalogue.sets import members
 from poolbench.measure.advice import Advice, advice
 from poolbench.measure.inputs import InputStore

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from poolbench.analyse.asv_figures import figures_of, method_options
-from poolbench.analyse.frames import rows_frame, summary_frame
-from poolbench.analyse.summary import summarise
+from poolbench.analyse.compare.summary import summarise
+from poolbench.analyse.frames.asv import figures_of, method_options
+from poolbench.analyse.frames.run import rows_frame, summary_frame
 from poolbench.environments.git import GitError
 from poolbench.errors import StoreError, UsageError
 from poolbench.measure.revision import PACKAGE, leads_to_head, repository, resolve_commit

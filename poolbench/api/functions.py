@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from poolbench.analyse.asv_figures import asv_frame
-from poolbench.analyse.frames import rows_frame, summary_frame
-from poolbench.analyse.summary import summarise
+from poolbench.analyse.compare.summary import summarise
+from poolbench.analyse.frames.asv import asv_frame
+from poolbench.analyse.frames.run import rows_frame, summary_frame
 from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
 from poolbench.catalogue.select import choose
 from poolbench.errors import PoolbenchError, StoreError, UsageError

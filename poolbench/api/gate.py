@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poolbench.analyse.gate import judge_run
-from poolbench.analyse.gate_rule import GateRule
+from poolbench.analyse.gate.judge import judge_run
+from poolbench.analyse.gate.rule import GateRule
 from poolbench.api.run import Request, Run, Tell, choose_subjects, default_limits, new_run, resumed_run, silent
 from poolbench.catalogue.select import choose
 from poolbench.environments.reference import WORKING_TREE

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poolbench.analyse.history import History, Point
-from poolbench.analyse.series import Measured, build_history, measured_as
+from poolbench.analyse.history.series import Measured, build_history, measured_as
+from poolbench.analyse.history.types import History, Point
 from poolbench.api.run import Request, default_budget_s
 from poolbench.backends import registry
 from poolbench.environments.reference import is_kernel

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from poolbench.analyse.stopping import BudgetRule
+from poolbench.analyse.compare.stopping import BudgetRule
 from poolbench.backends import registry
 from poolbench.environments.provide import Provided, identities, provide
 from poolbench.environments.reference import settled

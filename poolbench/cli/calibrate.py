@@ -49,7 +49,7 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Measure the gate's false alarms, and which planted slowdowns it finds. Takes about an hour; may be resumed."""
-    from poolbench.analyse.calibration import calibration
+    from poolbench.analyse.gate.calibration import calibration
     from poolbench.api.calibrate import CalibrationPlan, beside, calibration_subjects, expected_seconds, pieces_for
     from poolbench.api.gate import gate_method
     from poolbench.api.run import Request, choose_subjects, default_limits, new_run, resumed_run

@@ -22,10 +22,10 @@ from poolbench.cli.options import (
 )
 from poolbench.cli.output import print_json, print_warning, require_measured
 from poolbench.cli.progress import budget_bar, teller
-from poolbench.cli.summary_json import summary_document
 from poolbench.errors import UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
 from poolbench.model.verdict import Ranking
+from poolbench.report.render.summary_json import summary_document
 
 if TYPE_CHECKING:
     from poolbench.model.result import ResultRow, RunHeader
@@ -113,9 +113,9 @@ def _resume(results: Path, name: str, *, sort: Ranking, json: bool, quiet: bool)
 
 def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, sort: Ranking, json: bool) -> None:
     """Print the table, write the summary beside the results, and fail where nothing was measured."""
-    from poolbench.analyse.summary import summarise
+    from poolbench.analyse.compare.summary import summarise
     from poolbench.report.files import write_summary
-    from poolbench.report.terminal import print_summary
+    from poolbench.report.render.terminal import print_summary
 
     summary = summarise(header, rows, ranking=sort)
     written = write_summary(summary, path)

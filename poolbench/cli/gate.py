@@ -118,7 +118,7 @@ def gate(
         )
         header, rows, path, terms = _measured(request, threads=threads, quiet=quiet)
 
-    from poolbench.analyse.gate import judge_run
+    from poolbench.analyse.gate.judge import judge_run
     from poolbench.report.gate import exit_code
 
     result = judge_run(header, rows, terms)

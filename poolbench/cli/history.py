@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.history_json import history_document
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_table, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
+from poolbench.report.render.history_json import history_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from poolbench.analyse.history import History
+    from poolbench.analyse.history.types import History
     from poolbench.api.history import HistoryRequest
     from poolbench.api.run import Request
 
@@ -191,7 +191,7 @@ def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callab
 
 def _report(found: History, folder: Path, *, points: str, json: bool) -> None:
     """Print the table and the changes, write CSV and figure, and fail where nothing is known."""
-    from poolbench.analyse.history_frame import changes_frame, history_frame
+    from poolbench.analyse.history.frame import changes_frame, history_frame
     from poolbench.errors import StoreError
     from poolbench.report.history import render_history
     from poolbench.report.history_figure import write_figure
@@ -226,7 +226,7 @@ def _report(found: History, folder: Path, *, points: str, json: bool) -> None:
 
 def _simulate(trials: int, seed: int, *, json: bool) -> None:
     """Print how often each way of looking reports a change: where there is none, and where one is."""
-    from poolbench.analyse.simulated_series import ASV, MOST_ASV_TRIALS, SCENARIOS, simulate
+    from poolbench.analyse.history.simulation import ASV, MOST_ASV_TRIALS, SCENARIOS, simulate
 
     rates = list(simulate(trials=trials, seed=seed))
     if json:

@@ -40,7 +40,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write a run as a page with tables and figures, which opens without a network or a server."""
-    from poolbench.report.site import write_report
+    from poolbench.report.page.site import write_report
 
     if compare is not None and runs:
         raise UsageError("--compare takes its two runs itself: name none beside it.")
@@ -71,8 +71,8 @@ def report(
 def _page(results: Path, run: str, gate: Path | None) -> tuple[Page, str]:
     """Return a run's page; of one that cannot be read, a page that says so, and the problem."""
     from poolbench.api.export import ASV_FOLDER
-    from poolbench.report.beside import beside_sections
-    from poolbench.report.build import build_page, unreadable_page
+    from poolbench.report.page.beside import beside_sections
+    from poolbench.report.page.run import build_page, unreadable_page
     from poolbench.store.beside import read_beside, read_document
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
@@ -90,7 +90,7 @@ def _page(results: Path, run: str, gate: Path | None) -> tuple[Page, str]:
 
 def _verdicts(stored: StoredRun) -> dict[str, Any] | None:
     """Return the verdicts of a gate's run, judged as the gate did; None for a run of another kind."""
-    from poolbench.analyse.gate import judge_run
+    from poolbench.analyse.gate.judge import judge_run
     from poolbench.report.gate import document, exit_code
 
     if stored.header.gate is None:
@@ -100,7 +100,7 @@ def _verdicts(stored: StoredRun) -> dict[str, Any] | None:
 
 
 def _comparison(results: Path, first: str, second: str) -> tuple[Page, str]:
-    from poolbench.report.build_comparison import build_comparison
+    from poolbench.report.page.comparison import build_comparison
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 

@@ -8,11 +8,11 @@ import typer
 
 from poolbench.cli.options import RESULTS, Json, Results, Sort
 from poolbench.cli.output import print_json, print_table, print_warning, print_warnings, require_measured
-from poolbench.cli.summary_json import summary_document
 from poolbench.model.verdict import Ranking
+from poolbench.report.render.summary_json import summary_document
 
 if TYPE_CHECKING:
-    from poolbench.analyse.findings import RunSummary
+    from poolbench.analyse.estimate.findings import RunSummary
 
 
 def show(
@@ -25,8 +25,8 @@ def show(
     json: Json = False,
 ) -> None:
     """Print the table of a stored run. Everything is recomputed from its samples."""
-    from poolbench.analyse.summary import summarise
-    from poolbench.report.terminal import print_summary
+    from poolbench.analyse.compare.summary import summarise
+    from poolbench.report.render.terminal import print_summary
     from poolbench.store.reading import read_run
     from poolbench.store.runs import find_run
 

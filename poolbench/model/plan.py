@@ -1,7 +1,7 @@
 """How long to measure: the protocol by which a command tells a session when to stop.
 
 The session asks before each launch what the launch should measure, and before each workload whether time is up.
-It knows nothing of statistics; the rule that a command passes in does (``poolbench.analyse.stopping``).
+It knows nothing of statistics; the rule that a command passes in does (``poolbench.analyse.compare.stopping``).
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.text import counted, listed, percent
 from poolbench.model.verdict import Outcome
+from poolbench.quantities import counted, listed, percent
 from poolbench.report.tables import covered_text, ratio_text
 
 if TYPE_CHECKING:
-    from poolbench.analyse.findings import Lead, RunSummary
+    from poolbench.analyse.estimate.findings import Lead, RunSummary
 
 
 def answer(summary: RunSummary) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from poolbench.analyse.text import percent
 from poolbench.model.calibration import Calibration
+from poolbench.quantities import percent
 from poolbench.report.gate import calibration_text, disturbance_text
 
 COLUMNS = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from poolbench.analyse.findings import Estimate
+    from poolbench.analyse.estimate.findings import Estimate
     from poolbench.report.figures.canvas import Drawing
 
 

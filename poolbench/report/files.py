@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poolbench.errors import StoreError
-from poolbench.report.markdown import write_markdown
+from poolbench.report.render.markdown import write_markdown
 from poolbench.report.tables import write_csv
 
 if TYPE_CHECKING:
-    from poolbench.analyse.findings import RunSummary
+    from poolbench.analyse.estimate.findings import RunSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from poolbench.analyse.text import counted, listed, percent
 from poolbench.errors import ExitCode
 from poolbench.model.calibration import Calibration
 from poolbench.model.gate import Disturbance, GateResult, GateVerdict
 from poolbench.model.method import timing_method
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Outcome
+from poolbench.quantities import counted, listed, percent
 
 COLUMNS = ("workload", "verdict", "head / base", "95 % interval", "slots", "launches", "memory")
 _MARKS = {Outcome.SLOWER: "❌", Outcome.FASTER: "🟢", Outcome.SAME: "✅", Outcome.UNDECIDED: "❔", Outcome.INVALID: "⚠️"}

@@ -7,15 +7,15 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.changes import MEAN
-from poolbench.analyse.text import counted, listed, percent, signed_percent
+from poolbench.analyse.history.changes import MEAN
 from poolbench.model.subject import parse_subject
+from poolbench.quantities import counted, listed, percent, signed_percent
+from poolbench.report.render.terminal import NO_BREAK
 from poolbench.report.tables import ratio_text
-from poolbench.report.terminal import NO_BREAK
 
 if TYPE_CHECKING:
-    from poolbench.analyse.changes import Change
-    from poolbench.analyse.history import Cell, History, Series
+    from poolbench.analyse.history.changes import Change
+    from poolbench.analyse.history.types import Cell, History, Series
 
 WIDTH = 120
 GAP = "  "

@@ -6,13 +6,13 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poolbench.analyse.changes import MEAN, Direction
+from poolbench.analyse.history.changes import MEAN, Direction
 from poolbench.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poolbench.analyse.history import Cell, History
+    from poolbench.analyse.history.types import Cell, History
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; direction is also said by a marker.
 _COLOUR = {Direction.SLOWER: "#D55E00", Direction.FASTER: "#0072B2"}

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.findings import LEAST_TIMES_LIMIT
-from poolbench.analyse.text import counted
+from poolbench.analyse.estimate.findings import LEAST_TIMES_LIMIT
 from poolbench.model.result import Status
 from poolbench.model.subject import LIMIT
+from poolbench.quantities import counted
 
 if TYPE_CHECKING:
-    from poolbench.analyse.findings import Cell, Estimate, RunSummary, SubjectMean, WorkloadSummary
-    from poolbench.analyse.timing import Timing
+    from poolbench.analyse.estimate.findings import Cell, Estimate, RunSummary, SubjectMean, WorkloadSummary
+    from poolbench.analyse.estimate.timing import Timing
     from poolbench.model.memory import Amount, Memory
 
 COLUMNS = (
@@ -132,8 +132,8 @@ def legend(summary: RunSummary, shown: Collection[str] = COLUMNS) -> str:
 
 
 def write_csv(summary: RunSummary, path: Path) -> None:
-    """Write one line per workload × subject, figures unrounded (``poolbench.analyse.frames.summary_frame``)."""
-    from poolbench.analyse.frames import summary_frame
+    """Write one line per workload × subject, figures unrounded (``poolbench.analyse.frames.run.summary_frame``)."""
+    from poolbench.analyse.frames.run import summary_frame
 
     summary_frame(summary).to_csv(path, index=False)
 

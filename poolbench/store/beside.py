@@ -21,7 +21,7 @@ _CHANGES = ".changes.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredHistory:
-    """A history as its files have it: the columns are those of ``poolbench.analyse.history_frame``."""
+    """A history as its files have it: the columns are those of ``poolbench.analyse.history.frame``."""
 
     name: str
     points: pd.DataFrame

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from poolbench.analyse.history import Point
+from poolbench.analyse.history.types import Point
 from poolbench.api import history as api
 from poolbench.cli.app import app
 from poolbench.model.result import Status

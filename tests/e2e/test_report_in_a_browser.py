@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from poolbench.report.build import build_page
-from poolbench.report.site import write_report
+from poolbench.report.page.run import build_page
+from poolbench.report.page.site import write_report
 from tests.unit.report.stored import everything
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install -e '.[dev]')")

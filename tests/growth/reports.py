@@ -32,7 +32,7 @@ WORKLOADS = 50
 SUMMARISE = """
 import sys
 from pathlib import Path
-from poolbench.analyse.summary import summarise
+from poolbench.analyse.compare.summary import summarise
 from poolbench.store.reading import read_run
 stored = read_run(Path(sys.argv[1]))
 found = summarise(stored.header, stored.rows)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.across import SideBySide
-from poolbench.analyse.text import counted
+from poolbench.analyse.explain.across import SideBySide
+from poolbench.quantities import counted
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import key_height, point, ratio_axis, shortened, subject_key

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.text import counted
 from poolbench.model.result import Status
+from poolbench.quantities import counted
 from poolbench.report.figures.canvas import INK, PAPER, Drawing, Width, blank
 from poolbench.report.figures.parts import shortened
 from poolbench.report.tables import TIE, significant
@@ -14,7 +14,7 @@ from poolbench.report.tables import TIE, significant
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.findings import Cell, RunSummary
+    from poolbench.analyse.estimate.findings import Cell, RunSummary
 
 DARKEST = 30.0
 """The ratio from which on a cell is as dark as it gets."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.text import counted
+from poolbench.quantities import counted
 from poolbench.report.figures.canvas import FAINT, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import marker, ratio_axis, shortened

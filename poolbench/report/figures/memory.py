@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.memory_parts import MemoryParts, memory_parts
-from poolbench.analyse.text import counted
+from poolbench.analyse.explain.memory_parts import MemoryParts, memory_parts
+from poolbench.quantities import counted
 from poolbench.report.figures.canvas import INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import TONES
 from poolbench.report.figures.parts import shortened
@@ -14,7 +14,7 @@ from poolbench.report.tables import significant, size_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.findings import RunSummary
+    from poolbench.analyse.estimate.findings import RunSummary
 
 MOST = 10
 """More workloads than these make a figure nobody reads: those where the subjects differ most are drawn."""

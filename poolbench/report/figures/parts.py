@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.findings import Estimate
+    from poolbench.analyse.estimate.findings import Estimate
 
 
 def point(axis: Axes, x: float, y: float, look: Look, found: Estimate, size: float = 7.0) -> None:

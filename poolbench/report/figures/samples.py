@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.analyse.samples import SampleScatter
-from poolbench.analyse.text import counted, percent
+from poolbench.analyse.explain.samples import SampleScatter
+from poolbench.quantities import counted, percent
 from poolbench.report.figures.canvas import INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import ratio_axis

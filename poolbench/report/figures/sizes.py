@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.scaling import Exponent, SizeSeries, moved_bytes
-from poolbench.analyse.text import counted, listed
+from poolbench.analyse.explain.scaling import Exponent, SizeSeries, moved_bytes
 from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind
 from poolbench.model.subject import LIMIT
 from poolbench.model.workload import Pass
+from poolbench.quantities import counted, listed
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import key_height, marker, ratio_axis, subject_key, time_ticks
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.findings import RunSummary
+    from poolbench.analyse.estimate.findings import RunSummary
 
 LEAST_WINDOWS = 3
 """Fewer windows than this make no curve."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.text import listed
+from poolbench.quantities import listed
 from poolbench.report.figures.canvas import FAINT, INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import point, ratio_axis
@@ -13,7 +13,7 @@ from poolbench.report.tables import covered_text, ratio_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.findings import RunSummary
+    from poolbench.analyse.estimate.findings import RunSummary
 
 
 def standing(summary: RunSummary) -> Drawing | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.text import counted, listed
+from poolbench.quantities import counted, listed
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import key_height, point, ratio_axis, shortened, subject_key
@@ -14,8 +14,8 @@ from poolbench.report.tables import ratio_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.findings import RunSummary
-    from poolbench.analyse.scaling import SpeedUp
+    from poolbench.analyse.estimate.findings import RunSummary
+    from poolbench.analyse.explain.scaling import SpeedUp
 
 
 def threads_figure(summary: RunSummary, gains: Sequence[SpeedUp]) -> Drawing | None:

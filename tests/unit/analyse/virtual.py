@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from poolbench.analyse.stopping import BudgetRule
+from poolbench.analyse.compare.stopping import BudgetRule
 from poolbench.model.plan import LaunchPlan
 from poolbench.model.result import ResultRow
 from tests.unit.builders import RunBuilder

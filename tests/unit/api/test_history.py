@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from poolbench.analyse.history import Point
+from poolbench.analyse.history.types import Point
 from poolbench.api import history as api
 from poolbench.environments.revisions import Revision
 from poolbench.errors import UsageError
@@ -13,7 +13,7 @@ from poolbench.model.method import Method
 from poolbench.model.result import Status
 from poolbench.model.subject import parse_subject
 from poolbench.store.jsonl import RunFile
-from tests.unit.analyse.histories import make_points, make_run
+from tests.unit.analyse.history.histories import make_points, make_run
 from tests.unit.builders import AVG2D, MAX2D
 
 FLAT = [1.0] * 6

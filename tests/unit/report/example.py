@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from poolbench.analyse.findings import RunSummary
-from poolbench.analyse.summary import summarise
+from poolbench.analyse.compare.summary import summarise
+from poolbench.analyse.estimate.findings import RunSummary
 from poolbench.model.memory import Amount, not_measured
 from poolbench.model.result import Status
 from poolbench.model.verdict import Ranking

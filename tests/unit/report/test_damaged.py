@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from poolbench.cli.app import app
 from poolbench.model.result import ResultRow, RunHeader, Status
-from poolbench.report.build import build_page
-from poolbench.report.html import render_page
+from poolbench.report.page.run import build_page
+from poolbench.report.render.html import render_page
 from poolbench.store.jsonl import RunFile
 from poolbench.store.reading import read_run
 from tests.unit.builders import MAX2D, Noise, make_header, make_rows

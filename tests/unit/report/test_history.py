@@ -2,7 +2,7 @@ from pathlib import Path
 
 from poolbench.report.history import render_history
 from poolbench.report.history_figure import write_figure
-from tests.unit.analyse.histories import make_history, make_points, make_run
+from tests.unit.analyse.history.histories import make_history, make_points, make_run
 from tests.unit.builders import AVG2D, MAX2D
 
 RATIOS = {MAX2D: [1.0] * 3 + [1.12] * 3, AVG2D: [1.0] * 6}

@@ -11,9 +11,9 @@ import pytest
 
 from poolbench.model.method import Method
 from poolbench.model.verdict import Ranking
-from poolbench.report.markdown import command, render_markdown
+from poolbench.report.render.markdown import command, render_markdown
+from poolbench.report.render.terminal import PLAIN_WIDTH, render
 from poolbench.report.tables import COLUMNS, UNKNOWN, sections, size_text
-from poolbench.report.terminal import PLAIN_WIDTH, render
 from tests.unit.report.example import example
 
 MEMORY = ("requested", "touched", "output", "least")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolbench.analyse.findings import Estimate
-from poolbench.analyse.summary import summarise
+from poolbench.analyse.compare.summary import summarise
+from poolbench.analyse.estimate.findings import Estimate
 from poolbench.model.memory import Amount
 from poolbench.report.tables import (
     NO_TIME,

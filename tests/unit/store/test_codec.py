@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolbench.analyse.summary import summarise
+from poolbench.analyse.compare.summary import summarise
 from poolbench.errors import StoreError
 from poolbench.model.method import Method
 from poolbench.model.result import SCHEMA_VERSION, UNKNOWN_REVISION, ResultRow, RunHeader, Verification

@@ -1,0 +1,1 @@
+"""What stands behind a run's figures: sizes, threads, models, memory, samples."""

@@ -1,0 +1,1 @@
+"""Tidy pandas frames of stored runs."""

@@ -1,0 +1,1 @@
+"""A subject's releases or revisions as series, and where they change."""

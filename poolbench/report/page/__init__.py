@@ -1,0 +1,1 @@
+"""The pages, and what their sections are made of."""

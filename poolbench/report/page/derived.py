@@ -1,0 +1,216 @@
+"""The tables that are drawn from a run's results: means, the models' indices, sizes, threads, memory and rejections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from poolbench.analyse.explain.memory_parts import memory_parts
+from poolbench.model.ids import parse_id
+from poolbench.quantities import percent
+from poolbench.report.content import Column, Row, Table, Value, exact, measured, words
+from poolbench.report.figures.sizes import exponent_text
+from poolbench.report.page.measured import amount_value
+from poolbench.report.render.markdown import command
+from poolbench.report.tables import half_width_text, ratio_text, size_text, time_text
+
+if TYPE_CHECKING:
+    from poolbench.analyse.estimate.findings import RunSummary
+    from poolbench.analyse.explain.models import ModelIndex
+    from poolbench.analyse.explain.samples import SampleScatter
+    from poolbench.analyse.explain.scaling import SizeSeries, SpeedUp
+
+
+def means_table(summary: RunSummary) -> Table | None:
+    """Return the geometric means; None where there are none."""
+    if not summary.means:
+        return None
+    rows = tuple(
+        Row(
+            values=(
+                words(mean.subject, is_strong=mean is summary.means[0]),
+                measured(ratio_text(mean.ratio), mean.ratio),
+                measured("" if mean.times_limit is None else ratio_text(mean.times_limit), mean.times_limit),
+                exact(str(mean.workloads), mean.workloads),
+                exact(str(mean.limit_workloads), mean.limit_workloads),
+            ),
+            facets={"subject": mean.subject},
+            command=command(summary.header, summary.header.subjects, summary.mean_workloads),
+        )
+        for mean in summary.means
+    )
+    columns = (
+        Column(key="subject", title="subject"),
+        Column(key="mean_ratio", title="× fastest", is_figure=True, has_interval=True, help="Geometric mean."),
+        Column(key="mean_times_limit", title="× limit", is_figure=True, has_interval=True, help="Geometric mean."),
+        Column(key="workloads", title="workloads", is_figure=True, help="That the mean is over."),
+        Column(key="limit_workloads", title="with a limit", is_figure=True, help="That the mean of × limit is over."),
+    )
+    return Table(key="means", title="Geometric means", columns=columns, rows=rows)
+
+
+def models_table(summary: RunSummary, indices: Sequence[ModelIndex]) -> Table:
+    """Return the pooling index of each model and subject."""
+    columns = (
+        Column(key="model", title="model"),
+        Column(key="subject", title="subject"),
+        Column(key="index_ns", title="pooling of one step", is_figure=True, has_interval=True),
+        Column(key="index_ratio", title="× fastest", is_figure=True, has_interval=True),
+        Column(key="layers", title="layers measured", is_figure=True),
+        Column(key="calls", title="calls", is_figure=True, help="Sum of how often each of these layers is called."),
+    )
+    rows = tuple(
+        Row(
+            values=(
+                words(index.model),
+                words(index.subject, is_strong=index.is_fastest),
+                measured(f"{time_text(index.time_ns.value)} {half_width_text(index.time_ns.half_width)}",
+                         index.time_ns),
+                measured("fastest" if index.is_fastest else ratio_text(index.ratio), index.ratio),
+                exact(f"{index.layers} of {index.of_layers}", index.layers),
+                exact(str(index.calls), index.calls),
+            ),
+            facets={"model": index.model, "subject": index.subject},
+            role="fastest" if index.is_fastest else "",
+            command=command(summary.header, [index.subject, *_rival(indices, index)], index.workloads),
+        )
+        for index in indices
+    )  # fmt: skip
+    return Table(
+        key="models", title="Pooling index of each model", columns=columns, rows=rows,
+        facets={"model": "model", "subject": "subject"},
+    )  # fmt: skip
+
+
+def sizes_table(summary: RunSummary, series: Sequence[SizeSeries]) -> Table:
+    """Return the fitted exponents."""
+    columns = (
+        Column(key="series", title="workloads"),
+        Column(key="subject", title="subject"),
+        Column(key="exponent", title="exponent", is_figure=True, has_interval=True,
+               help="Of the bytes read and written: 1 is in proportion, 0 no growth."),
+        Column(key="sizes", title="points", is_figure=True),
+    )  # fmt: skip
+    rows = tuple(
+        Row(
+            values=(
+                words(group.title),
+                words(found.subject),
+                Value(text=exponent_text(found), number=found.value, low=found.low, high=found.high),
+                exact(str(len(found.workloads)), len(found.workloads)),
+            ),
+            facets={"subject": found.subject, "workloads": " ".join(found.workloads)},
+            command=command(summary.header, [found.subject], found.workloads),
+        )
+        for group in series
+        for found in group.exponents
+    )
+    return Table(key="sizes", title="How the time grows with the size", columns=columns, rows=rows)
+
+
+def threads_table(summary: RunSummary, gains: Sequence[SpeedUp]) -> Table:
+    """Return what more threads gain."""
+    names = {w.workload: w.name for w in summary.workloads}
+    columns = (
+        Column(key="workload", title="workload"),
+        Column(key="subject", title="subject"),
+        Column(key="compared_with", title="compared with"),
+        Column(key="threads", title="threads", is_figure=True),
+        Column(key="gain", title="times faster", is_figure=True, has_interval=True),
+    )
+    rows = tuple(
+        Row(
+            values=(
+                words(names[gain.workload]),
+                words(gain.subject),
+                words(gain.base),
+                exact(str(gain.threads), gain.threads),
+                measured(ratio_text(gain.gain), gain.gain),
+            ),
+            facets={"id": gain.workload, "subject": gain.subject, "base": gain.base},
+            command=command(summary.header, [gain.base, gain.subject], [gain.workload]),
+        )
+        for gain in gains
+    )
+    return Table(key="threads", title="What more threads gain", columns=columns, rows=rows)
+
+
+def memory_table(summary: RunSummary) -> Table | None:
+    """Return what each call takes of memory, by parts; None where nothing is known."""
+    trains = any(parse_id(workload.workload).pass_.runs_backward for workload in summary.workloads)
+    columns = (
+        Column(key="workload", title="workload"),
+        Column(key="subject", title="subject"),
+        Column(key="requested_bytes", title="requested", is_figure=True, help="Exact to some KB."),
+        Column(key="output_bytes", title="output", is_figure=True, help="Exact."),
+        *(
+            [Column(key="gradient_bytes", title="gradient", is_figure=True, help="The input's; exact.")]
+            if trains
+            else []
+        ),
+        Column(key="saved_bytes", title="saved", is_figure=True, help="For the gradient; exact to some KB."),
+        Column(key="index_bytes", title="index", is_figure=True, help="Positions of maxima, inferred."),
+        Column(key="scratch_bytes", title="scratch", is_figure=True, help="The rest; exact to some KB."),
+        Column(key="touched_bytes", title="touched", is_figure=True, help="To about 0.3 MB."),
+        Column(key="least_bytes", title="least", is_figure=True, help="Exact."),
+    )
+    rows = []
+    for workload in summary.workloads:
+        for cell in workload.cells:
+            if cell.memory is None:
+                continue
+            parts = memory_parts(workload.workload, cell.memory)
+            output = cell.memory.output_bytes if parts is None else parts.output
+            split = (None,) * 4 if parts is None else (parts.gradient, parts.saved, parts.index, parts.scratch)
+            rows.append(
+                Row(
+                    values=(
+                        words(workload.name),
+                        words(cell.subject),
+                        amount_value(cell.memory.requested),
+                        exact(size_text(output), output),
+                        *(
+                            exact("–" if size is None else size_text(size), size)
+                            for size in split[0 if trains else 1 :]
+                        ),
+                        amount_value(cell.memory.touched),
+                        exact(size_text(cell.memory.least_bytes), cell.memory.least_bytes),
+                    ),
+                    facets={"id": workload.workload, "subject": cell.subject},
+                    command=command(summary.header, [cell.subject], [workload.workload]),
+                )
+            )
+    if not rows:
+        return None
+    return Table(
+        key="memory", title="Memory of one call", columns=columns, rows=tuple(rows), facets={"subject": "subject"}
+    )
+
+
+def rejected_table(scatters: Sequence[SampleScatter]) -> Table:
+    """Return how many slots of each subject were rejected; counts are exact."""
+    columns = (
+        Column(key="subject", title="subject"),
+        Column(key="slots", title="slots", is_figure=True),
+        Column(key="rejected_slots", title="rejected", is_figure=True),
+        Column(key="rejected_share", title="share", is_figure=True),
+    )
+    rows = []
+    for scatter in scatters:
+        slots, lost = len(scatter.rejected), int(scatter.rejected.sum())
+        share = lost / slots
+        values = (
+            words(scatter.subject),
+            exact(str(slots), slots),
+            exact(str(lost), lost),
+            exact(percent(share), share),
+        )
+        rows.append(Row(values=values, facets={"subject": scatter.subject}))
+    return Table(key="rejected", title="Slots that were rejected", columns=columns, rows=tuple(rows))
+
+
+def _rival(indices: Sequence[ModelIndex], index: ModelIndex) -> list[str]:
+    """Return whom a row's ratio is against; for the fastest, the next one."""
+    others = [other for other in indices if other.model == index.model and other.subject != index.subject]
+    leading = [other.subject for other in others if other.is_fastest]
+    return leading or [other.subject for other in others][:1]
