@@ -1,9 +1,14 @@
-"""How quantities are written in reasons and notes."""
+"""How numbers become text: times, sizes, ratios and shares, in tables, sentences and figures alike."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+from poolbench.model.estimate import Estimate
+
+WIDE = math.log(2)
+"""From this half-width (of logarithms) on an interval is written by its two ends."""
 
 
 def percent(share: float) -> str:
@@ -32,3 +37,48 @@ def listed(words: Sequence[str], limit: int = 8) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: "1 launch", "3 launches"."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def time_text(nanoseconds: float) -> str:
+    """Write a time with three significant digits: "412 ns", "1.23 ms"."""
+    for unit, scale in (("ns", 1.0), ("µs", 1e3), ("ms", 1e6)):
+        if float(f"{nanoseconds / scale:.3g}") < 1000:
+            return f"{significant(nanoseconds / scale)} {unit}"
+    return f"{significant(nanoseconds / 1e9)} s"
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes with three significant digits, in powers of 1000: "784 B", "3.21 MB", "0"."""
+    for unit, scale in (("B", 1.0), ("KB", 1e3), ("MB", 1e6)):
+        if float(f"{size / scale:.3g}") < 1000:
+            return "0" if size == 0 else f"{size if unit == 'B' else significant(size / scale)} {unit}"
+    return f"{significant(size / 1e9)} GB"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Write a positive number with so many significant digits, without exponents: "0.0512", "9.90", "1234"."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "?"
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:.{max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)}f}"
+
+
+def half_width_text(half_width: float) -> str:
+    """Write half an interval's length, given as a share: "±0.8 %", "±12 %"; "±?" where it is unbounded."""
+    if not math.isfinite(half_width):
+        return "±?"
+    share = 100 * half_width
+    return f"±{share:.1f} %" if share < 9.95 else f"±{share:.0f} %"
+
+
+def ratio_text(found: Estimate) -> str:
+    """Write a ratio with half its interval's length in the same unit: "2.31 ±0.02"; "2.31 ±?" where unbounded."""
+    decimals = 2 if found.value < 9.995 else 1 if found.value < 99.95 else 0
+    if not math.isfinite(found.half_width):
+        return f"{found.value:.{decimals}f} ±?"
+    if found.half_width > WIDE:  # so wide that it is not alike on both sides
+        return f"{found.value:.{decimals}f} ({significant(found.low, 2)} to {significant(found.high, 2)})"
+    half = (found.high - found.low) / 2
+    if 0 < half < 0.5 * 10**-decimals:
+        decimals += 1  # a difference of 0.3 % is worth seeing where it is known that well
+    return f"{found.value:.{decimals}f} ±{half:.{decimals}f}"

@@ -13,11 +13,12 @@ import pandas as pd
 
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.frames.asv import figures_of, method_options
-from poolbench.analyse.frames.run import rows_frame, summary_frame
+from poolbench.analyse.frames.run import rows_frame
 from poolbench.environments.git import GitError
 from poolbench.errors import StoreError, UsageError
 from poolbench.measure.revision import PACKAGE, leads_to_head, repository, resolve_commit
 from poolbench.model.result import UNKNOWN_REVISION
+from poolbench.report.render.csv import summary_frame
 from poolbench.store.asv import AsvResults, write_results
 from poolbench.store.reading import StoredRun
 

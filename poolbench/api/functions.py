@@ -10,13 +10,14 @@ import pandas as pd
 
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.frames.asv import asv_frame
-from poolbench.analyse.frames.run import rows_frame, summary_frame
+from poolbench.analyse.frames.run import rows_frame
 from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
 from poolbench.catalogue.select import choose
 from poolbench.errors import PoolbenchError, StoreError, UsageError
 from poolbench.measure.advice import thread_notes
 from poolbench.measure.machine import fingerprint
 from poolbench.model.method import Cache, LayoutPolicy, Method
+from poolbench.report.render.csv import summary_frame
 from poolbench.store.asv import is_asv_folder, read_results
 from poolbench.store.reading import read_run
 from poolbench.store.runs import SUFFIX

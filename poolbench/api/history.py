@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poolbench.analyse.history.series import Measured, build_history, measured_as
-from poolbench.analyse.history.types import History, Point
+from poolbench.analyse.history.types import History
 from poolbench.api.run import Request, default_budget_s
 from poolbench.backends import registry
 from poolbench.environments.reference import is_kernel
 from poolbench.environments.releases import chosen_releases, released, whole_releases
 from poolbench.environments.revisions import revisions
 from poolbench.errors import StoreError, UsageError
+from poolbench.model.history import HistoryTerms, Point
+from poolbench.model.ids import parse_id
 from poolbench.model.method import Method
 from poolbench.model.result import Status
 from poolbench.model.subject import Subject, parse_subject
 from poolbench.model.verdict import Policy
-from poolbench.model.workload import Workload
+from poolbench.model.workload import Origin, Workload
+from poolbench.store.history import FOLDER, list_terms, write_terms
 from poolbench.store.reading import read_header, read_run
 from poolbench.store.runs import list_runs
 
@@ -147,6 +150,39 @@ def load_history(request: HistoryRequest) -> tuple[History, list[str]]:
         method=request.method,
     )
     return history, warnings
+
+
+def remember(request: HistoryRequest, name: str) -> None:
+    """Store what the history is of, so that reports of this machine show it. Raises StoreError."""
+    terms = HistoryTerms(
+        subject=str(request.subject),
+        points=request.points,
+        anchor=request.anchor,
+        workloads=tuple(workload.id for workload in request.workloads),
+        names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
+        method=request.method,
+    )
+    write_terms(terms, request.results_dir / request.machine / FOLDER, name)
+
+
+def stored_histories(results_dir: Path, machine: str) -> tuple[list[History], list[str]]:
+    """Return each history of ``machine`` as its stored runs have it now, and sentences on what cannot be read."""
+    histories = []
+    found, problems = list_terms(results_dir / machine / FOLDER)
+    for terms in found:
+        request = HistoryRequest(
+            subject=parse_subject(terms.subject),
+            points=terms.points,
+            anchor=terms.anchor,
+            workloads=tuple(parse_id(text, origin=Origin(name=terms.names.get(text, ""))) for text in terms.workloads),
+            method=terms.method,
+            results_dir=results_dir,
+            machine=machine,
+        )
+        history, warnings = load_history(request)
+        histories.append(history)
+        problems += warnings
+    return histories, list(dict.fromkeys(problems))
 
 
 def missing_runs(history: History, request: HistoryRequest, *, remeasure: bool = False) -> list[Request]:

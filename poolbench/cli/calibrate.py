@@ -143,7 +143,7 @@ def _measure(run: Run, expected_s: float, *, quiet: bool) -> tuple[ResultRow, ..
 def _report(known: Calibration, path: Path, written: tuple[Path, ...], *, json: bool) -> None:
     from dataclasses import asdict
 
-    from poolbench.report.calibration import calibration_lines
+    from poolbench.report.render.terminal import calibration_lines
 
     if json:
         print_json({"results": str(path), "written": [str(file) for file in written], **asdict(known)})

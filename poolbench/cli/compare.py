@@ -25,7 +25,6 @@ from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
 from poolbench.model.verdict import Ranking
-from poolbench.report.render.summary_json import summary_document
 
 if TYPE_CHECKING:
     from poolbench.model.result import ResultRow, RunHeader
@@ -120,6 +119,8 @@ def _report(header: RunHeader, rows: tuple[ResultRow, ...], path: Path, *, sort:
     summary = summarise(header, rows, ranking=sort)
     written = write_summary(summary, path)
     if json:
+        from poolbench.report.render.json import summary_document
+
         print_json({"results": str(path), **summary_document(summary)})
     else:
         print_summary(summary)

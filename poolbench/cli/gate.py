@@ -13,7 +13,7 @@ from poolbench.cli.measuring import measured_rows, resuming
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
-from poolbench.errors import ExitCode, StoreError, UsageError
+from poolbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,13 +119,27 @@ def gate(
         header, rows, path, terms = _measured(request, threads=threads, quiet=quiet)
 
     from poolbench.analyse.gate.judge import judge_run
-    from poolbench.report.gate import exit_code
+    from poolbench.store.calibration import known_calibration
 
     result = judge_run(header, rows, terms)
     code = exit_code(result, strict=strict)
-    known = _known_calibration(header.machine.key, results)
+    known = known_calibration(header.machine.key, results, warn=print_warning)
     _report(result, header, known, code, path, junit_file, markdown_file, strict=strict, json=json)
     raise typer.Exit(code)
+
+
+def exit_code(result: GateResult, *, strict: bool = False) -> ExitCode:
+    """Return the exit code: what could not be measured first, then regressions, then, if ``strict``, what is open."""
+    from poolbench.model.verdict import Outcome
+
+    outcomes = {verdict.outcome for verdict in result.verdicts}
+    if not result.verdicts or Outcome.INVALID in outcomes:
+        return ExitCode.MEASUREMENT_FAILED
+    if any(verdict.is_regression or verdict.is_memory_regression for verdict in result.verdicts):
+        return ExitCode.REGRESSION
+    if strict and Outcome.UNDECIDED in outcomes:
+        return ExitCode.UNDECIDED
+    return ExitCode.DONE
 
 
 def _given(context: typer.Context, mode: str, allowed: frozenset[str]) -> frozenset[str]:
@@ -205,17 +219,6 @@ def _finished(run: Run) -> Finished:
     return run.header, rows, run.path, stored_terms(run.header)
 
 
-def _known_calibration(machine: str, results: Path) -> Calibration | None:
-    """Return what is known of the machine. A file that cannot be read is told and costs no verdict."""
-    from poolbench.store.calibration import read_calibration
-
-    try:
-        return read_calibration(machine, results)
-    except StoreError as error:
-        print_warning(str(error))
-        return None
-
-
 def _report(
     result: GateResult,
     header: RunHeader,
@@ -228,7 +231,11 @@ def _report(
     strict: bool,
     json: bool,
 ) -> None:
-    from poolbench.report.gate import document, github_annotations, junit, markdown, terminal_lines
+    from poolbench.report.render.annotations import github_annotations
+    from poolbench.report.render.json import gate_document
+    from poolbench.report.render.junit import junit
+    from poolbench.report.render.markdown import gate_markdown
+    from poolbench.report.render.terminal import gate_lines
 
     names = header.names
     try:
@@ -236,15 +243,15 @@ def _report(
         if junit_file is not None:
             _write(junit_file, junit(result, names, strict=strict))
         if markdown_file is not None:
-            _write(markdown_file, markdown(result, names, known))
+            _write(markdown_file, gate_markdown(result, names, known))
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
-            _write(Path(summary), markdown(result, names, known), mode="a")
+            _write(Path(summary), gate_markdown(result, names, known), mode="a")
     finally:
         if json:
-            print_json({"results": str(path), **document(result, names, known, code)})
+            print_json({"results": str(path), **gate_document(result, names, known, code)})
         else:
-            for line in terminal_lines(result, names, known):
+            for line in gate_lines(result, names, known):
                 typer.echo(line)
             typer.echo(f"\nresults  {path}")
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -15,7 +15,6 @@ from poolbench.cli.output import print_json, print_table, print_warning, print_w
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
-from poolbench.report.render.history_json import history_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +88,7 @@ def history(
     if subject is None:
         raise UsageError("Name a subject, such as: poolbench history numpy --releases 2.1..2.4")
 
-    from poolbench.api.history import HistoryRequest, choose_anchor, choose_points, load_history
+    from poolbench.api.history import HistoryRequest, choose_anchor, choose_points, load_history, remember
     from poolbench.api.run import default_limits
     from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint, revision
@@ -115,7 +114,9 @@ def history(
         request = _measure(request, remeasure=remeasure, confirm=confirm, may_change_anchor=anchor is None, quiet=quiet)
     found, warnings = load_history(request)
     print_warnings(warnings)
-    _report(found, out or results / machine.key / "history", points=releases or revs or "", json=json)
+    name = re.sub(r"[^\w.-]+", "_", f"{found.subject}-{releases or revs or ''}")
+    remember(request, name)
+    _report(found, out or results / machine.key / "history", name, json=json)
 
 
 def _measure(
@@ -189,21 +190,22 @@ def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callab
                 pass  # each row is stored before it comes here
 
 
-def _report(found: History, folder: Path, *, points: str, json: bool) -> None:
+def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
     """Print the table and the changes, write CSV and figure, and fail where nothing is known."""
-    from poolbench.analyse.history.frame import changes_frame, history_frame
     from poolbench.errors import StoreError
-    from poolbench.report.history import render_history
-    from poolbench.report.history_figure import write_figure
+    from poolbench.report.figures.history_panels import write_figure
+    from poolbench.report.history import changes_table, history_table
+    from poolbench.report.render.csv import write_csv
+    from poolbench.report.render.json import history_document
+    from poolbench.report.render.terminal_history import render_history
 
-    name = re.sub(r"[^\w.-]+", "_", f"{found.subject}-{points}")
     files = {ending: folder / f"{name}{ending}" for ending in (".csv", ".changes.csv", ".svg", ".png")}
     is_known = any(found.cell(w, place).is_known for w in found.workloads for place in range(len(found.points)))
     if is_known:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            history_frame(found).to_csv(files[".csv"], index=False)
-            changes_frame(found).to_csv(files[".changes.csv"], index=False)
+            write_csv(history_table(found), files[".csv"])
+            write_csv(changes_table(found), files[".changes.csv"])
         except OSError as error:
             raise StoreError(f"The history cannot be written to {folder}: {error.strerror}.") from error
         write_figure(found, [files[".svg"], files[".png"]])

@@ -49,8 +49,13 @@ def print_warning(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` as JSON, two spaces deep. NaN becomes null: JSON has no such number."""
-    typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+    """Print ``value`` as ``as_json`` writes it."""
+    typer.echo(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Return ``value`` as JSON, two spaces deep. NaN and infinity become null: JSON has no such numbers."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:

@@ -9,7 +9,6 @@ import typer
 from poolbench.cli.options import RESULTS, Json, Results, Sort
 from poolbench.cli.output import print_json, print_table, print_warning, print_warnings, require_measured
 from poolbench.model.verdict import Ranking
-from poolbench.report.render.summary_json import summary_document
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
@@ -35,6 +34,8 @@ def show(
     print_warnings(stored.warnings)
     summary = summarise(stored.header, stored.rows, ranking=sort)
     if json:
+        from poolbench.report.render.json import summary_document
+
         print_json({"results": str(path), **summary_document(summary)})
     else:
         print_summary(summary)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poolbench.model.verdict import Outcome
-from poolbench.quantities import counted, listed, percent
-from poolbench.report.tables import covered_text, ratio_text
+from poolbench.quantities import counted, listed, percent, ratio_text
+from poolbench.report.results import covered_text
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import Lead, RunSummary

@@ -1,41 +1,133 @@
-"""A history as text: the points' ratios to the anchor, and below them what changed, in words."""
+"""A history's tables and words: the points' ratios to the anchor, and what changed between them."""
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from poolbench.analyse.history.changes import MEAN
+from poolbench.analyse.history.changes import MEAN, Effect
+from poolbench.model.estimate import Estimate
 from poolbench.model.subject import parse_subject
 from poolbench.quantities import counted, listed, percent, signed_percent
-from poolbench.report.render.terminal import NO_BREAK
-from poolbench.report.tables import ratio_text
+from poolbench.report.table import (
+    NONE,
+    Column,
+    Row,
+    Table,
+    Unit,
+    Value,
+    counted_value,
+    exact,
+    flag,
+    ratio_value,
+    words,
+)
 
 if TYPE_CHECKING:
     from poolbench.analyse.history.changes import Change
     from poolbench.analyse.history.types import Cell, History, Series
 
-WIDTH = 120
-GAP = "  "
-CHANGED = ">"
 BRIDGED = "†"
 SAME_BUILD = "same build"
 FAILED = "failed"
+CHANGED = ">"
+"""What stands before a point at which something changed."""
+
 _NAMED = 12
 
+_TEXTS = ("subject", "anchor", "position", "point", "detail", "same_as", "workload", "name")
+_CHANGE = ("subject", "before", "after", "earliest", "latest", "direction", "workload", "name")
 
-def render_history(history: History, *, width: int = WIDTH) -> str:
-    """Return the whole report as plain text that ends in a newline."""
-    lines = [_title(history), ""]
-    for table in _tables(history, width):
-        lines += [*table, ""]
-    for sentence in (*change_sentences(history), *_notes(history)):
-        joined = sentence.replace(" %", f"{NO_BREAK}%").replace("× ", f"×{NO_BREAK}")
-        wrapped = textwrap.wrap(joined, width, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
-        lines += [line.replace(NO_BREAK, " ") for line in wrapped]
-    return "\n".join(lines) + "\n"
+
+def history_table(history: History) -> Table:
+    """Return a row for each point and workload, and for each point one of the geometric mean, in order of the points.
+
+    ``ratio`` is the time over the anchor's; ``log_ratio`` its logarithm with the standard error ``error``. Where there
+    is none, ``note`` says why if that is known.
+    """
+    columns = (
+        *(Column(key=key, title=key, is_figure=key == "position", unit=_unit(key)) for key in _TEXTS),
+        Column(key="ratio", title="time over the anchor's", is_figure=True, has_interval=True, ends=("low", "high"),
+               unit=Unit.TIMES),
+        Column(key="log_ratio", is_figure=True, is_detail=True),
+        Column(key="error", is_figure=True, is_detail=True),
+        Column(key="launches", title="launches", is_figure=True, unit=Unit.COUNT),
+        Column(key="runs", title="runs", is_figure=True, unit=Unit.COUNT),
+        Column(key="bridged", unit=Unit.YES_OR_NO, is_detail=True),
+        Column(key="note", title="note"),
+    )  # fmt: skip
+    rows: list[Row] = []
+    for place in range(len(history.points)):
+        rows += [_row(history, place, w, history.cell(w, place)) for w in history.workloads]
+        mean = history.series.means.get(place)
+        if mean is not None and len(history.series.mean_workloads) > 1:
+            rows.append(_row(history, place, MEAN, mean))
+    return Table(key="history", title=f"History of {history.subject}", columns=columns, rows=tuple(rows))
+
+
+def changes_table(history: History) -> Table:
+    """Return a row for each change and workload that it touches, and before these one for all of them."""
+    columns = (
+        *(Column(key=key, title=key, is_detail=key in ("subject", "earliest", "latest", "workload"))
+          for key in _CHANGE),
+        Column(key="ratio", title="after / before", is_figure=True, has_interval=True, ends=("low", "high"),
+               unit=Unit.TIMES),
+        Column(key="p_value", is_figure=True, is_detail=True),
+        Column(key="confirmed", title="seen twice", unit=Unit.YES_OR_NO),
+    )  # fmt: skip
+    rows = []
+    for change, series in history.changes:
+        before, after, earliest, latest = history.labels(change)
+        whole = Effect(workload="", ratio=change.ratio, low=change.low, high=change.high)
+        for effect in (whole, *change.effects):
+            found = Estimate(value=effect.ratio, low=effect.low, high=effect.high)
+            name = history.names.get(effect.workload, effect.workload)
+            texts = (history.subject, before, after, earliest, latest, change.direction.value, effect.workload, name)
+            cells = {key: words(text) for key, text in zip(_CHANGE, texts, strict=True)}
+            cells |= {
+                "name": words(name or "all that it touches"),
+                "ratio": ratio_value(found),
+                "p_value": exact(f"{change.p_value:.2g}", change.p_value),
+                "confirmed": flag(series.is_confirmed(change)),
+            }
+            rows.append(Row(cells=cells))
+    return Table(key="changes", title=f"Changes of {history.subject}", columns=columns, rows=tuple(rows))
+
+
+def points_table(history: History) -> Table:
+    """Return a row for each point and a column for each workload, as a reader wants them: the history's ratios."""
+    means = len(history.series.mean_workloads) > 1
+    titles = {MEAN: MEAN} if means else {}
+    titles |= {workload: history.names.get(workload, workload) for workload in history.workloads}
+    columns = (
+        Column(key="point"),
+        *(Column(key=key, title=title, is_figure=True, has_interval=True, unit=Unit.TIMES)
+          for key, title in titles.items()),
+    )  # fmt: skip
+    changed = {change.after for change, _ in history.changes}
+    cells: dict[int, dict[str, Value]] = {
+        place: {"point": words(f"{CHANGED if place in changed else ' '} {point.label}")}
+        for place, point in enumerate(history.points)
+    }
+    for row in history_table(history).rows:
+        cells[int(row["position"].number or 0)][row["workload"].text] = row["ratio"]
+    rows = tuple(
+        Row(cells={key: found.get(key, words(NONE)) for key in ("point", *titles)}) for found in cells.values()
+    )
+    return Table(key="points", title=f"History of {history.subject}", columns=columns, rows=rows)
+
+
+def title(history: History) -> str:
+    """Return what the history is of, and what its figures are."""
+    what = history.subject
+    threads = history.series.method.threads
+    return (
+        f"{what}: {counted(len(history.points), 'point')} from {history.points[0].label} to "
+        f"{history.points[-1].label}, times over those of {history.anchor.label} "
+        f"(± half the {percent(history.policy.confidence)} interval), {counted(threads, 'thread')}"
+    )
 
 
 def change_sentences(history: History) -> list[str]:
@@ -48,6 +140,69 @@ def change_sentences(history: History) -> list[str]:
         first, last = history.points[known[0]].label, history.points[history.last_of_build(known[-1])].label
         return [f"No change between {first} and {last} is sure."]
     return [_sentence(history, change, series) for change, series in found]
+
+
+def notes(history: History) -> Iterator[str]:
+    """Yield a sentence for each failure, for what is missing, and for what an earlier method measured."""
+    reasons: dict[str, list[str]] = {}
+    for place, point in enumerate(history.points):
+        for workload in history.workloads:
+            cell = history.cell(workload, place)
+            if cell.note:
+                reasons.setdefault(f"{point.label}: {cell.note}", []).append(history.names.get(workload, workload))
+    for reason, names in reasons.items():
+        where = "" if len(names) == len(history.workloads) else f" (on {listed(names)})"
+        yield f"{reason}{where}"
+    same = [point for point in history.points if point.same_as]
+    if same:
+        yield f"{counted(len(same), 'point')} brought nothing new to build, and {_stand(len(same))} for the one before."
+    lacking = [
+        point.label for place, point in enumerate(history.points)
+        if not point.same_as
+        and any(not history.cell(workload, place).is_settled for workload in history.workloads)
+    ]  # fmt: skip
+    if lacking:
+        yield f"Not measured on every workload yet: {listed(lacking)}. The same command measures what is missing."
+    if len(history.series.mean_workloads) not in (0, len(history.workloads)):
+        yield (
+            f"The {MEAN} is over the {counted(len(history.series.mean_workloads), 'workload')} that all measured "
+            "points have in common."
+        )
+    for _, bridge in history.earlier:
+        yield _bridge_note(history, list(bridge.points))
+    if parse_subject(history.subject).threads is not None:
+        yield "The subject names its own number of threads."
+
+
+def _row(history: History, place: int, workload: str, cell: Cell) -> Row:
+    point = history.points[place]
+    texts = (history.subject, history.anchor.label, "", point.label, point.detail, point.same_as, workload,
+             history.names.get(workload, workload))  # fmt: skip
+    cells = {key: words(text) for key, text in zip(_TEXTS, texts, strict=True)}
+    cells |= {
+        "position": counted_value(place),
+        "ratio": _ratio(cell, is_repeated=bool(point.same_as)),
+        "log_ratio": exact("", cell.log_ratio),
+        "error": exact("", cell.error),
+        "launches": counted_value(cell.launches),
+        "runs": counted_value(cell.runs),
+        "bridged": flag(cell.is_bridged),
+        "note": words(cell.note),
+    }
+    return Row(cells=cells, role="mean" if workload == MEAN else "")
+
+
+def _ratio(cell: Cell, *, is_repeated: bool) -> Value:
+    if cell.estimate is None:
+        return words(SAME_BUILD if is_repeated else FAILED if cell.note else NONE)
+    value = ratio_value(cell.estimate)
+    if is_repeated:
+        return replace(value, text=SAME_BUILD)
+    return replace(value, text=f"{value.text}{BRIDGED}") if cell.is_bridged else value
+
+
+def _unit(key: str) -> Unit:
+    return Unit.COUNT if key == "position" else Unit.NONE
 
 
 def _sentence(history: History, change: Change, series: Series) -> str:
@@ -82,101 +237,8 @@ def _size(ratio: float, low: float, high: float) -> str:
     return f"{signed_percent(ratio - 1)} ({signed_percent(low - 1)} to {signed_percent(high - 1)})"
 
 
-def _title(history: History) -> str:
-    what = history.subject
-    threads = history.series.method.threads
-    return (
-        f"{what}: {counted(len(history.points), 'point')} from {history.points[0].label} to "
-        f"{history.points[-1].label}, times over those of {history.anchor.label} "
-        f"(± half the {percent(history.policy.confidence)} interval), {counted(threads, 'thread')}"
-    )
-
-
-def _tables(history: History, width: int) -> Iterator[list[str]]:
-    """Yield the table in pieces that fit the width, each with the points' labels in front."""
-    columns: list[tuple[str, list[str]]] = []
-    if len(history.series.mean_workloads) > 1:
-        columns.append((MEAN, [_mean_text(history, place) for place in range(len(history.points))]))
-    for workload in history.workloads:
-        texts = [_text(history, history.cell(workload, place), place) for place in range(len(history.points))]
-        columns.append((history.names.get(workload, workload), texts))
-    changed = {change.after for change, _ in history.changes}
-    labels = [f"{CHANGED if place in changed else ' '} {point.label}" for place, point in enumerate(history.points)]
-    front = max(map(len, labels))
-    piece: list[tuple[str, list[str]]] = []
-    used = front
-    for title, texts in columns:
-        size = len(GAP) + max(len(title), *map(len, texts))
-        if piece and used + size > width:
-            yield _table(labels, piece)
-            piece, used = [], front
-        piece.append((title, texts))
-        used += size
-    if piece:
-        yield _table(labels, piece)
-
-
-def _table(labels: Sequence[str], columns: Sequence[tuple[str, list[str]]]) -> list[str]:
-    sizes = [max(len(title), *map(len, texts)) for title, texts in columns]
-    front = max(map(len, labels))
-    heading = " " * front + "".join(GAP + title.rjust(size) for (title, _), size in zip(columns, sizes, strict=True))
-    lines = [heading]
-    for place, label in enumerate(labels):
-        cells = (GAP + texts[place].rjust(size) for (_, texts), size in zip(columns, sizes, strict=True))
-        lines.append((label.ljust(front) + "".join(cells)).rstrip())
-    return lines
-
-
-def _text(history: History, cell: Cell, place: int) -> str:
-    if history.points[place].same_as:
-        return SAME_BUILD
-    if cell.estimate is not None:
-        return ratio_text(cell.estimate) + (BRIDGED if cell.is_bridged else "")
-    if cell.note:
-        return FAILED
-    return "–"
-
-
-def _mean_text(history: History, place: int) -> str:
-    if history.points[place].same_as:
-        return SAME_BUILD
-    cell = history.series.means.get(place)
-    return "–" if cell is None or cell.estimate is None else ratio_text(cell.estimate)
-
-
 def _is_known(history: History, place: int) -> bool:
     return any(history.cell(workload, place).is_known for workload in history.workloads)
-
-
-def _notes(history: History) -> Iterator[str]:
-    reasons: dict[str, list[str]] = {}
-    for place, point in enumerate(history.points):
-        for workload in history.workloads:
-            cell = history.cell(workload, place)
-            if cell.note:
-                reasons.setdefault(f"{point.label}: {cell.note}", []).append(history.names.get(workload, workload))
-    for reason, names in reasons.items():
-        where = "" if len(names) == len(history.workloads) else f" (on {listed(names)})"
-        yield f"{reason}{where}"
-    same = [point for point in history.points if point.same_as]
-    if same:
-        yield f"{counted(len(same), 'point')} brought nothing new to build, and {_stand(len(same))} for the one before."
-    lacking = [
-        point.label for place, point in enumerate(history.points)
-        if not point.same_as
-        and any(not history.cell(workload, place).is_settled for workload in history.workloads)
-    ]  # fmt: skip
-    if lacking:
-        yield f"Not measured on every workload yet: {listed(lacking)}. The same command measures what is missing."
-    if len(history.series.mean_workloads) not in (0, len(history.workloads)):
-        yield (
-            f"The {MEAN} is over the {counted(len(history.series.mean_workloads), 'workload')} that all measured "
-            "points have in common."
-        )
-    for _, bridge in history.earlier:
-        yield _bridge_note(history, list(bridge.points))
-    if parse_subject(history.subject).threads is not None:
-        yield "The subject names its own number of threads."
 
 
 def _stand(count: int) -> str:

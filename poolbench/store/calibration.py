@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def read_calibration(machine: str, results_dir: Path) -> Calibration | None:
     """
     found = [_read(path) for path in (results_dir / machine / NAME, _own_folder() / machine / NAME) if path.is_file()]
     return max(found, key=lambda calibration: calibration.measured_at, default=None)
+
+
+def known_calibration(machine: str, results_dir: Path, *, warn: Callable[[str], None]) -> Calibration | None:
+    """Return what ``read_calibration`` does. A file that cannot be read is told to ``warn``, and costs nothing else."""
+    try:
+        return read_calibration(machine, results_dir)
+    except StoreError as error:
+        warn(str(error))
+        return None
 
 
 def _own_folder() -> Path:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poolbench.analyse.estimate.findings import Estimate, Lead, SubjectMean, WorkloadSummary
+from poolbench.analyse.estimate.findings import Lead, SubjectMean, WorkloadSummary
 from poolbench.analyse.estimate.ledger import Ledger, estimates
 from poolbench.analyse.estimate.location import Location, average, locate
+from poolbench.model.estimate import Estimate
 from poolbench.model.subject import LIMIT
 from poolbench.model.verdict import Policy
 

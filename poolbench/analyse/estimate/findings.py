@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from poolbench.analyse.estimate.contracts import Disagreement
 from poolbench.analyse.estimate.timing import Timing
+from poolbench.model.estimate import Estimate
 from poolbench.model.memory import Memory
 from poolbench.model.result import RunHeader, Status
 from poolbench.model.verdict import Comparison, Outcome, Policy, Ranking, Verdict
 
 LEAST_TIMES_LIMIT = 0.97
 """A subject that takes less than this share of the limit's time shows that the probe or the subject is wrong."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A positive quantity, such as a ratio of times, with its interval (0 to infinity where it is unknown)."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Half the interval's length on the log scale: 0.02 is ±2 %. Infinite where the interval is unbounded."""
-        if self.low <= 0 or not math.isfinite(self.high):
-            return math.inf
-        return math.log(self.high / self.low) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

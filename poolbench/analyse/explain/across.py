@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poolbench.analyse.estimate.findings import Cell, Estimate, RunSummary
+from poolbench.analyse.estimate.findings import Cell, RunSummary
+from poolbench.model.estimate import Estimate
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.result import UNKNOWN_REVISION, RunHeader
 

@@ -9,9 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poolbench.analyse.estimate.findings import Estimate, RunSummary
+from poolbench.analyse.estimate.findings import RunSummary
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.location import Location, combine, locate
+from poolbench.model.estimate import Estimate
 from poolbench.model.ids import parse_id
 from poolbench.model.workload import Pass
 

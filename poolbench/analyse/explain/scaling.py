@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.analyse.estimate.findings import Estimate, RunSummary, WorkloadSummary, estimate
+from poolbench.analyse.estimate.findings import RunSummary, WorkloadSummary, estimate
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.paired import compare_pair
 from poolbench.analyse.estimate.student import t_quantile
+from poolbench.model.estimate import Estimate
 from poolbench.model.ids import parse_id
 from poolbench.model.subject import LIMIT, Subject, parse_subject
 from poolbench.model.workload import Workload

@@ -1,4 +1,4 @@
-"""Tidy frames: one line per sample, and one line per workload × subject."""
+"""A run's raw samples as a tidy frame: one line per sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from poolbench.analyse.estimate.findings import Cell, Estimate, RunSummary, WorkloadSummary
 from poolbench.model.ids import parse_id
 from poolbench.model.memory import FLAT, Memory, flat
 from poolbench.model.result import ResultRow, RunHeader
@@ -44,17 +43,6 @@ def rows_frame(rows: Sequence[ResultRow], header: RunHeader) -> pd.DataFrame:
     columns.update(_sample_columns(samples, measured, header))
     columns.update(_memory_columns([row.memory for row in rows], counts))
     return pd.DataFrame(columns, columns=list(SAMPLE_COLUMNS))
-
-
-def summary_frame(summary: RunSummary) -> pd.DataFrame:
-    """Return one line per workload × subject, in the order of the table. Times are nanoseconds, ratios plain numbers.
-
-    The interval of a quantity ``q`` stands in ``q_low`` and ``q_high``, at the policy's confidence.
-    """
-    lines = [_summary_line(workload, cell) for workload in summary.workloads for cell in workload.cells]
-    frame = pd.DataFrame(lines, columns=list(_summary_columns()))
-    accounts = [cell.memory for cell in summary.cells]
-    return frame.assign(**_memory_columns(accounts, np.ones(len(accounts), dtype=np.intp)))
 
 
 def _repeated(values: list[Any], counts: np.ndarray[Any, np.dtype[np.intp]]) -> Any:
@@ -108,49 +96,3 @@ def _sample_columns(
     columns["rejected"] = np.zeros(len(measured), dtype=bool)
     columns["rejected"][measured] = list(map(rejects, samples))
     return columns
-
-
-def _summary_columns() -> dict[str, None]:
-    return dict.fromkeys((
-        "workload", "name", "subject", "status", "note", "layout", "median_ns", "median_ns_low", "median_ns_high",
-        "gigabytes_per_s", "times_limit", "times_limit_low", "times_limit_high", "ratio_to_fastest",
-        "ratio_to_fastest_low", "ratio_to_fastest_high", "is_fastest", "is_tie", "outcome", "reason", "reference",
-        "p_value", "launches", "blocks", "launch_spread", "drift", "rejected_blocks", "rejected_slots", *FLAT,
-    ))  # fmt: skip
-
-
-def _summary_line(workload: WorkloadSummary, cell: Cell) -> dict[str, Any]:
-    comparison = None if cell.verdict is None else cell.verdict.comparison
-    timing = cell.timing
-    return {
-        "workload": workload.workload,
-        "name": workload.name,
-        "subject": cell.subject,
-        "status": cell.status.value,
-        "note": cell.note,
-        "layout": cell.layout,
-        "kernels": " ".join(name for _, name in cell.kernels),
-        "median_ns": math.nan if timing is None else timing.median_ns,
-        "median_ns_low": math.nan if timing is None else timing.low_ns,
-        "median_ns_high": math.nan if timing is None else timing.high_ns,
-        "gigabytes_per_s": math.nan if timing is None else timing.gigabytes_per_s,
-        **_with_interval("times_limit", cell.times_limit),
-        **_with_interval("ratio_to_fastest", cell.ratio),
-        "is_fastest": cell.is_fastest,
-        "is_tie": cell.is_tie,
-        "outcome": "" if cell.verdict is None else cell.verdict.outcome.value,
-        "reason": "" if cell.verdict is None else cell.verdict.reason,
-        "reference": "" if comparison is None else comparison.reference,
-        "p_value": math.nan if comparison is None else comparison.p_value,
-        "launches": 0 if timing is None else timing.launches,
-        "blocks": math.nan if comparison is None else comparison.blocks,
-        "launch_spread": math.nan if comparison is None else comparison.launch_spread,
-        "drift": math.nan if comparison is None else comparison.drift,
-        "rejected_blocks": math.nan if comparison is None else comparison.rejected,
-        "rejected_slots": math.nan if timing is None else timing.rejected,
-    }
-
-
-def _with_interval(name: str, found: Estimate | None) -> dict[str, float]:
-    values = (math.nan,) * 3 if found is None else (found.value, found.low, found.high)
-    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))

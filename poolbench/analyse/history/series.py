@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poolbench.analyse.estimate.findings import Estimate
 from poolbench.analyse.estimate.ledger import Ledger, estimates
 from poolbench.analyse.estimate.location import LEAST_LAUNCHES, Location, average, locate, standard_error
 from poolbench.analyse.history.changes import MEAN, Track, find_changes
-from poolbench.analyse.history.types import Bridge, Cell, History, Point, Series
+from poolbench.analyse.history.types import Bridge, Cell, History, Series
+from poolbench.model.estimate import Estimate
+from poolbench.model.history import Point
 from poolbench.model.method import Method, timing_method
 from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Policy

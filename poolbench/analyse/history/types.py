@@ -6,26 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from poolbench.analyse.estimate.findings import Estimate
 from poolbench.analyse.estimate.location import LEAST_LAUNCHES
 from poolbench.analyse.history.changes import Change
+from poolbench.model.estimate import Estimate
+from poolbench.model.history import Point
 from poolbench.model.method import Method
 from poolbench.model.verdict import Policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A place in a history: a release or a revision.
-
-    ``subject`` is what is measured there, ``detail`` a line about it (a commit's title), ``same_as`` the label of an
-    earlier point with the very same build, of which this one is a mere repetition, ``problem`` why it cannot be built.
-    """
-
-    label: str
-    subject: str
-    detail: str = ""
-    same_as: str = ""
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

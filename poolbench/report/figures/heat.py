@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from poolbench.model.result import Status
-from poolbench.quantities import counted
+from poolbench.quantities import counted, significant
 from poolbench.report.figures.canvas import INK, PAPER, Drawing, Width, blank
 from poolbench.report.figures.parts import shortened
-from poolbench.report.tables import TIE, significant
+from poolbench.report.results import TIE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

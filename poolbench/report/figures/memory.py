@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poolbench.analyse.explain.memory_parts import MemoryParts, memory_parts
-from poolbench.quantities import counted
+from poolbench.quantities import counted, significant, size_text
 from poolbench.report.figures.canvas import INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import TONES
 from poolbench.report.figures.parts import shortened
-from poolbench.report.tables import significant, size_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from poolbench.quantities import time_text
 from poolbench.report.figures.canvas import INK, Width
 from poolbench.report.figures.palette import Look, look_of
-from poolbench.report.tables import time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from poolbench.analyse.estimate.findings import Estimate
+    from poolbench.model.estimate import Estimate
 
 
 def point(axis: Axes, x: float, y: float, look: Look, found: Estimate, size: float = 7.0) -> None:

@@ -11,11 +11,10 @@ from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind
 from poolbench.model.subject import LIMIT
 from poolbench.model.workload import Pass
-from poolbench.quantities import counted, listed
+from poolbench.quantities import counted, listed, size_text
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import key_height, marker, ratio_axis, subject_key, time_ticks
-from poolbench.report.tables import size_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

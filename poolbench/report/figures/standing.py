@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolbench.quantities import listed
+from poolbench.quantities import listed, ratio_text
 from poolbench.report.figures.canvas import FAINT, INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import point, ratio_axis
-from poolbench.report.tables import covered_text, ratio_text
+from poolbench.report.results import covered_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from poolbench.quantities import counted, listed
+from poolbench.quantities import counted, listed, ratio_text
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import key_height, point, ratio_axis, shortened, subject_key
-from poolbench.report.tables import ratio_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

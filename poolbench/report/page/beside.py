@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from poolbench.analyse.estimate.findings import Estimate
-from poolbench.quantities import percent
-from poolbench.report.content import Column, Row, Section, Table, Value, exact, measured, words
-from poolbench.report.figures.history import history_figure
-from poolbench.report.tables import ratio_text, time_text
+from poolbench.model.estimate import Estimate
+from poolbench.quantities import time_text
+from poolbench.report.calibration import calibration_table, calibration_words
+from poolbench.report.content import Section
+from poolbench.report.figures.history import history_figure, lines_of
+from poolbench.report.gate import disturbance_text, gate_table, headline
+from poolbench.report.history import change_sentences, changes_table
+from poolbench.report.table import Column, Row, Table, Unit, Value, measured, words
 
 if TYPE_CHECKING:
+    from poolbench.analyse.history.types import History
+    from poolbench.model.calibration import Calibration
+    from poolbench.model.gate import GateResult
     from poolbench.store.asv import AsvResults
-    from poolbench.store.beside import Beside, StoredHistory
 
 ABSENT = {
     "history": "There is no history of this machine yet: 'poolbench history' makes one.",
-    "gate": "This run is no gate's: 'poolbench report --gate FILE' takes what 'poolbench gate --json' printed.",
+    "gate": "This run is no gate's: 'poolbench report --gate RUN' shows the verdicts of a gate's run beside it.",
     "calibration": "The gate has not been calibrated on this machine: 'poolbench calibrate' does that.",
     "asv": "asv keeps no files of this project here: 'poolbench export --to asv' writes some.",
 }
 
 
-def beside_sections(beside: Beside, gate: Mapping[str, Any] | None = None) -> tuple[Section, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedGate:
+    """A gate's verdicts, and its workloads' catalogue names by id."""
+
+    result: GateResult
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What lies beside the runs of a machine; ``problems`` say, a sentence each, what could not be read."""
+
+    histories: tuple[History, ...] = ()
+    gate: JudgedGate | None = None
+    calibration: Calibration | None = None
+    asv: tuple[AsvResults, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def beside_sections(beside: Beside) -> tuple[Section, ...]:
     """Return a section for each of them that there is, and last one that names those that there are not."""
     found = {
         "history": _histories(beside),
-        "gate": None if gate is None else _gate(gate),
+        "gate": None if beside.gate is None else _gate(beside.gate),
         "calibration": None if beside.calibration is None else _calibration(beside.calibration),
         "asv": _asv(beside.asv) if beside.asv else None,
     }
@@ -39,106 +63,33 @@ def beside_sections(beside: Beside, gate: Mapping[str, Any] | None = None) -> tu
 
 
 def _histories(beside: Beside) -> Section | None:
-    known = [history for history in beside.histories if history.points["ratio"].notna().any()]
+    known = [history for history in beside.histories if lines_of(history)]
     if not known:
         return None
+    tables = [replace(changes_table(h), key=f"changes-{number}") for number, h in enumerate(known, start=1)]
     return Section(
         key="history",
         title="History",
-        words=tuple(_history_words(history) for history in known),
+        words=tuple(f"{history.subject}: {' '.join(change_sentences(history))}" for history in known),
         drawings=tuple(history_figure(history, number) for number, history in enumerate(known, start=1)),
-        tables=tuple(
-            _changes(history, number) for number, history in enumerate(known, start=1) if len(history.changes)
-        ),
+        tables=tuple(table for table in tables if table.rows),
     )
 
 
-def _history_words(history: StoredHistory) -> str:
-    changes = history.changes.drop_duplicates(["before", "after", "direction"])
-    if changes.empty:
-        return f"{history.name}: no change is found."
-    told = [f"{line.direction} between {line.before} and {line.after}" for line in changes.itertuples()]
-    return f"{history.name}: {'; '.join(told)}."
+def _gate(gate: JudgedGate) -> Section:
+    table = gate_table(gate.result, gate.names)
+    said = (headline(gate.result), disturbance_text(gate.result.disturbance))
+    if not table.rows:
+        return Section(key="gate", title=table.title, words=said, missing="The run holds no verdict.")
+    return Section(key="gate", title=table.title, words=said, tables=(table,))
 
 
-def _changes(history: StoredHistory, number: int) -> Table:
-    columns = (
-        Column(key="change", title="change"),
-        Column(key="workload", title="workload"),
-        Column(key="direction", title="direction"),
-        Column(key="history_ratio", title="after / before", is_figure=True, has_interval=True),
-    )
-    rows = tuple(
-        Row(
-            values=(
-                words(f"{line.before} → {line.after}"),
-                words("all that it touches" if not _text(line.workload) else str(line.name)),
-                words(str(line.direction)),
-                _estimated(float(str(line.ratio)), float(str(line.low)), float(str(line.high))),
-            )
-        )
-        for line in history.changes.itertuples()
-    )
-    return Table(key=f"changes-{number}", title=f"Changes of {history.name}", columns=columns, rows=rows)
-
-
-def _gate(document: Mapping[str, Any]) -> Section:
-    columns = (
-        Column(key="workload", title="workload"),
-        Column(key="gate_ratio", title="head / base", is_figure=True, has_interval=True),
-        Column(key="outcome", title="outcome"),
-        Column(key="reason", title="why"),
-    )
-    rows = []
-    for verdict in document.get("verdicts", ()):
-        pair = verdict.get("comparison") or {}
-        name = str(verdict.get("name") or verdict.get("workload", ""))
-        bad = bool(verdict.get("is_regression"))
-        values = (
-            words(name),
-            _estimated(*(_number(pair.get(key)) for key in ("ratio", "low", "high"))),
-            words(str(verdict.get("outcome", "")), is_strong=bad),
-            words(str(verdict.get("reason", ""))),
-        )
-        rows.append(Row(values=values, facets={"outcome": str(verdict.get("outcome", ""))}))
-    title = "The gate's verdicts"
-    headline = str(
-        document.get("headline") or f"{document.get('head', 'head')} against {document.get('base', 'base')}."
-    )
-    if not rows:
-        return Section(key="gate", title=title, words=(headline,), missing="The document holds no verdict.")
-    table = Table(key="gate", title=title, columns=columns, rows=tuple(rows), facets={"outcome": "outcome"})
-    return Section(key="gate", title=title, words=(headline,), tables=(table,))
-
-
-def _calibration(document: Mapping[str, Any]) -> Section:
-    columns = (
-        Column(key="planted", title="planted change", is_figure=True),
-        Column(key="verdicts", title="verdicts", is_figure=True),
-        Column(key="found_share", title="found", is_figure=True, has_interval=True,
-               help="Of equal pairs: false alarms. The interval is exact."),
-        Column(key="undecided", title="undecided", is_figure=True),
-    )  # fmt: skip
-    rows = []
-    for rates in document.get("rates", ()):
-        verdicts, found = _number(rates.get("verdicts")), _number(rates.get("found"))
-        share = found / verdicts if verdicts else math.nan
-        low, high = _number(rates.get("low")), _number(rates.get("high"))
-        text = f"{percent(share)} ({percent(low)} to {percent(high)})" if math.isfinite(share) else ""
-        planted = _number(rates.get("planted"))
-        values = (
-            exact("none" if planted == 1 else percent(planted - 1), planted),
-            exact(f"{verdicts:.0f}", verdicts),
-            measured(text, Estimate(value=share, low=low, high=high)),
-            exact(str(rates.get("undecided", "")), _number(rates.get("undecided"))),
-        )
-        rows.append(Row(values=(words(values[0].text), *values[1:])))
-    title = "How often the gate errs here"
-    if not rows:
-        return Section(key="calibration", title=title, missing="The calibration of this machine holds no rates.")
-    said = f"Measured {document.get('measured_at', 'at an unknown time')} in run {document.get('run', 'unknown')}."
-    table = Table(key="calibration", title=title, columns=columns, rows=tuple(rows))
-    return Section(key="calibration", title=title, words=(said,), tables=(table,))
+def _calibration(known: Calibration) -> Section:
+    table = calibration_table(known)
+    if not table.rows:
+        return Section(key="calibration", title=table.title, missing="The calibration of this machine holds no rates.")
+    said = f"Measured {known.measured_at} in run {known.run}."
+    return Section(key="calibration", title=table.title, words=(said, *calibration_words(known)), tables=(table,))
 
 
 def _asv(results: tuple[AsvResults, ...]) -> Section:
@@ -146,12 +97,19 @@ def _asv(results: tuple[AsvResults, ...]) -> Section:
         Column(key="commit", title="commit"),
         Column(key="subject", title="subject"),
         Column(key="workload", title="workload"),
-        Column(key="asv_seconds", title="time", is_figure=True, has_interval=True,
+        Column(key="asv_seconds", title="time", is_figure=True, has_interval=True, unit=Unit.SECONDS,
                help="The median of asv's samples, and the middle half of them."),
     )  # fmt: skip
     rows = tuple(
-        Row(values=(words(found.commit[:8]), words(figure.subject), words(figure.workload), _asv_time(figure.samples)),
-            facets={"commit": found.commit[:8], "subject": figure.subject})
+        Row(
+            cells={
+                "commit": words(found.commit[:8]),
+                "subject": words(figure.subject),
+                "workload": words(figure.workload),
+                "asv_seconds": _asv_time(figure.samples),
+            },
+            facets={"commit": found.commit[:8], "subject": figure.subject},
+        )
         for found in results
         for figure in found.figures
         if len(figure.samples) > 1
@@ -167,22 +125,5 @@ def _asv(results: tuple[AsvResults, ...]) -> Section:
 def _asv_time(samples: tuple[float, ...]) -> Value:
     low, _, high = quantiles(samples, n=4, method="inclusive")
     value = median(samples)
-    text = f"{time_text(1e9 * value)} ({time_text(1e9 * low)} to {time_text(1e9 * high)})"
-    return measured(text, Estimate(value=value, low=low, high=high))
-
-
-def _estimated(ratio: float, low: float, high: float) -> Value:
-    if not math.isfinite(ratio) or ratio <= 0:
-        return words("–")
-    found = Estimate(
-        value=ratio, low=low if math.isfinite(low) else 0.0, high=high if not math.isnan(high) else math.inf
-    )
-    return measured(ratio_text(found), found)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    spread = f"({time_text(1e9 * low)} to {time_text(1e9 * high)})"
+    return measured(time_text(1e9 * value), Estimate(value=value, low=low, high=high), spread=spread)

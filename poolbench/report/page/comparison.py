@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.explain.across import SideBySide, differences, side_by_side
+from poolbench.model.estimate import Estimate
 from poolbench.quantities import counted
-from poolbench.report.content import Column, Page, Row, Section, Table, Value, measured, words
+from poolbench.report.content import Page, Section
 from poolbench.report.figures.across import across_figure
-from poolbench.report.page.measured import timing_text
-from poolbench.report.render.markdown import command, machine_lines
-from poolbench.report.tables import ratio_text
+from poolbench.report.method import command, machine_lines
+from poolbench.report.results import limit_value
+from poolbench.report.table import BLANK, Column, Row, Table, Unit, Value, ratio_value, time_value, words
 
 if TYPE_CHECKING:
-    from poolbench.analyse.estimate.findings import Cell, Estimate
+    from poolbench.analyse.estimate.findings import Cell
     from poolbench.model.result import ResultRow, RunHeader
 
 
@@ -61,27 +62,27 @@ def _figures(header: RunHeader, pairs: Sequence[SideBySide]) -> Section:
     if not pairs:
         return Section(key="results", title=title, missing="There are none.")
     columns = (
-        Column(key="workload", title="workload"),
+        Column(key="name", title="workload"),
         Column(key="subject", title="subject"),
         Column(key="first_times_limit", title="first, × limit", is_figure=True, has_interval=True),
         Column(key="second_times_limit", title="second, × limit", is_figure=True, has_interval=True),
         Column(key="change", title="second / first", is_figure=True, has_interval=True,
                help="Of the two columns before; below 1 the second run is nearer to its limit."),
-        Column(key="first_time", title="first, time"),
-        Column(key="second_time", title="second, time"),
+        Column(key="first_time", title="first, time", is_figure=True, has_interval=True, unit=Unit.NANOSECONDS),
+        Column(key="second_time", title="second, time", is_figure=True, has_interval=True, unit=Unit.NANOSECONDS),
     )  # fmt: skip
     rows = tuple(
         Row(
-            values=(
-                words(pair.name),
-                words(pair.subject),
-                _estimated(pair.first.times_limit),
-                _estimated(pair.second.times_limit),
-                _estimated(pair.change),
-                words(_time(pair.first)),
-                words(_time(pair.second)),
-            ),
-            facets={"id": pair.workload, "subject": pair.subject},
+            cells={
+                "name": words(pair.name),
+                "subject": words(pair.subject),
+                "first_times_limit": limit_value(pair.first.times_limit),
+                "second_times_limit": limit_value(pair.second.times_limit),
+                "change": ratio_value(pair.change),
+                "first_time": _time(pair.first),
+                "second_time": _time(pair.second),
+            },
+            facets={"workload": pair.workload, "subject": pair.subject},
             command=command(header, [pair.subject], [pair.workload]),
         )
         for pair in pairs
@@ -93,12 +94,11 @@ def _figures(header: RunHeader, pairs: Sequence[SideBySide]) -> Section:
     )  # fmt: skip
 
 
-def _estimated(found: Estimate | None) -> Value:
-    return measured("" if found is None else ratio_text(found), found)
-
-
-def _time(cell: Cell) -> str:
-    return "" if cell.timing is None else timing_text(cell.timing)
+def _time(cell: Cell) -> Value:
+    timing = cell.timing
+    if timing is None:
+        return BLANK
+    return time_value(Estimate(value=timing.median_ns, low=timing.low_ns, high=timing.high_ns))
 
 
 def _changed(changed: tuple[str, ...]) -> Section:

@@ -1,4 +1,4 @@
-"""The tables that are drawn from a run's results: means, the models' indices, sizes, threads, memory and rejections."""
+"""The tables that explain a run's results: the models' indices, sizes, threads, memory and rejections."""
 
 from __future__ import annotations
 
@@ -7,46 +7,30 @@ from typing import TYPE_CHECKING
 
 from poolbench.analyse.explain.memory_parts import memory_parts
 from poolbench.model.ids import parse_id
-from poolbench.quantities import percent
-from poolbench.report.content import Column, Row, Table, Value, exact, measured, words
+from poolbench.quantities import percent, ratio_text
 from poolbench.report.figures.sizes import exponent_text
-from poolbench.report.page.measured import amount_value
-from poolbench.report.render.markdown import command
-from poolbench.report.tables import half_width_text, ratio_text, size_text, time_text
+from poolbench.report.method import command
+from poolbench.report.table import (
+    Column,
+    Row,
+    Table,
+    Value,
+    amount_value,
+    counted_value,
+    exact,
+    keyed,
+    measured,
+    ratio_value,
+    size_value,
+    time_value,
+    words,
+)
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
     from poolbench.analyse.explain.models import ModelIndex
     from poolbench.analyse.explain.samples import SampleScatter
     from poolbench.analyse.explain.scaling import SizeSeries, SpeedUp
-
-
-def means_table(summary: RunSummary) -> Table | None:
-    """Return the geometric means; None where there are none."""
-    if not summary.means:
-        return None
-    rows = tuple(
-        Row(
-            values=(
-                words(mean.subject, is_strong=mean is summary.means[0]),
-                measured(ratio_text(mean.ratio), mean.ratio),
-                measured("" if mean.times_limit is None else ratio_text(mean.times_limit), mean.times_limit),
-                exact(str(mean.workloads), mean.workloads),
-                exact(str(mean.limit_workloads), mean.limit_workloads),
-            ),
-            facets={"subject": mean.subject},
-            command=command(summary.header, summary.header.subjects, summary.mean_workloads),
-        )
-        for mean in summary.means
-    )
-    columns = (
-        Column(key="subject", title="subject"),
-        Column(key="mean_ratio", title="× fastest", is_figure=True, has_interval=True, help="Geometric mean."),
-        Column(key="mean_times_limit", title="× limit", is_figure=True, has_interval=True, help="Geometric mean."),
-        Column(key="workloads", title="workloads", is_figure=True, help="That the mean is over."),
-        Column(key="limit_workloads", title="with a limit", is_figure=True, help="That the mean of × limit is over."),
-    )
-    return Table(key="means", title="Geometric means", columns=columns, rows=rows)
 
 
 def models_table(summary: RunSummary, indices: Sequence[ModelIndex]) -> Table:
@@ -61,15 +45,14 @@ def models_table(summary: RunSummary, indices: Sequence[ModelIndex]) -> Table:
     )
     rows = tuple(
         Row(
-            values=(
+            cells=keyed(columns, (
                 words(index.model),
                 words(index.subject, is_strong=index.is_fastest),
-                measured(f"{time_text(index.time_ns.value)} {half_width_text(index.time_ns.half_width)}",
-                         index.time_ns),
+                time_value(index.time_ns),
                 measured("fastest" if index.is_fastest else ratio_text(index.ratio), index.ratio),
                 exact(f"{index.layers} of {index.of_layers}", index.layers),
-                exact(str(index.calls), index.calls),
-            ),
+                counted_value(index.calls),
+            )),
             facets={"model": index.model, "subject": index.subject},
             role="fastest" if index.is_fastest else "",
             command=command(summary.header, [index.subject, *_rival(indices, index)], index.workloads),
@@ -93,11 +76,14 @@ def sizes_table(summary: RunSummary, series: Sequence[SizeSeries]) -> Table:
     )  # fmt: skip
     rows = tuple(
         Row(
-            values=(
-                words(group.title),
-                words(found.subject),
-                Value(text=exponent_text(found), number=found.value, low=found.low, high=found.high),
-                exact(str(len(found.workloads)), len(found.workloads)),
+            cells=keyed(
+                columns,
+                (
+                    words(group.title),
+                    words(found.subject),
+                    Value(text=exponent_text(found), number=found.value, low=found.low, high=found.high),
+                    counted_value(len(found.workloads)),
+                ),
             ),
             facets={"subject": found.subject, "workloads": " ".join(found.workloads)},
             command=command(summary.header, [found.subject], found.workloads),
@@ -112,7 +98,7 @@ def threads_table(summary: RunSummary, gains: Sequence[SpeedUp]) -> Table:
     """Return what more threads gain."""
     names = {w.workload: w.name for w in summary.workloads}
     columns = (
-        Column(key="workload", title="workload"),
+        Column(key="name", title="workload"),
         Column(key="subject", title="subject"),
         Column(key="compared_with", title="compared with"),
         Column(key="threads", title="threads", is_figure=True),
@@ -120,14 +106,17 @@ def threads_table(summary: RunSummary, gains: Sequence[SpeedUp]) -> Table:
     )
     rows = tuple(
         Row(
-            values=(
-                words(names[gain.workload]),
-                words(gain.subject),
-                words(gain.base),
-                exact(str(gain.threads), gain.threads),
-                measured(ratio_text(gain.gain), gain.gain),
+            cells=keyed(
+                columns,
+                (
+                    words(names[gain.workload]),
+                    words(gain.subject),
+                    words(gain.base),
+                    counted_value(gain.threads),
+                    ratio_value(gain.gain),
+                ),
             ),
-            facets={"id": gain.workload, "subject": gain.subject, "base": gain.base},
+            facets={"workload": gain.workload, "subject": gain.subject, "base": gain.base},
             command=command(summary.header, [gain.base, gain.subject], [gain.workload]),
         )
         for gain in gains
@@ -139,7 +128,7 @@ def memory_table(summary: RunSummary) -> Table | None:
     """Return what each call takes of memory, by parts; None where nothing is known."""
     trains = any(parse_id(workload.workload).pass_.runs_backward for workload in summary.workloads)
     columns = (
-        Column(key="workload", title="workload"),
+        Column(key="name", title="workload"),
         Column(key="subject", title="subject"),
         Column(key="requested_bytes", title="requested", is_figure=True, help="Exact to some KB."),
         Column(key="output_bytes", title="output", is_figure=True, help="Exact."),
@@ -164,19 +153,19 @@ def memory_table(summary: RunSummary) -> Table | None:
             split = (None,) * 4 if parts is None else (parts.gradient, parts.saved, parts.index, parts.scratch)
             rows.append(
                 Row(
-                    values=(
-                        words(workload.name),
-                        words(cell.subject),
-                        amount_value(cell.memory.requested),
-                        exact(size_text(output), output),
-                        *(
-                            exact("–" if size is None else size_text(size), size)
-                            for size in split[0 if trains else 1 :]
+                    cells=keyed(
+                        columns,
+                        (
+                            words(workload.name),
+                            words(cell.subject),
+                            amount_value(cell.memory.requested),
+                            size_value(output),
+                            *(size_value(size) for size in split[0 if trains else 1 :]),
+                            amount_value(cell.memory.touched),
+                            size_value(cell.memory.least_bytes),
                         ),
-                        amount_value(cell.memory.touched),
-                        exact(size_text(cell.memory.least_bytes), cell.memory.least_bytes),
                     ),
-                    facets={"id": workload.workload, "subject": cell.subject},
+                    facets={"workload": workload.workload, "subject": cell.subject},
                     command=command(summary.header, [cell.subject], [workload.workload]),
                 )
             )
@@ -201,11 +190,11 @@ def rejected_table(scatters: Sequence[SampleScatter]) -> Table:
         share = lost / slots
         values = (
             words(scatter.subject),
-            exact(str(slots), slots),
-            exact(str(lost), lost),
+            counted_value(slots),
+            counted_value(lost),
             exact(percent(share), share),
         )
-        rows.append(Row(values=values, facets={"subject": scatter.subject}))
+        rows.append(Row(cells=keyed(columns, values), facets={"subject": scatter.subject}))
     return Table(key="rejected", title="Slots that were rejected", columns=columns, rows=tuple(rows))
 
 

@@ -15,9 +15,9 @@ from poolbench.errors import InvalidIdError, InvalidSpecError
 from poolbench.model.contract import Clause
 from poolbench.model.ids import parse_id
 from poolbench.model.subject import LIMIT
-from poolbench.quantities import counted, listed
+from poolbench.quantities import counted, listed, size_text
 from poolbench.report.answer import answer
-from poolbench.report.content import Column, Page, Row, Section, Table, words
+from poolbench.report.content import Page, Section
 from poolbench.report.figures.heat import heat
 from poolbench.report.figures.memory import memory_figure
 from poolbench.report.figures.models import models_figure
@@ -25,17 +25,16 @@ from poolbench.report.figures.samples import samples_figure
 from poolbench.report.figures.sizes import size_figure, window_figure
 from poolbench.report.figures.standing import standing
 from poolbench.report.figures.threads import threads_figure
+from poolbench.report.method import command, machine_lines, method_paragraphs
 from poolbench.report.page.derived import (
-    means_table,
     memory_table,
     models_table,
     rejected_table,
     sizes_table,
     threads_table,
 )
-from poolbench.report.page.measured import results_table
-from poolbench.report.render.markdown import command, machine_lines, method_paragraphs
-from poolbench.report.tables import size_text
+from poolbench.report.results import means_table, results_table
+from poolbench.report.table import Column, Row, Table, words
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
@@ -125,7 +124,8 @@ def _catalogue_name(name: str) -> str:
 
 
 def _results(summary: RunSummary, models: dict[str, str]) -> Section:
-    table = results_table(summary, models)
+    # The memory's parts have a table of their own.
+    table = results_table(summary, models).hiding("saved_bytes", "output_bytes", "least_bytes")
     means = means_table(summary)
     if not table.rows:
         return Section(
@@ -276,8 +276,11 @@ def _contracts(rows: Sequence[ResultRow], summary: RunSummary) -> Section:
         usual = max(given, key=given.count)
         if len(set(given)) > 1:
             odd.append(clause.replace("_", " "))
-        cells = [words(text if text == usual else f"≠ {text}", is_strong=text != usual) for text in given]
-        lines.append(Row(values=(words(clause.replace("_", " ")), *cells)))
+        cells = {
+            subject: words(text if text == usual else f"≠ {text}", is_strong=text != usual)
+            for subject, text in zip(subjects, given, strict=True)
+        }
+        lines.append(Row(cells={"clause": words(clause.replace("_", " ")), **cells}))
     table = Table(
         key="contracts",
         title="Answers to what frameworks decide differently",

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.errors import StoreError
 from poolbench.report.figures.canvas import files as figure_files
+from poolbench.report.render.csv import filed
 from poolbench.report.render.html import render_index, render_page
 from poolbench.report.render.pull_request import render_pull_request
 
 if TYPE_CHECKING:
-    from poolbench.report.content import Page, Table
+    from poolbench.report.content import Page
 
 ENTRY = "report.json"
 LATEST = "latest"
@@ -71,19 +72,13 @@ def _write_tables(page: Page, folder: Path, has_parquet: bool) -> list[str]:
     written = []
     for table in page.tables:
         folder.mkdir(exist_ok=True)
-        frame = table.frame()
+        frame = filed(table)
         frame.to_csv(folder / f"{table.key}.csv", index=False)
         written.append(f"{folder.name}/{table.key}.csv")
         if has_parquet:
-            _plain(table, frame).to_parquet(folder / f"{table.key}.parquet", index=False)
+            frame.to_parquet(folder / f"{table.key}.parquet", index=False)
             written.append(f"{folder.name}/{table.key}.parquet")
     return written
-
-
-def _plain(table: Table, frame: Any) -> Any:
-    """Return ``frame`` with figures as floats: a column of whole numbers with gaps has no other common type."""
-    figures = [column.key for column in table.columns if column.is_figure]
-    return frame.astype(dict.fromkeys(figures, "float64"))
 
 
 def _write_figures(page: Page, folder: Path) -> list[str]:

@@ -12,8 +12,9 @@ from poolbench.report.figures.palette import TONES
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from poolbench.report.content import Page, Table
+    from poolbench.report.content import Page
     from poolbench.report.figures.canvas import Drawing
+    from poolbench.report.table import Table
 
 
 def render_page(page: Page, files: Sequence[str] = ()) -> str:

@@ -1,20 +1,62 @@
-"""The summary file of a run, in Markdown: the answer first, then the table, then how it came about."""
+"""Tables, the summary file of a run and the report of a gate, in Markdown."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poolbench.model.subject import LIMIT
-from poolbench.quantities import counted, percent
 from poolbench.report.answer import answer
-from poolbench.report.tables import COLUMNS, WORDS, Line, Section, filled, legend, sections
+from poolbench.report.calibration import calibration_text
+from poolbench.report.gate import disturbance_text, gate_table, headline, reasons
+from poolbench.report.method import command, machine_lines, method_paragraphs
+from poolbench.report.render.brief import COLUMNS, WORDS, Line, Section, filled, legend, sections
+from poolbench.report.table import Table, Value
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
-    from poolbench.model.result import RunHeader
+    from poolbench.model.calibration import Calibration
+    from poolbench.model.gate import GateResult
+
+_MARKS = {"slower": "❌", "faster": "🟢", "same": "✅", "undecided": "❔", "invalid": "⚠️"}
+"""What stands before a gate's verdict, by outcome."""
+
+
+def markdown_table(table: Table) -> str:
+    """Return a table; its columns of details are left out."""
+    columns = table.shown
+    head = " | ".join(column.title for column in columns)
+    rule = " | ".join("---:" if column.is_figure else "---" for column in columns)
+    lines = [f"| {head} |", f"| {rule} |"]
+    for row in table.rows:
+        values = [row[column.key] for column in columns]
+        cells = (f"**{escaped(v.full)}**" if v.is_strong and v.full else escaped(v.full) for v in values)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """Keep a cell from ending early, and ``~`` from striking text through."""
+    return text.replace("|", "\\|").replace("~", "\\~")
+
+
+def gate_markdown(result: GateResult, names: Mapping[str, str], known: Calibration | None) -> str:
+    """Return a gate's report."""
+    table = gate_table(result, names).hiding("reason")
+    rows = tuple(
+        replace(row, cells={**row.cells, "outcome": _marked(row["outcome"], row.facets["outcome"])})
+        for row in table.rows
+    )
+    blocks = [
+        "## poolbench gate",
+        headline(result),
+        markdown_table(replace(table, rows=rows)) if rows else "",
+        "\n".join(f"- {escaped(text)}" for text in reasons(result, names)),
+        disturbance_text(result.disturbance),
+        calibration_text(known, result),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def write_markdown(summary: RunSummary, path: Path) -> None:
@@ -42,19 +84,8 @@ def render_markdown(summary: RunSummary) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def command(header: RunHeader, subjects: Sequence[str] = (), workloads: Sequence[str] = ()) -> str:
-    """Return the command line that measures the same again: the run, or these subjects and workloads of it alone.
-
-    A part of a run has the default budget: the run's own was meant for all of it.
-    """
-    method = header.method
-    chosen = [subject for subject in subjects or header.subjects if subject != LIMIT]
-    words = ["poolbench", "compare", *(subject.split("#")[0] for subject in chosen)]
-    words += ["--workloads", ",".join(workloads or header.workloads)]
-    words += [] if workloads else ["--budget", f"{header.budget_s:g}"]
-    words += ["--threads", str(method.threads), "--cache", method.cache.value, "--layout", method.layout.value]
-    words += [] if method.memory else ["--no-memory"]
-    return shlex.join(words)
+def _marked(value: Value, outcome: str) -> Value:
+    return replace(value, text=f"{_MARKS[outcome]} {value.text}")
 
 
 def _table(summary: RunSummary) -> Iterator[str]:
@@ -68,7 +99,7 @@ def _table(summary: RunSummary) -> Iterator[str]:
         for index, line in enumerate(section.lines):
             title = f"**{section.title}** {section.detail}" if _is_mean(section) else section.title
             rows.append((title if index == 0 else "", *_cells(line, shown)))
-    head, *body = (f"| {' | '.join(_escaped(text) for text in row)} |" for row in rows)
+    head, *body = (f"| {' | '.join(escaped(text) for text in row)} |" for row in rows)
     rule = " | ".join("---" if COLUMNS[column] in WORDS else "---:" for column in shown)
     yield "\n".join((head, f"| --- | {rule} |", *body))
     named = [section for section in found if section.detail and not _is_mean(section)]
@@ -88,73 +119,7 @@ def _is_mean(section: Section) -> bool:
     return bool(section.lines) and section.lines[0].role == "mean"
 
 
-def _escaped(text: str) -> str:
-    """Keep a cell from ending early, and ``~`` from striking text through."""
-    return text.replace("|", "\\|").replace("~", "\\~")
-
-
 def _notes(summary: RunSummary) -> Iterator[str]:
     if summary.notes:
         yield "## Notes"
-        yield "\n".join(f"- {_escaped(note.text)}" for note in summary.notes)
-
-
-def machine_lines(header: RunHeader) -> Iterator[str]:
-    """Yield what is known of the machine, a line each."""
-    hardware, conditions = header.machine.hardware, header.machine.conditions
-    caches = ", ".join(f"{name} {_bytes(size)}" for name, size in hardware.cache_bytes.items())
-    yield f"{hardware.processor or 'unknown processor'} ({hardware.architecture}), {counted(hardware.cores, 'core')}"
-    yield f"caches that one core reaches: {caches or 'unknown'}; memory: {hardware.memory_gib} GiB"
-    yield f"instruction sets: {', '.join(hardware.flags) or 'unknown'}"
-    yield f"virtualisation: {hardware.virtualisation or 'none'}"
-    facts = {
-        "governor": conditions.governor,
-        "frequency": None if conditions.frequency_mhz is None else f"{conditions.frequency_mhz:.0f} MHz",
-        "load": None if conditions.load_1min is None else f"{conditions.load_1min:.2f}",
-        "steal": None if conditions.steal_share is None else percent(conditions.steal_share),
-        "huge pages": conditions.huge_pages,
-    }
-    known = [f"{name} {fact}" for name, fact in facts.items() if fact is not None]
-    if known:
-        yield f"when it began: {', '.join(known)}"
-
-
-def method_paragraphs(summary: RunSummary) -> Iterator[str]:
-    """Yield how the run was measured, a paragraph each."""
-    header, policy = summary.header, summary.policy
-    method, rule = header.method, header.method.rejection
-    dirty = ", with uncommitted changes" if header.dirty else ""
-    yield (
-        f"Run {header.run}, {header.started_at}, poolbench revision {header.revision or 'unknown'}{dirty}, method "
-        f"version {method.version}: {counted(method.threads, 'thread')}, {method.cache} cache, {method.layout} layout, "
-        f"slots of {method.slot_ns / 1e6:g} ms, seed {method.seed}, a budget of {header.budget_s:g} s."
-    )
-    yield (
-        "Before it is timed, each subject's output is compared with a float64 reference on the same input. Each "
-        "subject has a process of its own, one active at a time; they take turns in blocks, forward and then backward "
-        "(A B C C B A), so that a drift of the machine cancels. A slot is rejected when its process was without a core "
-        f"longer than {percent(rule.max_wait_share)} of it (and {rule.min_wait_ns / 1000:g} µs), however long it took."
-    )
-    yield (
-        f"A launch ({summary.launches} in all, from {counted(summary.importers, 'freshly started importer')}) gives "
-        "one ratio per workload and pair: the median over all pairings of their slots within its blocks. The interval "
-        f"is a t interval around Huber's estimate of location over launches, at {percent(policy.confidence)}. A "
-        "difference is claimed only where the interval excludes 1 and Holm's method keeps the chance of even one false "
-        f"claim, among all {counted(summary.comparisons, 'pair')} of subjects in the table, below "
-        f"{percent(policy.family_error)}: so choosing the fastest after the fact cannot make a claim. “The same” means "
-        f"that the whole interval lies within ±{percent(policy.relevant_change)}."
-    )
-    if method.memory:
-        yield _memory_method()
-
-
-def _memory_method() -> str:
-    return (
-        "Memory is that of one warmed-up call in a process of its own, which is not timed: the peak of what the call "
-        "requests of the allocators (memray), and the peak of the pages that it touches (the kernel's high-water mark, "
-        "with huge pages off). What earlier calls freed is given back before, so that nothing is found again."
-    )
-
-
-def _bytes(size: int) -> str:
-    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
+        yield "\n".join(f"- {escaped(note.text)}" for note in summary.notes)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poolbench.quantities import counted
+from poolbench.report.render.markdown import escaped, markdown_table
 
 if TYPE_CHECKING:
-    from poolbench.report.content import Page, Section, Table
+    from poolbench.report.content import Page, Section
+    from poolbench.report.table import Table
 
 MOST_CHARACTERS = 60_000
 """What fits into a comment, with room for the rest: forges refuse more than 65,536."""
@@ -15,7 +17,7 @@ MOST_CHARACTERS = 60_000
 
 def render_pull_request(page: Page) -> str:
     """Return the answer, then each section that has a table, folded; tables that would not fit are only named."""
-    blocks = [f"## {page.title}", *(f"> {_escaped(warning)}" for warning in page.warnings)]
+    blocks = [f"## {page.title}", *(f"> {escaped(warning)}" for warning in page.warnings)]
     blocks += [" ".join(page.answer), f"<sub>{page.subtitle}</sub>"]
     left = MOST_CHARACTERS - sum(map(len, blocks))
     tables = [(section, table) for section in page.sections for table in section.tables]
@@ -35,21 +37,6 @@ def render_pull_request(page: Page) -> str:
 
 def _folded(section: Section, table: Table) -> str:
     opened = " open" if table.key == "means" else ""
-    words = "\n\n".join(_escaped(text) for text in section.words) if table is section.tables[0] else ""
-    parts = [f"<details{opened}><summary>{table.title}</summary>", words, _markdown(table), "</details>"]
+    words = "\n\n".join(escaped(text) for text in section.words) if table is section.tables[0] else ""
+    parts = [f"<details{opened}><summary>{table.title}</summary>", words, markdown_table(table), "</details>"]
     return "\n\n".join(part for part in parts if part)
-
-
-def _markdown(table: Table) -> str:
-    head = " | ".join(column.title for column in table.columns)
-    rule = " | ".join("---:" if column.is_figure else "---" for column in table.columns)
-    lines = [f"| {head} |", f"| {rule} |"]
-    for row in table.rows:
-        cells = (f"**{_escaped(v.text)}**" if v.is_strong else _escaped(v.text) for v in row.values)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _escaped(text: str) -> str:
-    """Keep a cell from ending early, and ``~`` from striking text through."""
-    return text.replace("|", "\\|").replace("~", "\\~")

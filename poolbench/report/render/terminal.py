@@ -11,16 +11,22 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from poolbench.model.verdict import Ranking
 from poolbench.report.answer import answer
-from poolbench.report.tables import COLUMNS, WORDS, Line, Section, conditions, filled, legend, sections
+from poolbench.report.calibration import calibration_table, calibration_text, calibration_words
+from poolbench.report.gate import disturbance_text, gate_table, headline, reasons
+from poolbench.report.method import conditions
+from poolbench.report.render.brief import COLUMNS, WORDS, Line, Section, filled, legend, sections
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
+    from poolbench.model.calibration import Calibration
+    from poolbench.model.gate import GateResult
+    from poolbench.report.table import Table
 
 PLAIN_WIDTH = 120
 """The width of a report that goes into a file or a pipe: the same wherever it is made."""
@@ -83,6 +89,43 @@ def layout(summary: RunSummary, *, width: int) -> list[Styled]:
     explained = legend(summary, [COLUMNS[column] for column in shown])
     lines += [Styled(""), *(Styled(text, "legend") for text in _wrapped(explained, width))]
     return lines
+
+
+def table_lines(table: Table) -> list[str]:
+    """Return a table as lines of text, each column as wide as it has to be: words to the left, figures to the right."""
+    columns = table.shown
+    texts = [[column.title for column in columns]]
+    texts += [[row[column.key].full for column in columns] for row in table.rows]
+    sizes = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return [
+        GAP.join(
+            text.rjust(size) if column.is_figure else text.ljust(size)
+            for text, size, column in zip(line, sizes, columns, strict=True)
+        ).rstrip()
+        for line in texts
+    ]
+
+
+def gate_lines(result: GateResult, names: Mapping[str, str], known: Calibration | None) -> list[str]:
+    """Return a gate's report as lines of text."""
+    table = gate_table(result, names).hiding("reason")
+    return [
+        *((*table_lines(table), "") if table.rows else ()),
+        headline(result),
+        *(f"- {text}" for text in reasons(result, names)),
+        "",
+        disturbance_text(result.disturbance),
+        calibration_text(known, result),
+    ]
+
+
+def calibration_lines(known: Calibration) -> list[str]:
+    """Return a calibration as lines of text; where something was planted, undecided counts as missed."""
+    table = calibration_table(known)
+    helps = " ".join(
+        f"{column.title}: {column.help[0].lower()}{column.help[1:]}" for column in table.shown if column.help
+    )
+    return [*table_lines(table), "", helps, *calibration_words(known)]
 
 
 def _all_lines(found: Sequence[Section]) -> list[Line]:

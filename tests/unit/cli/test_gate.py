@@ -91,7 +91,7 @@ def test_a_regression_ends_with_1_and_is_named_in_every_output(gate, tmp_path, m
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["layer"]
     for text in (markdown.read_text(), (tmp_path / "summary.md").read_text()):
-        assert "| layer | ❌ SLOWER |" in text
+        assert "| layer | **❌ SLOWER** |" in text
 
 
 def test_a_calibration_that_cannot_be_read_costs_no_verdict(gate, tmp_path):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from poolbench.report.history import render_history
-from poolbench.report.history_figure import write_figure
+from poolbench.report.figures.history_panels import write_figure
+from poolbench.report.render.terminal_history import render_history
 from tests.unit.analyse.history.histories import make_history, make_points, make_run
 from tests.unit.builders import AVG2D, MAX2D
 

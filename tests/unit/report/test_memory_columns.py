@@ -11,9 +11,12 @@ import pytest
 
 from poolbench.model.method import Method
 from poolbench.model.verdict import Ranking
-from poolbench.report.render.markdown import command, render_markdown
+from poolbench.quantities import size_text
+from poolbench.report.method import command
+from poolbench.report.render.brief import COLUMNS, sections
+from poolbench.report.render.markdown import render_markdown
 from poolbench.report.render.terminal import PLAIN_WIDTH, render
-from poolbench.report.tables import COLUMNS, UNKNOWN, sections, size_text
+from poolbench.report.table import UNKNOWN
 from tests.unit.report.example import example
 
 MEMORY = ("requested", "touched", "output", "least")
@@ -77,7 +80,7 @@ def test_a_run_without_memory_has_no_columns_for_it() -> None:
 
 def test_the_smallest_request_comes_first_when_that_is_asked_for() -> None:
     subjects = {
-        ranking: [line.subject for line in sections(example(memory=True, ranking=ranking))[0].lines]
+        ranking: [line["subject"] for line in sections(example(memory=True, ranking=ranking))[0].lines]
         for ranking in Ranking
     }
     assert subjects[Ranking.MEMORY] == ["tensorflow", "numpy", "torch", "torch:channels_last", "(limit)"]
@@ -86,7 +89,7 @@ def test_the_smallest_request_comes_first_when_that_is_asked_for() -> None:
 
 def test_what_was_not_measured_says_so_and_why() -> None:
     summary = example(memory=True)
-    cells = {line.subject: line.requested for line in sections(summary)[0].lines}
+    cells = {line["subject"]: line["requested"] for line in sections(summary)[0].lines}
     assert cells["torch:channels_last"] == UNKNOWN
     sentence = (
         "Requested memory of torch:channels_last on resnet_pool, inception_pool and wavenet_pool: not measured: memray "
@@ -97,9 +100,9 @@ def test_what_was_not_measured_says_so_and_why() -> None:
 
 
 def test_failed_cells_and_the_limit_have_no_memory() -> None:
-    lines = {line.subject: line for section in sections(example(memory=True))[2:3] for line in section.lines}
+    lines = {line["subject"]: line for section in sections(example(memory=True))[2:3] for line in section.lines}
     for subject in ("tensorflow", "(limit)"):
-        assert (lines[subject].requested, lines[subject].touched, lines[subject].least) == ("", "", "")
+        assert tuple(lines[subject][column] for column in ("requested", "touched", "least")) == ("", "", "")
 
 
 def test_markdown_has_every_column_and_says_how_memory_is_measured() -> None:

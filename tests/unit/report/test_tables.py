@@ -7,18 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolbench.analyse.compare.summary import summarise
-from poolbench.analyse.estimate.findings import Estimate
+from poolbench.model.estimate import Estimate
 from poolbench.model.memory import Amount
-from poolbench.report.tables import (
-    NO_TIME,
-    half_width_text,
-    ratio_text,
-    sections,
-    significant,
-    time_text,
-    times_limit_text,
-    write_csv,
-)
+from poolbench.quantities import half_width_text, ratio_text, significant, time_text
+from poolbench.report.render.brief import sections
+from poolbench.report.render.csv import summary_frame
+from poolbench.report.results import NO_TIME, limit_value
 from tests.unit.builders import MAX2D, Noise, make_header, make_rows
 from tests.unit.report.example import example
 
@@ -51,8 +45,8 @@ def test_widths_limits_and_figures() -> None:
     assert half_width_text(0.0081) == "±0.8 %"
     assert half_width_text(0.123) == "±12 %"
     assert half_width_text(math.inf) == "±?"
-    assert times_limit_text(Estimate(value=1.42, low=1, high=2)) == "1.42"
-    assert times_limit_text(Estimate(value=0.91, low=0.9, high=0.92)) == "0.91 !"
+    assert limit_value(Estimate(value=1.42, low=1, high=1.9)).text == "1.42 ±0.45"
+    assert limit_value(Estimate(value=0.91, low=0.9, high=0.92)).text == "0.91 ±0.01 !"
     assert [significant(value) for value in (0.05123, 9.9, 1234.0, 0.0)] == ["0.0512", "9.90", "1230", "0"]
 
 
@@ -60,19 +54,19 @@ def test_sections_end_with_the_geometric_mean() -> None:
     found = sections(example())
     assert [section.title for section in found] == ["resnet_pool", "inception_pool", "wavenet_pool", "geometric mean"]
     assert found[-1].detail == "over 3 workloads"
-    assert [line.subject for line in found[-1].lines] == ["torch:channels_last", "torch", "numpy"]
-    roles = {(section.title, line.subject): line.role for section in found for line in section.lines}
+    assert [line["subject"] for line in found[-1].lines] == ["torch:channels_last", "torch", "numpy"]
+    roles = {(section.title, line["subject"]): line.role for section in found for line in section.lines}
     assert roles["resnet_pool", "torch"] == "tie"
     assert roles["inception_pool", "tensorflow"] == "apart"
     assert roles["wavenet_pool", "tensorflow"] == "failed"
-    ratios = {(section.title, line.subject): line.ratio for section in found for line in section.lines}
+    ratios = {(section.title, line["subject"]): line["× fastest"] for section in found for line in section.lines}
     assert ratios["resnet_pool", "torch:channels_last"] == "fastest"
     assert ratios["resnet_pool", "torch"].startswith("~ 1.0")
     assert ratios["inception_pool", "tensorflow"] == "differs"
 
 
 def test_the_csv_reads_back(tmp_path: Path) -> None:
-    write_csv(example(), tmp_path / "tables.csv")
+    summary_frame(example()).to_csv(tmp_path / "tables.csv", index=False)
     frame = pd.read_csv(tmp_path / "tables.csv")
     assert len(frame) == 12
     assert set(frame["status"]) == {"OK", "UNSUPPORTED"}
@@ -82,5 +76,5 @@ def test_a_subject_without_a_clean_slot_is_told_from_one_that_failed() -> None:
     times = {MAX2D: {"a": 2e5, "b": 3e5}}
     rows = make_rows(times, noise=Noise(contaminated=1.0), requests=dict.fromkeys("ab", Amount(bytes=1000)))
     lines = [line for section in sections(summarise(make_header(("a", "b"), (MAX2D,)), rows)) for line in section.lines]
-    assert {line.time for line in lines} == {NO_TIME}
-    assert {line.requested for line in lines} == {"1.00 KB"}  # which no contamination touches
+    assert {line["time"] for line in lines} == {NO_TIME}
+    assert {line["requested"] for line in lines} == {"1.00 KB"}  # which no contamination touches

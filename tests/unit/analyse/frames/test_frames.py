@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from poolbench.analyse.compare.summary import summarise
-from poolbench.analyse.frames.run import SAMPLE_COLUMNS, rows_frame, summary_frame
+from poolbench.analyse.frames.run import SAMPLE_COLUMNS, rows_frame
 from poolbench.model.ids import parse_id
 from poolbench.model.memory import Amount, not_measured
 from poolbench.model.result import Status
+from poolbench.report.render.csv import summary_frame
 from tests.unit.builders import AVG2D, MAX2D, MAX3D, Noise, make_header, make_rows
 
 TIMES = {w: {"numpy": 9e5, "torch": 2e5, "limit": 1e5} for w in (MAX2D, AVG2D, MAX3D)}

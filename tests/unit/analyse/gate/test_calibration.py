@@ -13,8 +13,8 @@ from poolbench.api.calibrate import calibration_subjects, pieces_for
 from poolbench.model.calibration import Rates
 from poolbench.model.gate import GatePolicy, GateResult
 from poolbench.model.result import ResultRow
-from poolbench.report.calibration import calibration_lines
-from poolbench.report.gate import calibration_text
+from poolbench.report.calibration import calibration_text
+from poolbench.report.render.terminal import calibration_lines
 from poolbench.store.calibration import read_calibration, write_calibration
 from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder
 from tests.unit.store.strategies import plain_header

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from poolbench.analyse.history.changes import Direction
-from poolbench.analyse.history.frame import changes_frame, history_frame
 from poolbench.model.method import Limits, Method
 from poolbench.model.result import Status
+from poolbench.report.history import changes_table, history_table
+from poolbench.report.render.csv import frame as frame_of
 from tests.unit.analyse.history.histories import WORKLOADS, make_history, make_points, make_run
 from tests.unit.builders import AVG2D, MAX2D
 
@@ -95,9 +96,9 @@ def test_what_does_not_decide_on_times_starts_no_series():
 def test_frames_have_a_line_for_each_point_and_workload_and_for_each_change():
     points = make_points(8)
     history = make_history(points, two_runs(points))
-    frame = history_frame(history)
+    frame = frame_of(history_table(history))
     assert len(frame) == 8 * (len(WORKLOADS) + 1)
     assert frame.loc[(frame["workload"] == MAX2D) & (frame["point"] == "1.6.0"), "ratio"].item() > 1.08
-    changes = changes_frame(history)
+    changes = frame_of(changes_table(history))
     assert list(changes["workload"]) == ["", MAX2D]
     assert list(changes["after"]) == ["1.5.0"] * 2

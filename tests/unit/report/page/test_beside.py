@@ -2,79 +2,74 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-import pytest
-
-from poolbench.errors import StoreError
+from poolbench.model.calibration import Calibration, Rates
+from poolbench.model.gate import Disturbance, GatePolicy, GateResult, GateVerdict
+from poolbench.model.method import Method
+from poolbench.model.verdict import Comparison, Outcome
 from poolbench.report.figures.canvas import Width
-from poolbench.report.page.beside import ABSENT, beside_sections
+from poolbench.report.page.beside import ABSENT, Beside, JudgedGate, beside_sections
 from poolbench.report.page.run import build_page
 from poolbench.report.render.html import render_page
 from poolbench.store.asv import AsvFigure, AsvResults
-from poolbench.store.beside import Beside, read_beside, read_document
-from tests.unit.builders import make_header
+from tests.unit.analyse.history.histories import make_history, make_points, make_run
+from tests.unit.builders import AVG2D, MAX2D, make_header
 
 MACHINE = "some-machine"
-LEVELS = (1.0, 1.0, 1.3, 1.3)
-POINTS = "subject,anchor,position,point,workload,name,ratio,low,high\n" + "".join(
-    f"numpy,2.1,{place},2.{place + 1},{name},{name},{level},{level - 0.05},{level + 0.05}\n"
-    for place, level in enumerate(LEVELS)
-    for name in ("one", "two", "geometric mean")
-)
-CHANGES = (
-    "subject,before,after,earliest,latest,direction,workload,name,ratio,low,high,p_value,confirmed\n"
-    "numpy,2.2,2.3,2.2,2.3,slower,,,1.3,1.25,1.35,1e-9,True\n"
-)
+RATES = Rates(planted=1.0, verdicts=100, found=1, low=0.0003, high=0.054, same=96, undecided=3, invalid=0,
+              failed_gate=0, cpu_ratio=1.0, medians_found=9)  # fmt: skip
+CALIBRATION = Calibration(
+    run="r", machine=MACHINE, measured_at="2026-11-22T10:00:00", revision="abc", subjects=("numpy", "numpy#2"),
+    workloads=(MAX2D,), policy=GatePolicy(), method=Method(), budget_per_verdict=4.0, seconds_per_verdict=2.0,
+    rates=(RATES,), smallest_found=None, medians_threshold=1.1, neighbour="none", disturbance=Disturbance(),
+)  # fmt: skip
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
-    folder = tmp_path / MACHINE / "history"
-    folder.mkdir(parents=True)
-    (folder / "numpy-2.1..csv").write_text(POINTS)
-    (folder / "numpy-2.1..changes.csv").write_text(CHANGES)
-    rates = {"planted": 1.0, "verdicts": 100, "found": 1, "low": 0.0003, "high": 0.054, "undecided": 3}
-    (tmp_path / MACHINE / "calibration.json").write_text(json.dumps({"schema": 2, "run": "r", "rates": [rates]}))
-    return tmp_path
+def history(levels: Sequence[float] = (1.0, 1.0, 1.3, 1.3)):
+    points = make_points(len(levels))
+    ratios = {MAX2D: list(levels), AVG2D: list(levels)}
+    every = tuple(range(len(levels)))
+    return make_history(points, [make_run(points, ratios, every), make_run(points, ratios, every, name="b", seed=2)])
 
 
-def test_what_there_is_is_shown(results: Path) -> None:
-    verdict = {
-        "workload": "w", "name": "layer", "outcome": "slower", "reason": "Slower (+9 %).", "is_regression": True,
-        "comparison": {"ratio": 1.09, "low": 1.07, "high": 1.11},
-    }  # fmt: skip
-    beside = read_beside(results, MACHINE, "asv-runs")
-    page = build_page(make_header(("a", "b")), [], beside=beside_sections(beside, {"verdicts": [verdict]}))
+def gate() -> JudgedGate:
+    pair = Comparison(
+        workload="w", subject="head", reference="base", ratio=1.09, low=1.07, high=1.11, p_value=1e-9, blocks=40,
+        launches=8, launch_spread=0.01, drift=0.0, rejected=0.0,
+    )  # fmt: skip
+    verdict = GateVerdict(
+        workload="w", outcome=Outcome.SLOWER, reason="Slower (+9 %).", comparison=pair, is_regression=True
+    )
+    result = GateResult(base="numpy", head="numpy#2", policy=GatePolicy(), method=Method(), verdicts=(verdict,))
+    return JudgedGate(result=result, names={"w": "layer"})
+
+
+def test_what_there_is_is_shown() -> None:
+    beside = Beside(histories=(history(),), gate=gate(), calibration=CALIBRATION)
+    page = build_page(make_header(("a", "b")), [], beside=beside_sections(beside))
     html = render_page(page)
     assert "history-1" in {drawing.key for drawing in page.drawings}
-    assert "slower between 2.2 and 2.3" in html
+    assert "Between 1.1.0 and 1.2.0: slower" in html
     assert {"gate", "calibration", "changes-1"} <= {table.key for table in page.tables}
-    assert "Slower (+9 %)." in html
+    assert "Slower (+9 %)." in html and "1.070–1.110" in html and "<strong>SLOWER</strong>" in html
     assert "1 % (0.03 % to 5.4 %)" in html
     assert ABSENT["asv"].replace("'", "&#39;") in html
 
 
-def test_a_change_is_drawn_between_its_points(results: Path) -> None:
-    (section, *_) = beside_sections(read_beside(results, MACHINE, "asv-runs"))
+def test_a_change_is_drawn_between_its_points() -> None:
+    (section, *_) = beside_sections(Beside(histories=(history(),)))
     (axis,) = section.drawings[0].draw(Width.WIDE).axes
     assert 1.5 in [line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 2]
 
 
-def test_what_is_absent_or_damaged_is_a_sentence(results: Path, tmp_path: Path) -> None:
+def test_what_is_absent_or_damaged_is_a_sentence() -> None:
     (only,) = beside_sections(Beside())
     assert only.lists == (tuple(ABSENT.values()),)
-    (results / MACHINE / "history" / "numpy-2.1..csv").write_text("not,a\nhistory,here\n")
-    (results / MACHINE / "calibration.json").write_text("{")
-    sections = beside_sections(read_beside(results, MACHINE, "asv-runs"))
-    assert [section.key for section in sections] == ["beside"]
-    assert "cannot be read" in sections[0].lists[0][0]
-    assert "calibration.json" in sections[0].lists[0][1]
-    with pytest.raises(StoreError, match=r"missing\.json"):
-        read_document(tmp_path / "missing.json")
+    (only,) = beside_sections(Beside(problems=("calibration.json cannot be read.",)))
+    assert only.lists[0][0] == "calibration.json cannot be read."
 
 
 def test_times_of_asv_have_their_spread() -> None:
@@ -86,5 +81,8 @@ def test_times_of_asv_have_their_spread() -> None:
         figures=(figure, replace(figure, samples=())),
     )
     section, *_ = beside_sections(Beside(asv=(results,)))
-    (row,) = section.tables[0].rows
-    assert [value.text for value in row.values] == ["01234567", "torch", "w", "2.00 ms (1.50 ms to 2.50 ms)"]
+    (table,) = section.tables
+    (row,) = table.rows
+    assert [row[column.key].full for column in table.columns] == [
+        "01234567", "torch", "w", "2.00 ms (1.50 ms to 2.50 ms)"
+    ]  # fmt: skip

@@ -236,23 +236,23 @@ def expected(cell, run, results):
     quantity, subject = cell["quantity"], cell.get("subject")
     if cell["table"] == "table-calibration":
         return calibrated(quantity, run.calibration["rates"][cell["line"] - 1])
-    level = run.level(cell["id"], subject) if cell.get("id") else None
+    level = run.level(cell["workload"], subject) if cell.get("workload") else None
     if quantity == "median_ns":
         return exponential(interval(level))
     if quantity == "gigabytes_per_s":
         time = exponential(interval(level))
-        moved = bytes_moved(cell["id"])
+        moved = bytes_moved(cell["workload"])
         low = 0.0 if math.isinf(time["high"]) else moved / time["high"]
         return {"v": moved / time["v"], "low": low, "high": moved / time["low"] if time["low"] else math.inf}
     if quantity == "times_limit":
-        return exponential(interval(run.ratio(cell["id"], subject, "limit")))
+        return exponential(interval(run.ratio(cell["workload"], subject, "limit")))
     if quantity == "ratio_to_fastest":
-        fastest = results[(results.id == cell["id"]) & (results.verdict == "fastest")].subject.item()
+        fastest = results[(results.workload == cell["workload"]) & (results.verdict == "fastest")].subject.item()
         if subject == fastest:
             return {"v": 1.0, "low": 1.0, "high": 1.0}
-        return exponential(interval(run.ratio(cell["id"], subject, fastest)))
+        return exponential(interval(run.ratio(cell["workload"], subject, fastest)))
     if quantity == "gain":
-        return exponential(interval(run.ratio(cell["id"], cell["base"], subject)))
+        return exponential(interval(run.ratio(cell["workload"], cell["base"], subject)))
     if quantity == "threads":
         return {"v": float(re.search(r"threads=(\d+)", subject)[1])}
     if quantity in ("slots", "rejected_slots", "rejected_share"):
@@ -290,7 +290,7 @@ def calibrated(quantity, rates):
 
 
 def memory(part, cell, run):
-    rows = [row for row in run.rows if (row["workload"], row["subject"]) == (cell["id"], cell["subject"])]
+    rows = [row for row in run.rows if (row["workload"], row["subject"]) == (cell["workload"], cell["subject"])]
     account = next(row["memory"] for row in rows if row["memory"])
     if part in ("output", "least"):
         return account[f"{part}_bytes"]
@@ -300,23 +300,23 @@ def memory(part, cell, run):
     excess = max(account["requested"]["bytes"] - account["output_bytes"], 0)
     elements = account["output_bytes"] // 4
     fits = [size * elements for size in (8, 4, 1) if size * elements <= excess <= size * elements * 1.02 + 16384]
-    index = fits[0] if fits and fits[0] >= 65536 and cell["id"].startswith("max") else 0
+    index = fits[0] if fits and fits[0] >= 65536 and cell["workload"].startswith("max") else 0
     return {"saved": 0, "index": index, "scratch": excess - index}[part]
 
 
 def mean(quantity, subject, run, results):
     compared = results[results.ratio_to_fastest.notna()]
     means = {name for name in run.header["subjects"] if name in MEANS[id(run)]}
-    common = [w for w in compared.id.unique() if means <= set(compared[compared.id == w].subject)]
+    common = [w for w in compared.workload.unique() if means <= set(compared[compared.workload == w].subject)]
     if quantity == "workloads":
         return {"v": len(common)}
-    limited = results[(results.subject == subject) & results.times_limit.notna()].id
+    limited = results[(results.subject == subject) & results.times_limit.notna()].workload
     if quantity == "limit_workloads":
         return {"v": sum(workload in set(limited) for workload in common)}
     if quantity == "mean_times_limit":
         parts = [run.ratio(w, subject, "limit") for w in common if w in set(limited)]
     else:
-        fastest = compared[compared.verdict == "fastest"].set_index("id").subject
+        fastest = compared[compared.verdict == "fastest"].set_index("workload").subject
         parts = [EXACT if fastest[w] == subject else run.ratio(w, subject, fastest[w]) for w in common]
     return exponential(interval(combine(parts, [1 / len(parts)] * len(parts))))
 
@@ -325,7 +325,7 @@ def exponent(quantity, cell, results):
     names = cell["workloads"].split()
     if quantity == "sizes":
         return {"v": len(names)}
-    times = results[results.subject == cell["subject"]].set_index("id").median_ns
+    times = results[results.subject == cell["subject"]].set_index("workload").median_ns
     frame = pd.DataFrame({"x": [math.log(bytes_moved(n)) for n in names], "y": [math.log(times[n]) for n in names]})
     middle = frame - frame.mean()
     slope = (middle.x * middle.y).sum() / (middle.x**2).sum()
@@ -338,7 +338,7 @@ def exponent(quantity, cell, results):
 def index(quantity, cell, run, results):
     layers = LAYERS[cell["model"]]
     measured = {run_id: layers[name] for run_id, name in run.header["names"].items() if name in layers}
-    measured = {w: weight for w, weight in measured.items() if w in set(results.id)}
+    measured = {w: weight for w, weight in measured.items() if w in set(results.workload)}
     if quantity in ("layers", "calls"):
         return {"v": len(measured) if quantity == "layers" else sum(measured.values())}
 
@@ -387,8 +387,8 @@ def test_every_number_follows_from_the_stored_samples(page) -> None:
 
 def test_the_fastest_is_the_one_that_no_other_beats(page) -> None:
     _, run, results = page
-    for workload in results.id.unique():
-        mine = results[(results.id == workload) & results.ratio_to_fastest.notna()]
+    for workload in results.workload.unique():
+        mine = results[(results.workload == workload) & results.ratio_to_fastest.notna()]
         worst = {}
         for subject in mine.subject:
             rivals = [run.ratio(workload, other, subject) for other in mine.subject if other != subject]

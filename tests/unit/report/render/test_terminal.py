@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from poolbench.analyse.compare.summary import summarise
+from poolbench.report.render.brief import COLUMNS
 from poolbench.report.render.terminal import PLAIN_WIDTH, layout, print_summary, render
-from poolbench.report.tables import COLUMNS
 from tests.unit.builders import make_header
 from tests.unit.report.example import example
 
