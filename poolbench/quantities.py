@@ -21,6 +21,11 @@ def percent(share: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %".replace("-", "−")
 
 
+def level_text(confidence: float) -> str:
+    """Write the level of an interval with all its digits: "95 %", "99.9 %"."""
+    return f"{100 * confidence:g} %"
+
+
 def signed_percent(share: float) -> str:
     """Write a change as per cent with its sign, such as "+1.2 %" or "−0.8 %"."""
     text = percent(share)

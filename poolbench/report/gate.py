@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from poolbench.model.estimate import Estimate
 from poolbench.model.gate import Disturbance, GateResult, GateVerdict
 from poolbench.model.verdict import Comparison, Outcome
-from poolbench.quantities import counted, listed, percent
+from poolbench.quantities import counted, level_text, listed, percent
 from poolbench.report.table import (
     NONE,
     UNKNOWN,
@@ -60,7 +60,7 @@ def headline(result: GateResult) -> str:
 
 def gate_table(result: GateResult, names: Mapping[str, str]) -> Table:
     """Return a row for each verdict: head over base to three decimals, with its interval beside it."""
-    level = f"{100 * result.policy.intervals.confidence:g} %"
+    level = level_text(result.policy.intervals.confidence)
     columns = (
         Column(key="workload", is_detail=True),
         Column(key="name", title="workload"),

@@ -12,7 +12,7 @@ from poolbench.model.ids import parse_id
 from poolbench.model.result import Status
 from poolbench.model.subject import LIMIT
 from poolbench.model.verdict import Outcome
-from poolbench.quantities import counted
+from poolbench.quantities import counted, level_text
 from poolbench.report.method import command
 from poolbench.report.table import (
     BLANK,
@@ -124,7 +124,7 @@ def limit_value(found: Estimate | None) -> Value:
 
 
 def _columns(summary: RunSummary) -> tuple[Column, ...]:
-    level = f"{100 * summary.policy.confidence:g} %"
+    level = level_text(summary.policy.confidence)
     return (
         Column(key="workload", is_detail=True),
         Column(key="name", title="workload"),

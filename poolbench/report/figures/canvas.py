@@ -160,5 +160,10 @@ def _compact(text: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a pixel is enough
+    text = re.sub(r'"[^"<>]*"', _hundredths, text)
     return re.sub(r"\n\s*", "\n", text)
+
+
+def _hundredths(attribute: re.Match[str]) -> str:
+    """Cut the numbers of an attribute: a hundredth of a pixel is enough. What a reader sees is no attribute."""
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", attribute[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.analyse.history.changes import MEAN, Direction
 from poolbench.errors import StoreError
+from poolbench.quantities import level_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,7 @@ def _panel(axis: Any, history: History, title: str) -> None:
 def _legend(history: History) -> str:
     places = range(len(history.points))
     cells = [history.cell(workload, place) for workload in history.workloads for place in places]
-    parts = [f"bars: {100 * history.policy.confidence:g} % intervals"]
+    parts = [f"bars: {level_text(history.policy.confidence)} intervals"]
     if any(cell.is_bridged for cell in cells):
         parts.append("hollow: by an earlier method, carried over")
     if any(cell.note for cell in cells):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolbench.quantities import listed, ratio_text
+from poolbench.quantities import level_text, listed, ratio_text
 from poolbench.report.figures.canvas import FAINT, INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import point, ratio_axis
@@ -26,7 +26,7 @@ def standing(summary: RunSummary) -> Drawing | None:
         title="Time as a multiple of the fastest",
         alt=f"Geometric mean over {covered_text(summary)} of each subject's time over the fastest's: {words}.",
         caption=f"Large: the geometric mean over {covered_text(summary)}, with its "
-        f"{100 * summary.policy.confidence:g} % interval (often narrower than the marker; without a line, too few "
+        f"{level_text(summary.policy.confidence)} interval (often narrower than the marker; without a line, too few "
         "launches tell it). Small: each workload. "
         "Farther left is faster.",
         draw=lambda width: _draw(summary, width),

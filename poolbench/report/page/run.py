@@ -15,7 +15,7 @@ from poolbench.errors import InvalidIdError, InvalidSpecError
 from poolbench.model.contract import Clause
 from poolbench.model.ids import parse_id
 from poolbench.model.subject import LIMIT
-from poolbench.quantities import counted, listed, size_text
+from poolbench.quantities import counted, level_text, listed, size_text
 from poolbench.report.answer import answer
 from poolbench.report.content import Page, Section
 from poolbench.report.figures.heat import heat
@@ -136,10 +136,9 @@ def _results(summary: RunSummary, models: dict[str, str]) -> Section:
         key="results",
         title="Every workload and subject",
         words=(
-            "± is half the width of an interval at "
-            f"{100 * summary.policy.confidence:g} % over launches. ~ cannot be told from the fastest, ! is below what "
-            "the memory allows, so the probe or the subject is wrong. Each row's command measures it again against the "
-            "fastest of its workload.",
+            f"± is half the width of an interval at {level_text(summary.policy.confidence)} over launches. ~ cannot be "
+            "told from the fastest, ! is below what the memory allows, so the probe or the subject is wrong. Each row's "
+            "command measures it again against the fastest of its workload.",
         ),
         tables=tuple(filter(None, (table, means))),
     )
