@@ -193,7 +193,8 @@ def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callab
 def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
     """Print the table and the changes, write CSV and figure, and fail where nothing is known."""
     from poolbench.errors import StoreError
-    from poolbench.report.figures.history_panels import write_figure
+    from poolbench.report.figures.canvas import files as drawn
+    from poolbench.report.figures.history import history_figure
     from poolbench.report.history import changes_table, history_table
     from poolbench.report.render.csv import write_csv
     from poolbench.report.render.json import history_document
@@ -206,9 +207,10 @@ def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             write_csv(history_table(found), files[".csv"])
             write_csv(changes_table(found), files[".changes.csv"])
+            for ending, content in zip((".svg", ".png"), drawn(history_figure(found)), strict=True):
+                files[ending].write_bytes(content)
         except OSError as error:
             raise StoreError(f"The history cannot be written to {folder}: {error.strerror}.") from error
-        write_figure(found, [files[".svg"], files[".png"]])
     if json:
         print_json({"files": [str(path) for path in files.values()] if is_known else [], **history_document(found)})
     else:

@@ -101,5 +101,7 @@ def _steps(low: float, high: float) -> list[float]:
     if decades < 0.75:
         factors = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8)
     if decades < 0.2:
-        factors = tuple(1 + number / 20 for number in range(180))
+        from matplotlib.ticker import MaxNLocator
+
+        return [float(f"{tick:.6g}") for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)]
     return [factor * 10.0**power for power in powers for factor in factors]

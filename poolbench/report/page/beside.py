@@ -11,7 +11,7 @@ from poolbench.model.estimate import Estimate
 from poolbench.quantities import time_text
 from poolbench.report.calibration import calibration_table, calibration_words
 from poolbench.report.content import Section
-from poolbench.report.figures.history import history_figure, lines_of
+from poolbench.report.figures.history import has_ratios, history_figure
 from poolbench.report.gate import disturbance_text, gate_table, headline
 from poolbench.report.history import change_sentences, changes_table
 from poolbench.report.table import Column, Row, Table, Unit, Value, measured, words
@@ -28,6 +28,9 @@ ABSENT = {
     "calibration": "The gate has not been calibrated on this machine: 'poolbench calibrate' does that.",
     "asv": "asv keeps no files of this project here: 'poolbench export --to asv' writes some.",
 }
+
+PANELS = 12
+"""As many of a history's panels stand in a page; its own files have all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def beside_sections(beside: Beside) -> tuple[Section, ...]:
 
 
 def _histories(beside: Beside) -> Section | None:
-    known = [history for history in beside.histories if lines_of(history)]
+    known = [history for history in beside.histories if has_ratios(history)]
     if not known:
         return None
     tables = [replace(changes_table(h), key=f"changes-{number}") for number, h in enumerate(known, start=1)]
@@ -71,7 +74,7 @@ def _histories(beside: Beside) -> Section | None:
         key="history",
         title="History",
         words=tuple(f"{history.subject}: {' '.join(change_sentences(history))}" for history in known),
-        drawings=tuple(history_figure(history, number) for number, history in enumerate(known, start=1)),
+        drawings=tuple(history_figure(history, number, most=PANELS) for number, history in enumerate(known, start=1)),
         tables=tuple(table for table in tables if table.rows),
     )
 

@@ -1,6 +1,5 @@
-from pathlib import Path
-
-from poolbench.report.figures.history_panels import write_figure
+from poolbench.report.figures.canvas import Width, files
+from poolbench.report.figures.history import has_ratios, history_figure
 from poolbench.report.render.terminal_history import render_history
 from tests.unit.analyse.history.histories import make_history, make_points, make_run
 from tests.unit.builders import AVG2D, MAX2D
@@ -38,7 +37,27 @@ def test_no_line_is_wider_than_asked():
     assert max(map(len, render_history(history(), width=60).splitlines()[2:])) <= 60
 
 
-def test_the_figure_is_written_in_both_forms(tmp_path: Path):
-    paths = [tmp_path / "new" / "history.svg", tmp_path / "new" / "history.png"]
-    write_figure(history(), paths)
-    assert paths[0].read_text().startswith("<?xml") and paths[1].read_bytes()[:4] == b"\x89PNG"
+def test_the_figure_has_a_panel_for_each_workload_and_tells_what_changed():
+    drawing = history_figure(history())
+    svg, png = files(drawing)
+    assert svg.startswith(b"<?xml") and png[:4] == b"\x89PNG"
+    assert "slower between 1.2.0 and 1.3.0" in drawing.alt
+    for width in Width:
+        mean, stem, trans = drawing.draw(width).axes[:3]
+        assert [axis.get_title(loc="left") or axis.get_title() for axis in (mean, stem, trans)] == [
+            "geometric mean", "stem", "trans"
+        ]  # fmt: skip
+        assert [[line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == "--"] for axis in
+                (mean, stem, trans)] == [[2.5], [2.5], []]  # fmt: skip
+        assert any("▲" in text.get_text() for text in stem.texts)
+
+
+def test_a_page_has_the_workloads_that_changed_first():
+    drawing = history_figure(history(), most=2)
+    assert len(drawing.draw(Width.WIDE).axes) == 2
+    assert "1 workload without a change are left out" in drawing.caption
+
+
+def test_a_history_without_ratios_has_nothing_to_draw():
+    points = make_points(4)
+    assert has_ratios(history()) and not has_ratios(make_history(points, []))

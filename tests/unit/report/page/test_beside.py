@@ -10,7 +10,6 @@ from poolbench.model.calibration import Calibration, Rates
 from poolbench.model.gate import Disturbance, GatePolicy, GateResult, GateVerdict
 from poolbench.model.method import Method
 from poolbench.model.verdict import Comparison, Outcome
-from poolbench.report.figures.canvas import Width
 from poolbench.report.page.beside import ABSENT, Beside, JudgedGate, beside_sections
 from poolbench.report.page.run import build_page
 from poolbench.report.render.html import render_page
@@ -57,12 +56,6 @@ def test_what_there_is_is_shown() -> None:
     assert "Slower (+9 %)." in html and "1.070–1.110" in html and "<strong>SLOWER</strong>" in html
     assert "1 % (0.03 % to 5.4 %)" in html
     assert ABSENT["asv"].replace("'", "&#39;") in html
-
-
-def test_a_change_is_drawn_between_its_points() -> None:
-    (section, *_) = beside_sections(Beside(histories=(history(),)))
-    (axis,) = section.drawings[0].draw(Width.WIDE).axes
-    assert 1.5 in [line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 2]
 
 
 def test_what_is_absent_or_damaged_is_a_sentence() -> None:
