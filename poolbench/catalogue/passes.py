@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from poolbench.catalogue.tags import derivable_tags, derived_tags
 from poolbench.errors import UnknownNameError, UsageError
-from poolbench.model.ids import format_pass, split_pass
-from poolbench.model.workload import CONTIGUOUS, Pass, View, ViewKind, Workload
+from poolbench.model.ids import split_pass
+from poolbench.model.workload import CONTIGUOUS, Pass, View, ViewKind, Workload, pass_text
 
 _Name = TypeVar("_Name")
 
@@ -83,7 +83,7 @@ def in_pass(workload: Workload, pass_: Pass, gradient_view: View = CONTIGUOUS) -
     name = workload.origin.name
     if name:
         split = split_pass(name)
-        name = (split[0] if split else name) + format_pass(pass_, gradient_view)
+        name = (split[0] if split else name) + pass_text(pass_, gradient_view)
     tags = tuple(dict.fromkeys((*derived_tags(made), *own)))
     return replace(made, origin=replace(workload.origin, name=name), tags=tags)
 

@@ -39,40 +39,11 @@ _ID = re.compile(
 )
 _NAME_AND_PASS = re.compile(rf"(?P<base>.+?){_PASS}")
 
-_PASS_TEXTS = {
-    Pass.FORWARD: "",
-    Pass.TRAINING: ".train",
-    Pass.TRAINING_FORWARD: ".trainfwd",
-    Pass.TRAINING_BACKWARD: ".trainbwd",
-}
-_PASSES = {text: pass_ for pass_, text in _PASS_TEXTS.items()}
-
-
-def format_id(workload: Workload) -> str:
-    """Return the canonical id of ``workload``."""
-    spec = workload.spec
-    sizes = "".join(f"{axis}{size}" for axis, size in zip(AXIS_NAMES[spec.rank], workload.spatial, strict=True))
-    parts = [f"{spec.kind.value}{spec.rank}d", f"n{workload.batch}c{workload.channels}", sizes, _window_text(spec)]
-    if spec.ceil_mode:
-        parts.append("ceil")
-    if not spec.include_padding:
-        parts.append("xpad")
-    if spec.divisor is not None:
-        parts.append(f"div{spec.divisor}")
-    parts += [workload.dtype.value, workload.order]
-    text = "-".join(parts)
-    if not workload.view.is_contiguous:
-        text += f".{workload.view}"
-    return text + format_pass(workload.pass_, workload.gradient_view)
-
-
-def format_pass(pass_: Pass, gradient_view: View = CONTIGUOUS) -> str:
-    """Return how an id ends that says ``pass_`` and the view of the output's gradient; "" for the plain forward."""
-    return _PASS_TEXTS[pass_] + ("" if gradient_view.is_contiguous else f".g{gradient_view}")
+_PASSES = {pass_.suffix: pass_ for pass_ in Pass}
 
 
 def split_pass(text: str) -> tuple[str, Pass, View] | None:
-    """Return what stands before the ending of ``format_pass`` in ``text``, and what it says; None where there is none.
+    """Return what stands before the ending of ``pass_text`` in ``text``, and what it says; None where there is none.
 
     It reads the endings of names as well as those of ids: ``resnet50_stem.train.gc128``.
     """
@@ -156,24 +127,6 @@ def _view(text: str | None) -> View:
     if text.startswith("c"):
         return View(kind=ViewKind.CHANNEL_SLICE, channels=int(text[1:]))
     return View(kind=ViewKind(text))
-
-
-def _window_text(spec: PoolSpec) -> str:
-    if spec.output is not None:
-        return "a" + _sizes_text([str(size) for size in spec.output])
-    assert spec.window is not None and spec.stride is not None
-    text = "k" + _sizes_text([str(size) for size in spec.window])
-    if spec.stride != spec.window:
-        text += "s" + _sizes_text([str(size) for size in spec.stride])
-    if spec.is_padded:
-        text += "p" + _sizes_text([str(lo) if lo == hi else f"{lo}_{hi}" for lo, hi in spec.padding])
-    if any(size != 1 for size in spec.dilation):
-        text += "d" + _sizes_text([str(size) for size in spec.dilation])
-    return text
-
-
-def _sizes_text(entries: list[str]) -> str:
-    return entries[0] if len(set(entries)) == 1 else "x".join(entries)
 
 
 _STEPS = (

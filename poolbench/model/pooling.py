@@ -173,6 +173,21 @@ class PoolSpec:
         """Whether both sides of every axis are padded alike."""
         return all(lo == hi for lo, hi in self.padding)
 
+    @property
+    def window_text(self) -> str:
+        """The window as ids spell it, defaults left out: "k3s2p1", or "a7" of an adaptive one."""
+        if self.output is not None:
+            return "a" + _sizes_text([str(size) for size in self.output])
+        assert self.window is not None and self.stride is not None
+        text = "k" + _sizes_text([str(size) for size in self.window])
+        if self.stride != self.window:
+            text += "s" + _sizes_text([str(size) for size in self.stride])
+        if self.is_padded:
+            text += "p" + _sizes_text([str(lo) if lo == hi else f"{lo}_{hi}" for lo, hi in self.padding])
+        if any(size != 1 for size in self.dilation):
+            text += "d" + _sizes_text([str(size) for size in self.dilation])
+        return text
+
     def output_spatial(self, spatial: Ints) -> Ints:
         """Return the output's spatial sizes. Raises InvalidSpecError where the window does not fit."""
         return tuple(windows.size for windows in self.windows(spatial))
@@ -264,3 +279,7 @@ def _paddings(value: int | Sequence[int | Sequence[int]], rank: int) -> Padding:
             raise InvalidSpecError(f"The padding {pair} must be a (lo, hi) pair of numbers that are not negative.")
         result.append((pair[0], pair[1]))
     return tuple(result)
+
+
+def _sizes_text(entries: list[str]) -> str:
+    return entries[0] if len(set(entries)) == 1 else "x".join(entries)

@@ -71,6 +71,12 @@ class Pass(StrEnum):
         """Whether a gradient is taken in the timed call."""
         return self in (Pass.TRAINING, Pass.TRAINING_BACKWARD)
 
+    @property
+    def suffix(self) -> str:
+        """How an id ends that says it: ".train", ".trainfwd" or ".trainbwd"; nothing for the plain forward."""
+        part = {Pass.TRAINING_FORWARD: "fwd", Pass.TRAINING_BACKWARD: "bwd"}.get(self, "")
+        return f".train{part}" if self.is_training else ""
+
 
 class ViewKind(StrEnum):
     """How a strided view lies in its buffer."""
@@ -169,10 +175,16 @@ class Workload:
 
     @property
     def id(self) -> str:
-        """The canonical id: the store's key; it parses back (``poolbench.model.ids.parse_id``)."""
-        from poolbench.model.ids import format_id
-
-        return format_id(self)
+        """The canonical id: the store's key; it parses back (``poolbench.model.ids``, where the grammar stands)."""
+        spec = self.spec
+        sizes = "".join(f"{axis}{size}" for axis, size in zip(AXIS_NAMES[spec.rank], self.spatial, strict=True))
+        parts = [f"{spec.kind.value}{spec.rank}d", f"n{self.batch}c{self.channels}", sizes, spec.window_text]
+        parts += ["ceil"] if spec.ceil_mode else []
+        parts += [] if spec.include_padding else ["xpad"]
+        parts += [] if spec.divisor is None else [f"div{spec.divisor}"]
+        text = "-".join((*parts, self.dtype.value, self.order))
+        view = "" if self.view.is_contiguous else f".{self.view}"
+        return f"{text}{view}{pass_text(self.pass_, self.gradient_view)}"
 
     @property
     def name(self) -> str:
@@ -266,3 +278,8 @@ def default_order(rank: int) -> str:
 def channels_last_order(rank: int) -> str:
     """Return the axis order with channels innermost: nwc, nhwc or ndhwc."""
     return "n" + "".join(AXIS_NAMES[rank]) + "c"
+
+
+def pass_text(pass_: Pass, gradient_view: View = CONTIGUOUS) -> str:
+    """Return how an id ends that says ``pass_`` and the view of the output's gradient; "" for the plain forward."""
+    return pass_.suffix + ("" if gradient_view.is_contiguous else f".g{gradient_view}")

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 
 from poolbench.errors import InvalidIdError
-from poolbench.model.ids import EXAMPLE_ID, format_pass, looks_like_id, parse_id, split_pass
+from poolbench.model.ids import EXAMPLE_ID, looks_like_id, parse_id, split_pass
 from poolbench.model.pooling import Kind, PoolSpec
-from poolbench.model.workload import DType, Origin, Pass, View, ViewKind, Workload
+from poolbench.model.workload import DType, Origin, Pass, View, ViewKind, Workload, pass_text
 from tests.unit.model.strategies import workloads
 
 
@@ -27,8 +27,8 @@ def test_the_ending_of_an_id_splits_off(workload: Workload) -> None:
         return
     assert split is not None
     assert split[1:] == (workload.pass_, workload.gradient_view)
-    assert split[0] + format_pass(*split[1:]) == workload.id
-    assert split_pass("resnet50_stem" + format_pass(*split[1:])) == ("resnet50_stem", *split[1:])
+    assert split[0] + pass_text(*split[1:]) == workload.id
+    assert split_pass("resnet50_stem" + pass_text(*split[1:])) == ("resnet50_stem", *split[1:])
 
 
 @given(workloads())
