@@ -7,7 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolbench.analyse.gate.calibration import SIZES, pairs_of
 from poolbench.analyse.gate.calibration_rule import CalibrationRule
@@ -34,12 +34,12 @@ class CalibrationPlan:
     @property
     def circles(self) -> tuple[tuple[str, str], ...]:
         """The pairs."""
-        return tuple((base, head) for base, head, _ in pairs_of([str(subject) for subject in self.subjects]))
+        return tuple((base, head) for base, head, _ in pairs_of(self.subjects))
 
     def rule(self, header: RunHeader, stored: Sequence[ResultRow]) -> StoppingRule:
         """Return the rule that measures piece after piece."""
         return CalibrationRule(
-            workloads=header.workloads,
+            workloads=[workload.id for workload in header.workloads],
             subjects=len(header.subjects),
             equal=[(base, head) for base, head, planted in pairs_of(header.subjects) if planted == 1.0],
             method=header.method,
@@ -52,8 +52,8 @@ class CalibrationPlan:
 def calibration_subjects(backend: str, *, pairs: int = EQUAL_PAIRS) -> tuple[Subject, ...]:
     """Return copies of ``backend``: ``pairs`` equal pairs, and for each of SIZES a plain and a slowed one."""
     base = parse_subject(backend)
-    copies = [parse_subject(str(base) if n == 1 else f"{base}#{n}") for n in range(1, 2 * pairs + len(SIZES) + 1)]
-    return (*copies, *(parse_subject(f"{base}+slow={size:g}") for size in SIZES))
+    copies = [replace(base, copy=number) for number in range(1, 2 * pairs + len(SIZES) + 1)]
+    return (*copies, *(replace(base, slow=size) for size in SIZES))
 
 
 def pieces_for(*, equal: int, planted: int, workloads: int, pairs: int = EQUAL_PAIRS) -> int:

@@ -58,9 +58,9 @@ class GatePlan:
         """Return the gate's rule, by what the run's header holds, for what is left of the budget."""
         terms = stored_terms(header)
         return GateRule(
-            workloads=header.workloads,
-            base=terms.base,
-            head=terms.head,
+            workloads=[workload.id for workload in header.workloads],
+            base=str(terms.base),
+            head=str(terms.head),
             budget_s=header.budget_s,
             policy=terms.policy,
             method=header.method,
@@ -126,7 +126,7 @@ def gate_request(
         budget_s=default_gate_budget_s(len(workloads), memory=memory) if budget_s is None else budget_s,
         results_dir=results,
         plan=GatePlan(),
-        gate=GateTerms(base=str(subjects[0]), head=str(subjects[1]), policy=policy),
+        gate=GateTerms(base=subjects[0], head=subjects[1], policy=policy),
     )
 
 
@@ -175,6 +175,7 @@ def terms_to_judge(
     not so, or where the run is no gate's.
     """
     terms = header.gate
+    roles = {str(subject): subject for subject in header.subjects}
     if terms is not None:
         if base is not None or head is not None:
             raise UsageError(
@@ -183,14 +184,14 @@ def terms_to_judge(
             )
     elif not _may_be_gate(header):
         raise UsageError(_no_gate(header))
-    elif base is None or head is None or {base, head} != set(header.subjects):
-        first, second = header.subjects
+    elif base is None or head is None or {base, head} != set(roles):
+        first, second = roles
         raise UsageError(
             f"The run {header.run} does not say which subject is the base, as those of before schema 6 do not: give "
             f"'--base {first} --head {second}', or the other way round."
         )
     else:
-        terms = GateTerms(base=base, head=head)
+        terms = GateTerms(base=roles[base], head=roles[head])
     policy = gate_policy(
         tolerance=terms.policy.tolerance if tolerance is None else tolerance,
         confidence=terms.policy.confidence if confidence is None else confidence,
@@ -243,12 +244,12 @@ def default_gate_budget_s(workloads: int, *, memory: bool) -> float:
 
 def _may_be_gate(header: RunHeader) -> bool:
     """Whether a run without terms may be a gate's: two subjects, and no limit beside them."""
-    return len(header.subjects) == 2 and not any(parse_subject(text).is_limit for text in header.subjects)
+    return len(header.subjects) == 2 and not any(subject.is_limit for subject in header.subjects)
 
 
 def _no_gate(header: RunHeader) -> str:
     return (
-        f"The run {header.run} is no gate's: its subjects are {', '.join(header.subjects)}. 'poolbench show "
+        f"The run {header.run} is no gate's: its subjects are {', '.join(map(str, header.subjects))}. 'poolbench show "
         f"{header.run}' prints its table; 'poolbench gate --base SUBJECT' runs a gate."
     )
 

@@ -17,12 +17,11 @@ from poolbench.environments.releases import chosen_releases, released, whole_rel
 from poolbench.environments.revisions import revisions
 from poolbench.errors import StoreError, UsageError
 from poolbench.model.history import HistoryTerms, Point
-from poolbench.model.ids import parse_id
 from poolbench.model.method import Method
 from poolbench.model.result import Status
 from poolbench.model.subject import Subject, parse_subject
 from poolbench.model.verdict import Policy
-from poolbench.model.workload import Origin, Workload
+from poolbench.model.workload import Workload
 from poolbench.store.history import FOLDER, list_terms, write_terms
 from poolbench.store.reading import read_header, read_run
 from poolbench.store.runs import list_runs
@@ -97,36 +96,37 @@ def choose_anchor(
     Unless it is wanted, none is taken that is known to fail wherever it was tried.
     """
     by_subject = {point.subject: point for point in points}
+    by_text = {str(point.subject): point for point in points}
     if wanted is not None:
         if not wanted.strip():
             raise UsageError("The anchor names no point: say which, or leave it out for the first, or the stored one.")
-        named = {point.label: point for point in points} | by_subject
+        named = {point.label: point for point in points} | by_text
         if wanted in named:
             return named[wanted]
         text = f"{'rev:' if is_kernel(subject) else ''}{wanted}"
-        return Point(label=wanted, subject=str(replace(subject, environment=text)))
+        return Point(label=wanted, subject=replace(subject, environment=text))
     failing = failing_subjects(subject, results_dir=results_dir, machine=machine)
-    together: Counter[str] = Counter()
+    together: Counter[Subject] = Counter()
     for run in list_runs(results_dir):
         if run.machine != machine or run.problem:
             continue
-        family = [text for text in run.subjects if _is_point_of(text, subject)]
+        family = [other for other in run.subjects if _is_point_of(other, subject)]
         if len(family) > 1 and (set(family) & set(by_subject) or len(family) > 2):
-            together.update({text: 1 for text in family if parse_subject(text).copy == 1 and text not in failing})
+            together.update({other: 1 for other in family if other.copy == 1 and other not in failing})
     if together:
-        text = together.most_common(1)[0][0]
-        return by_subject.get(text) or Point(label=_label(text), subject=text)
+        usual = together.most_common(1)[0][0]
+        return by_subject.get(usual) or Point(label=_label(usual), subject=usual)
     sound = [point for point in points if not point.problem and not point.same_as]
     if not sound:
         raise UsageError(f"None of the points can be measured; the first says: {points[0].problem}")
     return next((point for point in sound if point.subject not in failing), sound[0])
 
 
-def failing_subjects(subject: Subject, *, results_dir: Path, machine: str) -> frozenset[str]:
+def failing_subjects(subject: Subject, *, results_dir: Path, machine: str) -> frozenset[Subject]:
     """Return the points of ``subject`` that were tried on this machine and never gave a result on any workload."""
     has_result: dict[str, bool] = {}
     for run in list_runs(results_dir):
-        if run.machine != machine or run.problem or not any(_is_point_of(text, subject) for text in run.subjects):
+        if run.machine != machine or run.problem or not any(_is_point_of(other, subject) for other in run.subjects):
             continue
         try:
             rows = read_run(run.path).rows
@@ -134,14 +134,14 @@ def failing_subjects(subject: Subject, *, results_dir: Path, machine: str) -> fr
             continue  # load_history says which file cannot be read
         for row in rows:
             has_result[row.subject] = has_result.get(row.subject, False) or row.status is Status.OK
-    return frozenset(name for name, has_one in has_result.items() if not has_one)
+    return frozenset(parse_subject(text) for text, has_one in has_result.items() if not has_one)
 
 
 def load_history(request: HistoryRequest) -> tuple[History, list[str]]:
     """Return what the stored runs show, and warnings about what of them could not be read."""
     runs, warnings = _stored(request)
     history = build_history(
-        subject=str(request.subject),
+        subject=request.subject,
         anchor=request.anchor,
         points=request.points,
         workloads=[workload.id for workload in request.workloads],
@@ -155,11 +155,10 @@ def load_history(request: HistoryRequest) -> tuple[History, list[str]]:
 def remember(request: HistoryRequest, name: str) -> None:
     """Store what the history is of, so that reports of this machine show it. Raises StoreError."""
     terms = HistoryTerms(
-        subject=str(request.subject),
+        subject=request.subject,
         points=request.points,
         anchor=request.anchor,
-        workloads=tuple(workload.id for workload in request.workloads),
-        names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
+        workloads=request.workloads,
         method=request.method,
     )
     write_terms(terms, request.results_dir / request.machine / FOLDER, name)
@@ -171,10 +170,10 @@ def stored_histories(results_dir: Path, machine: str) -> tuple[list[History], li
     found, problems = list_terms(results_dir / machine / FOLDER)
     for terms in found:
         request = HistoryRequest(
-            subject=parse_subject(terms.subject),
+            subject=terms.subject,
             points=terms.points,
             anchor=terms.anchor,
-            workloads=tuple(parse_id(text, origin=Origin(name=terms.names.get(text, ""))) for text in terms.workloads),
+            workloads=terms.workloads,
             method=terms.method,
             results_dir=results_dir,
             machine=machine,
@@ -236,7 +235,7 @@ def _release_points(subject: Subject, package: str, text: str, every: int) -> li
             raise
         known = named
     found = chosen_releases(package, text, known, every=every)
-    return [Point(label=version, subject=str(replace(subject, environment=version))) for version in found]
+    return [Point(label=version, subject=replace(subject, environment=version)) for version in found]
 
 
 def _revision_points(subject: Subject, text: str, every: int) -> list[Point]:
@@ -249,7 +248,7 @@ def _revision_points(subject: Subject, text: str, every: int) -> list[Point]:
         points.append(
             Point(
                 label=revision.commit,
-                subject=str(replace(subject, environment=f"rev:{revision.commit}")),
+                subject=replace(subject, environment=f"rev:{revision.commit}"),
                 detail=revision.title,
                 same_as=first if is_same else "",
                 problem=revision.problem,
@@ -258,13 +257,12 @@ def _revision_points(subject: Subject, text: str, every: int) -> list[Point]:
     return points
 
 
-def _is_point_of(text: str, subject: Subject) -> bool:
-    found = parse_subject(text)
+def _is_point_of(found: Subject, subject: Subject) -> bool:
     return bool(found.environment) and (found.backend, found.threads) == (subject.backend, subject.threads)
 
 
-def _label(text: str) -> str:
-    return parse_subject(text).environment.removeprefix("rev:")
+def _label(subject: Subject) -> str:
+    return subject.environment.removeprefix("rev:")
 
 
 def _stored(request: HistoryRequest) -> tuple[list[Measured], list[str]]:
@@ -332,7 +330,7 @@ def _batches(
                 budget_s = request.budget_s * share * len(workloads) * len(batch) / cells
             requests.append(
                 Request(
-                    subjects=tuple(parse_subject(text) for text in subjects),
+                    subjects=subjects,
                     workloads=workloads,
                     method=replace(request.method, memory=False),
                     budget_s=max(budget_s, 1.0),

@@ -23,14 +23,13 @@ from poolbench.measure.machine import fingerprint
 from poolbench.measure.revision import revision
 from poolbench.measure.session import Observer, RunStamp, Session, Silent
 from poolbench.model.gate import GateTerms
-from poolbench.model.ids import parse_id
 from poolbench.model.machine import Hardware, MachineFingerprint
 from poolbench.model.method import Limits, Method
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
 from poolbench.model.verdict import Policy
-from poolbench.model.workload import Origin, Workload
+from poolbench.model.workload import Workload
 from poolbench.store.jsonl import RunFile
 from poolbench.store.lock import machine_lock
 from poolbench.store.reading import read_run
@@ -190,16 +189,14 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
         machine=machine,
         method=request.method,
         budget_s=request.budget_s,
-        subjects=tuple(map(str, _measured(request))),
-        workloads=tuple(workload.id for workload in request.workloads),
-        names={workload.id: workload.origin.name for workload in request.workloads if workload.origin.name},
+        subjects=_measured(request),
+        workloads=request.workloads,
         gate=request.gate,
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
         yield from _running(
             file,
             header,
-            request.workloads,
             request.policy,
             observer,
             request.plan,
@@ -218,7 +215,7 @@ def resumed_run(
     """
     with machine_lock(f"resuming {path.stem}"), RunFile.reopen(path) as file:
         stored = read_run(path)
-        places = provide([parse_subject(text) for text in stored.header.subjects], tell=tell)
+        places = provide(stored.header.subjects, tell=tell)
         source = revision()
         now = replace(stored.header, machine=_machine(places), revision=source.name, dirty=source.dirty)
         check_resumable(stored.header, now)
@@ -226,7 +223,6 @@ def resumed_run(
         yield from _running(
             file,
             stored.header,
-            named_workloads(stored.header),
             Policy(),
             observer,
             plan,
@@ -234,11 +230,6 @@ def resumed_run(
             done=stored.rows,
             warnings=warnings,
         )
-
-
-def named_workloads(header: RunHeader) -> tuple[Workload, ...]:
-    """Return the workloads of a run, with the catalogue names that they had when it began."""
-    return tuple(parse_id(text, origin=Origin(name=header.names.get(text, ""))) for text in header.workloads)
 
 
 def with_limit(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
@@ -253,7 +244,6 @@ def with_limit(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
 def _running(
     file: RunFile,
     header: RunHeader,
-    workloads: Sequence[Workload],
     policy: Policy,
     observer: Observer | None,
     plan: Plan | None,
@@ -262,14 +252,13 @@ def _running(
     done: tuple[ResultRow, ...] = (),
     warnings: tuple[str, ...] = (),
 ) -> Iterator[Run]:
-    subjects = tuple(parse_subject(text) for text in header.subjects)
     rule: StoppingRule
     if plan is not None:
         rule = plan.rule(header, done)
     else:
         rule = BudgetRule(
-            workloads=header.workloads,
-            subjects=header.subjects,
+            workloads=[workload.id for workload in header.workloads],
+            subjects=list(map(str, header.subjects)),
             budget_s=_budget_left_s(header, done),
             policy=policy,
             rejection=header.method.rejection,
@@ -277,12 +266,12 @@ def _running(
         )
     with (
         InputStore(seed=header.method.seed) as inputs,
-        ProcessLauncher(subjects, header.method, places, apart=plan is not None and plan.is_apart) as launcher,
+        ProcessLauncher(header.subjects, header.method, places, apart=plan is not None and plan.is_apart) as launcher,
     ):
         session = Session(
             stamp=RunStamp(run=header.run, machine=header.machine.key, revision=header.revision, dirty=header.dirty),
-            workloads=workloads,
-            subjects=subjects,
+            workloads=header.workloads,
+            subjects=header.subjects,
             method=header.method,
             rule=rule,
             launcher=launcher,
@@ -313,7 +302,7 @@ def _budget_left_s(header: RunHeader, done: Sequence[ResultRow]) -> float:
         return header.budget_s
     left = max(header.budget_s - sum(row.seconds for row in done), 0.0)
     launches = Counter(workload for workload, _ in {(row.workload, row.launch) for row in done})
-    open_ones = sum(launches[workload] < Policy().min_launches for workload in header.workloads)
+    open_ones = sum(launches[workload.id] < Policy().min_launches for workload in header.workloads)
     return max(left, min(header.budget_s, SECONDS_PER_WORKLOAD * open_ones))
 
 

@@ -109,10 +109,10 @@ def _require_alike(
     header: RunHeader, path: Path, *, subjects: Sequence[Subject], workloads: Sequence[Workload], expected_s: float
 ) -> None:
     """Raise UsageError where the run is no calibration, or one that was asked for otherwise."""
-    asked = tuple(map(str, subjects))
-    if header.subjects != asked:
-        raise UsageError(f"{path} is not a calibration of {asked[0]}: its subjects are {', '.join(header.subjects)}.")
-    if header.workloads != tuple(workload.id for workload in workloads):
+    if header.subjects != tuple(subjects):
+        its = ", ".join(map(str, header.subjects))
+        raise UsageError(f"{path} is not a calibration of {subjects[0]}: its subjects are {its}.")
+    if header.workloads != tuple(workloads):
         raise UsageError(f"{path} is a calibration on other workloads: name them with --workloads as it was begun.")
     if not math.isclose(header.budget_s, expected_s, rel_tol=1e-6):
         raise UsageError(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from poolbench.analyse.history.types import History
     from poolbench.api.history import HistoryRequest
     from poolbench.api.run import Request
+    from poolbench.model.subject import Subject
 
 CONFIRMING_ROUNDS = 2
 """Measuring again may move a change to other points, which are then measured again too; more rarely helps."""
@@ -159,7 +160,7 @@ def _measure_points(
         failing = failing_subjects(request.subject, results_dir=request.results_dir, machine=request.machine)
         return request.anchor.subject in failing
 
-    tried: set[str] = set()
+    tried: set[Subject] = set()
     while True:
         missing = missing_runs(load_history(request)[0], request, remeasure=remeasure)
         _run_all(missing, "points", quiet=quiet, is_vain=has_failed if may_change_anchor else None)

@@ -90,7 +90,7 @@ def runs(results: Results = RESULTS, json: Json = False) -> None:
                     "path": str(run.path),
                     "started_at": run.started_at,
                     "machine": run.machine,
-                    "subjects": list(run.subjects),
+                    "subjects": list(map(str, run.subjects)),
                     "workloads": run.workloads,
                     "rows": run.rows,
                     "problem": run.problem,
@@ -108,7 +108,7 @@ def runs(results: Results = RESULTS, json: Json = False) -> None:
                     run.run,
                     run.started_at,
                     run.machine,
-                    run.problem or " ".join(run.subjects),
+                    run.problem or " ".join(map(str, run.subjects)),
                     str(run.workloads),
                     str(run.rows),
                 ]

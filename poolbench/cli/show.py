@@ -46,7 +46,7 @@ def show(
 
 def _print_kernels(summary: RunSummary) -> None:
     """Print who computed, a line for each workload, subject and pass."""
-    told = [(cell.workload, cell.subject, by_pass, name) for cell in summary.cells for by_pass, name in cell.kernels]
+    told = [(c.workload, str(c.subject), by_pass, name) for c in summary.cells for by_pass, name in c.kernels]
     typer.echo("")
     if not told:
         typer.echo("Which kernels computed is not known: no subject of this run tells, or it is older than that.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from poolbench.model.method import Method
+from poolbench.model.subject import Subject
 from poolbench.model.verdict import Comparison, Outcome, Policy
 
 
@@ -43,8 +44,8 @@ class GatePolicy:
 class GateTerms:
     """What a gate's run was begun with: the roles of its two subjects, and the policy that they are judged by."""
 
-    base: str
-    head: str
+    base: Subject
+    head: Subject
     policy: GatePolicy = field(default=GatePolicy())
 
 
@@ -91,8 +92,8 @@ class GateVerdict:
 class GateResult:
     """All verdicts of a gate, and the evidence of what disturbed it."""
 
-    base: str
-    head: str
+    base: Subject
+    head: Subject
     policy: GatePolicy
     method: Method
     verdicts: tuple[GateVerdict, ...]

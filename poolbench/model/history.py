@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from poolbench.model.method import Method
+from poolbench.model.subject import Subject
+from poolbench.model.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +18,7 @@ class Point:
     """
 
     label: str
-    subject: str
+    subject: Subject
     detail: str = ""
     same_as: str = ""
     problem: str = ""
@@ -26,10 +28,8 @@ class Point:
 class HistoryTerms:
     """What was asked for when a history was shown last. Its figures are not kept: they follow from the stored runs."""
 
-    subject: str
+    subject: Subject
     points: tuple[Point, ...]
     anchor: Point
-    workloads: tuple[str, ...]
+    workloads: tuple[Workload, ...]
     method: Method
-    names: dict[str, str] = field(default_factory=dict)
-    """Catalogue names by workload id, for those that have one."""

@@ -12,6 +12,8 @@ from poolbench.model.memory import Memory
 from poolbench.model.method import Method
 from poolbench.model.sample import Sample
 from poolbench.model.stage import Stage
+from poolbench.model.subject import Subject
+from poolbench.model.workload import Workload
 
 SCHEMA_VERSION = 6
 """The version of the stored form of RunHeader and ResultRow."""
@@ -62,7 +64,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """One workload × subject × launch.
+    """One workload × subject × launch. ``workload`` and ``subject`` are texts, keys into the header's types.
 
     ``group`` names the blocks that this row's samples stood in: only rows of one group were interleaved and may
     be compared. ``facts`` are the backend's (versions, instruction set, native layout); ``contract`` its answers by
@@ -110,6 +112,7 @@ class ResultRow:
 class RunHeader:
     """The first record of a result file: what was asked for, where and how.
 
+    ``subjects`` and ``workloads`` are what the texts in its rows stand for; the workloads have their catalogue's names.
     ``gate`` is what a gate's run was begun with; None for a run of another command, and for gates of before schema 6.
     """
 
@@ -120,11 +123,14 @@ class RunHeader:
     machine: MachineFingerprint
     method: Method
     budget_s: float
-    subjects: tuple[str, ...]
-    workloads: tuple[str, ...]
-    names: dict[str, str] = field(default_factory=dict)
-    """Catalogue names by workload id, for those that have one."""
+    subjects: tuple[Subject, ...]
+    workloads: tuple[Workload, ...]
     gate: GateTerms | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Catalogue names by workload id, for those that have one."""
+        return {workload.id: workload.origin.name for workload in self.workloads if workload.origin.name}
 
     @property
     def verb(self) -> str:

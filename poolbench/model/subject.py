@@ -58,6 +58,16 @@ class Subject:
         return text if self.copy == 1 else f"{text}#{self.copy}"
 
     @property
+    def framework(self) -> str:
+        """The backend's name without its variant."""
+        return self.backend.partition(":")[0]
+
+    @property
+    def is_plain_limit(self) -> bool:
+        """Whether this is the limit that stands beside the subjects, and not one with options of its own."""
+        return str(self) == LIMIT
+
+    @property
     def is_limit(self) -> bool:
         """Whether this is the streaming limit and not an implementation of pooling."""
         return self.backend == LIMIT

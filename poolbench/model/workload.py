@@ -241,6 +241,10 @@ class Workload:
         """Bytes that the pass writes once at least: the output forward, the input's gradient backward."""
         return self.pass_.runs_forward * self.output_bytes + self.pass_.runs_backward * self.input_bytes
 
+    def named(self, name: str) -> Workload:
+        """Return the same workload with a catalogue's name, or with none."""
+        return replace(self, origin=replace(self.origin, name=name))
+
     def with_batch(self, batch: int) -> Workload:
         """Return the same workload with another batch."""
         return replace(self, batch=batch)

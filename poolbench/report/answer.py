@@ -10,6 +10,7 @@ from poolbench.report.results import covered_text
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import Lead, RunSummary
+    from poolbench.model.subject import Subject
 
 
 def answer(summary: RunSummary) -> tuple[str, ...]:
@@ -41,9 +42,9 @@ def _overall(summary: RunSummary, lead: Lead) -> str:
     return f"{lead.subject} looks fastest here, but that is not sure: {by}."
 
 
-def _standings(summary: RunSummary) -> tuple[dict[str, list[str]], int]:
+def _standings(summary: RunSummary) -> tuple[dict[Subject, list[str]], int]:
     """Return, per subject, the workloads on which all others compared are slower for sure; and how many are tied."""
-    wins: dict[str, list[str]] = {}
+    wins: dict[Subject, list[str]] = {}
     ties = 0
     for workload in summary.workloads:
         rivals = [cell for cell in workload.cells if cell.is_compared and not cell.is_fastest]

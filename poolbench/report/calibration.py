@@ -6,7 +6,6 @@ from poolbench.model.calibration import Calibration, Rates
 from poolbench.model.estimate import Estimate
 from poolbench.model.gate import GateResult
 from poolbench.model.method import timing_method
-from poolbench.model.subject import parse_subject
 from poolbench.quantities import counted, listed, percent
 from poolbench.report.gate import disturbance_text
 from poolbench.report.table import Column, Row, Table, Unit, counted_value, exact, measured, words
@@ -75,7 +74,7 @@ def calibration_text(known: Calibration | None, result: GateResult | None = None
 
 def _unlike(known: Calibration, result: GateResult) -> str:
     """Say what a gate has that its machine's calibration was not made with."""
-    mine = {name for text in (result.base, result.head) if (name := parse_subject(text).backend) != known.subjects[0]}
+    mine = {side.backend for side in (result.base, result.head)} - {known.subjects[0]}
     differences = [
         (bool(mine), f"measures {listed(sorted(mine))}"),
         (result.policy.tolerance != known.policy.tolerance, f"has a tolerance of {percent(result.policy.tolerance)}"),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from poolbench.analyse.history.changes import MEAN, Effect
 from poolbench.model.estimate import Estimate
-from poolbench.model.subject import parse_subject
 from poolbench.quantities import counted, listed, percent, signed_percent
 from poolbench.report.table import (
     NONE,
@@ -170,7 +169,7 @@ def notes(history: History) -> Iterator[str]:
         )
     for _, bridge in history.earlier:
         yield _bridge_note(history, list(bridge.points))
-    if parse_subject(history.subject).threads is not None:
+    if history.subject.threads is not None:
         yield "The subject names its own number of threads."
 
 

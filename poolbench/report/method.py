@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from poolbench.model.subject import LIMIT
 from poolbench.quantities import counted, percent
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
     from poolbench.model.result import RunHeader
+    from poolbench.model.subject import Subject
 
 
-def command(header: RunHeader, subjects: Sequence[str] = (), workloads: Sequence[str] = ()) -> str:
+def command(header: RunHeader, subjects: Sequence[Subject] = (), workloads: Sequence[str] = ()) -> str:
     """Return the command line that measures the same again: the run, or these subjects and workloads of it alone.
 
     A part of a run has the default budget: the run's own was meant for all of it.
     """
     method = header.method
-    chosen = [subject for subject in subjects or header.subjects if subject != LIMIT]
-    words = ["poolbench", "compare", *(subject.split("#")[0] for subject in chosen)]
-    words += ["--workloads", ",".join(workloads or header.workloads)]
+    chosen = [subject for subject in subjects or header.subjects if not subject.is_plain_limit]
+    words = ["poolbench", "compare", *(str(replace(subject, copy=1)) for subject in chosen)]
+    words += ["--workloads", ",".join(workloads or [workload.id for workload in header.workloads])]
     words += [] if workloads else ["--budget", f"{header.budget_s:g}"]
     words += ["--threads", str(method.threads), "--cache", method.cache.value, "--layout", method.layout.value]
     words += [] if method.memory else ["--no-memory"]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from poolbench.analyse.estimate.findings import LEAST_TIMES_LIMIT
 from poolbench.model.estimate import Estimate
-from poolbench.model.ids import parse_id
 from poolbench.model.result import Status
 from poolbench.model.subject import LIMIT
 from poolbench.model.verdict import Outcome
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import Cell, RunSummary, WorkloadSummary
     from poolbench.analyse.estimate.timing import Timing
     from poolbench.model.memory import Memory
+    from poolbench.model.workload import Workload
 
 TIE = "~"
 
@@ -68,7 +68,7 @@ def results_table(summary: RunSummary, models: Mapping[str, str] | None = None) 
     columns = _columns(summary)
     rows: list[Row] = []
     for workload in summary.workloads:
-        facets = _facets(workload.workload, (models or {}).get(workload.workload, ""))
+        facets = _facets(workload.workload, (models or {}).get(workload.id, ""))
         rows += [_row(summary, workload, cell, facets) for cell in workload.cells]
         if workload.limit is not None:
             rows.append(_limit_row(summary, workload, workload.limit, facets))
@@ -93,7 +93,7 @@ def means_table(summary: RunSummary) -> Table | None:
                 "workloads": counted_value(mean.workloads),
                 "limit_workloads": counted_value(mean.limit_workloads),
             },
-            facets={"subject": mean.subject},
+            facets={"subject": str(mean.subject)},
             role="mean",
             command=command(summary.header, summary.header.subjects, summary.mean_workloads),
         )
@@ -168,12 +168,12 @@ def _columns(summary: RunSummary) -> tuple[Column, ...]:
 
 
 def _row(summary: RunSummary, workload: WorkloadSummary, cell: Cell, facets: Mapping[str, str]) -> Row:
-    rivals = [workload.fastest] if workload.fastest not in (None, cell.subject) else []
+    rivals = [workload.fastest] if workload.fastest is not None and workload.fastest != cell.subject else []
     if cell.is_fastest:
         rivals = [other.subject for other in workload.cells if other.is_compared and not other.is_fastest][:1]
     return Row(
         cells={
-            "workload": words(workload.workload),
+            "workload": words(workload.id),
             "name": words(workload.name),
             "subject": words(cell.subject, is_strong=cell.is_fastest),
             "status": words(cell.status.value),
@@ -189,9 +189,9 @@ def _row(summary: RunSummary, workload: WorkloadSummary, cell: Cell, facets: Map
             "is_tie": flag(cell.is_tie),
             **_statistics(cell),
         },
-        facets={**facets, "subject": cell.subject},
+        facets={**facets, "subject": str(cell.subject)},
         role=_role(cell),
-        command=command(summary.header, [cell.subject, *map(str, rivals)], [workload.workload]),
+        command=command(summary.header, [cell.subject, *rivals], [workload.id]),
         reason=cell.note or ("" if cell.verdict is None else cell.verdict.reason),
     )
 
@@ -199,7 +199,7 @@ def _row(summary: RunSummary, workload: WorkloadSummary, cell: Cell, facets: Map
 def _limit_row(summary: RunSummary, workload: WorkloadSummary, timing: Timing, facets: Mapping[str, str]) -> Row:
     return Row(
         cells={
-            "workload": words(workload.workload),
+            "workload": words(workload.id),
             "name": words(workload.name),
             "subject": words(f"({LIMIT})"),
             **_time_cells(timing, ""),
@@ -208,7 +208,7 @@ def _limit_row(summary: RunSummary, workload: WorkloadSummary, timing: Timing, f
         },
         facets={**facets, "subject": LIMIT},
         role="limit",
-        command=command(summary.header, [cell.subject for cell in workload.cells][:1], [workload.workload]),
+        command=command(summary.header, [cell.subject for cell in workload.cells][:1], [workload.id]),
     )
 
 
@@ -286,10 +286,9 @@ def _role(cell: Cell) -> str:
     return "tie" if cell.is_tie else "slower"
 
 
-def _facets(identity: str, model: str) -> dict[str, str]:
-    workload = parse_id(identity)
+def _facets(workload: Workload, model: str) -> dict[str, str]:
     return {
-        "workload": identity,
+        "workload": workload.id,
         "op": workload.spec.kind.value,
         "rank": f"{workload.spec.rank}D",
         "order": workload.order,

@@ -149,9 +149,9 @@ class Table:
             yield self.of(**{facet: value})
 
 
-def words(text: str, *, is_strong: bool = False) -> Value:
-    """Return a cell of words."""
-    return Value(text=text, is_strong=is_strong)
+def words(text: object, *, is_strong: bool = False) -> Value:
+    """Return a cell of words: a text, or what names itself, as a subject does."""
+    return Value(text=str(text), is_strong=is_strong)
 
 
 def exact(text: str, number: Number | None) -> Value:

@@ -1,17 +1,21 @@
 """Result files' records: RunHeader and ResultRow as JSON objects, one per line, and back to equal objects.
 
 A record is ``{"record": "run" | "row", "schema": 6, …fields}``. Its fields are those of the dataclass, by its type
-hints: nested dataclasses are objects, tuples are lists, enums their values, and samples one list per field. JSON has
-no NaN or infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
+hints: nested dataclasses are objects, tuples are lists, enums their values, subjects and workloads the texts that name
+them (a run's ``names`` are those of its workloads in the catalogue), and samples one list per field. JSON has no NaN or
+infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any, TypeAlias
 
-from poolbench.errors import StoreError
+from poolbench.errors import PoolbenchError, StoreError
+from poolbench.model.ids import parse_id
 from poolbench.model.result import SCHEMA_VERSION, ResultRow, RunHeader
 from poolbench.store import typed
 
@@ -50,7 +54,7 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
 
 def encode_header(header: RunHeader) -> bytes:
     """Return ``header`` as one line, newline included."""
-    return _line(RUN, typed.dump(RunHeader, header))
+    return _line(RUN, {**typed.dump(RunHeader, header), "names": header.names})
 
 
 def encode_row(row: ResultRow) -> bytes:
@@ -67,11 +71,35 @@ def decode_line(line: bytes) -> RunHeader | ResultRow:
     if target is None:
         raise StoreError(f"its record is {kind!r}, not 'run' or 'row'.")
     try:
+        names = typed.load(dict[str, str], record.pop("names", {}), "names") if target is RunHeader else {}
+        if target is RunHeader and isinstance(record.get("workloads"), list):
+            record["workloads"] = _known_workloads(record["workloads"])
         decoded = typed.load(target, record)
     except typed.FieldError as error:
         raise StoreError(f"{error}.") from error
-    assert isinstance(decoded, RunHeader | ResultRow)
+    if isinstance(decoded, RunHeader):
+        return replace(decoded, workloads=tuple(w.named(names.get(w.id, "")) for w in decoded.workloads))
+    assert isinstance(decoded, ResultRow)
     return decoded
+
+
+def _known_workloads(texts: list[object]) -> list[object]:
+    """Return the workloads that this version knows. Raises StoreError where it knows none of them."""
+    problems = {str(text): unknown_workload(text) for text in texts}
+    known = [text for text in texts if not problems[str(text)]]
+    if problems and not known:
+        raise StoreError(f"it names no workload that this poolbench knows: {next(iter(problems.values()))}")
+    return known
+
+
+@cache
+def unknown_workload(text: object) -> str:
+    """Return why ``text`` names no workload that this version knows; "" where it does. A later one may know more."""
+    try:
+        parse_id(text) if isinstance(text, str) else None
+    except PoolbenchError as error:
+        return str(error)
+    return ""
 
 
 def upgrade(

@@ -6,6 +6,7 @@ A report finds by them which histories there are, and works each out anew from t
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ SCHEMA = 1
 def write_terms(terms: HistoryTerms, folder: Path, name: str) -> Path:
     """Store what the history ``name`` is of, in ``folder``. Raises StoreError where it cannot be written."""
     path = folder / f"{name}{SUFFIX}"
-    record = {"schema": SCHEMA, **typed.dump(HistoryTerms, terms)}
+    names = {workload.id: workload.origin.name for workload in terms.workloads if workload.origin.name}
+    record = {"schema": SCHEMA, **typed.dump(HistoryTerms, terms), "names": names}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -46,8 +48,9 @@ def _read(path: Path) -> HistoryTerms:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
             raise StoreError(f"{path} is not a history of this version: the same 'poolbench history' writes it anew.")
+        names = typed.load(dict[str, str], record.pop("names", {}), "names")
         loaded = typed.load(HistoryTerms, record)
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read ({error}): the same 'poolbench history' writes it anew.") from error
     assert isinstance(loaded, HistoryTerms)
-    return loaded
+    return replace(loaded, workloads=tuple(workload.named(names.get(workload.id, "")) for workload in loaded.workloads))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from poolbench.errors import StoreError
 from poolbench.model.result import ResultRow, RunHeader
-from poolbench.store.codec import decode_line
+from poolbench.store.codec import decode_line, unknown_workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,8 @@ class StoredRun:
 def read_run(path: Path) -> StoredRun:
     """Return the run stored at ``path``.
 
-    A line that is torn or damaged, or that belongs to another run, is left out with a warning. Of rows with one key
+    A line that is torn or damaged, or that belongs to another run, is left out with a warning, and so are the rows of a
+    workload or subject that the header does not name or this version does not know. Of rows with one key
     the last counts: it was measured when the earlier one was found wanting. Raises StoreError where the file or its
     header cannot be read.
     """
@@ -36,6 +37,8 @@ def read_run(path: Path) -> StoredRun:
         with path.open("rb") as file:
             header = decode_header(file.readline(), path)
             machine = header.machine.key  # it is computed each time that it is asked for
+            known = {workload.id for workload in header.workloads}, set(map(str, header.subjects))
+            strange: set[str] = set()
             for number, line in enumerate(file, start=2):
                 if not line.strip():
                     continue
@@ -44,6 +47,11 @@ def read_run(path: Path) -> StoredRun:
                 except StoreError as error:
                     torn = "" if line.endswith(b"\n") else " The line is the last and has no end: it was being written."
                     warnings.append(f"{path}:{number}: this line is left out: {error}{torn}")
+                    continue
+                if problem := _strange(row, *known):
+                    if problem not in strange:  # once for all the rows that have it
+                        warnings.append(problem)
+                    strange.add(problem)
                     continue
                 if row.key in rows:
                     warnings.append(
@@ -94,3 +102,13 @@ def _row_of(line: bytes, header: RunHeader, machine: str) -> ResultRow:
             f"{machine}: runs are never mixed."
         )
     return row
+
+
+def _strange(row: ResultRow, workloads: set[str], subjects: set[str]) -> str:
+    """Return why a row cannot be used though it can be read; "" where it can."""
+    if row.workload not in workloads:
+        reason = unknown_workload(row.workload) or "it is none of the run's workloads."
+        return f"The rows of '{row.workload}' are left out: {reason}"
+    if row.subject not in subjects:
+        return f"The rows of '{row.subject}' are left out: it is none of the run's subjects."
+    return ""

@@ -43,8 +43,8 @@ def _differences(stored: RunHeader, now: RunHeader) -> Iterator[str]:
         words = {True: "had uncommitted changes", False: "had none"}
         yield f"poolbench's sources {words[bool(stored.dirty)]} when the run began, and {_now_words(now.dirty)}"
     for what, old, new in (
-        ("subjects", stored.subjects, now.subjects),
-        ("workloads", stored.workloads, now.workloads),
+        ("subjects", tuple(map(str, stored.subjects)), tuple(map(str, now.subjects))),
+        ("workloads", tuple(w.id for w in stored.workloads), tuple(w.id for w in now.workloads)),
     ):
         yield from _list_differences(what, old, new)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from poolbench.errors import StoreError, UnknownNameError
+from poolbench.model.subject import Subject
 from poolbench.store.reading import read_header, unreadable
 
 SUFFIX = ".jsonl"
@@ -29,7 +30,7 @@ class RunSummary:
     path: Path
     started_at: str
     machine: str
-    subjects: tuple[str, ...]
+    subjects: tuple[Subject, ...]
     workloads: int
     rows: int
     problem: str = ""

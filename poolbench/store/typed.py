@@ -1,7 +1,8 @@
 """Dataclasses to plain JSON values and back, led by their type hints, and checked both ways.
 
 Knows what the model's stored types are made of: dataclasses, enums of text, text, whole numbers, floats, truth
-values, ``X | None``, ``tuple[X, ...]`` and ``dict[str, X]``; and samples, which are stored as columns.
+values, ``X | None``, ``tuple[X, ...]`` and ``dict[str, X]``; subjects and workloads, which are stored as the texts that
+name them; and samples, which are stored as columns.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from poolbench.errors import PoolbenchError
+from poolbench.model.ids import parse_id
 from poolbench.model.sample import SAMPLE_FIELDS, Sample, samples_as_columns, samples_from_columns
+from poolbench.model.subject import Subject, parse_subject
+from poolbench.model.workload import Workload
 
 NON_FINITE = ("nan", "inf", "-inf")
 """The texts that stand for the floats that JSON has no number for."""
@@ -33,6 +38,10 @@ def dump(hint: Any, value: Any, where: str = "") -> Any:
     """Return ``value`` as JSON values. Raises FieldError where it is not of the type ``hint``."""
     if hint == _SAMPLES:
         return _dump_columns(value, where)
+    if hint in (Subject, Workload):
+        if not isinstance(value, hint):
+            raise _misfit(where, hint, value)
+        return value.id if isinstance(value, Workload) else str(value)
     if is_dataclass(hint):
         return _dump_dataclass(hint, value, where)
     if hint is float:
@@ -49,6 +58,8 @@ def load(hint: Any, value: Any, where: str = "") -> Any:
     """Return the object of type ``hint`` that ``value`` stands for. Raises FieldError where it stands for none."""
     if hint == _SAMPLES:
         return _load_columns(value, where)
+    if hint in (Subject, Workload):
+        return _load_text(hint, value, where)
     if is_dataclass(hint):
         return _load_dataclass(hint, value, where)
     if hint is float:
@@ -127,6 +138,16 @@ def _layout(hint: Any) -> dict[str, tuple[Any, bool]]:
     }
 
 
+def _load_text(hint: Any, value: Any, where: str) -> Subject | Workload:
+    """Return what a text names: from here on it is a type."""
+    if not isinstance(value, str):
+        raise _misfit(where, hint, value)
+    try:
+        return parse_id(value) if hint is Workload else parse_subject(value)
+    except PoolbenchError as error:
+        raise FieldError(f"{where} cannot be read: {str(error).removesuffix('.')}") from error
+
+
 def _dump_columns(value: Any, where: str) -> dict[str, list[int]]:
     columns = samples_as_columns(value)
     return {name: [_whole(entry, _inside(where, name)) for entry in column] for name, column in columns.items()}
@@ -163,17 +184,27 @@ def _inside(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-_IN_WORDS = {float: "a number", int: "a whole number", str: "text", bool: "true or false", dict: "an object"}
+_IN_WORDS = {
+    Subject: "the text of a subject",
+    Workload: "the text of a workload",
+    float: "a number",
+    int: "a whole number",
+    str: "text",
+    bool: "true or false",
+    dict: "an object",
+}
 
 
 def _misfit(where: str, hint: Any, value: Any) -> FieldError:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         expected = f"one of {', '.join(hint)}"
+    elif hint in _IN_WORDS:
+        expected = _IN_WORDS[hint]
     elif is_dataclass(hint) or typing.get_origin(hint) is dict:
         expected = "an object"
     elif typing.get_origin(hint) is tuple:
         expected = "a list"
     else:
-        expected = _IN_WORDS.get(hint, str(hint))
+        expected = str(hint)
     shown = repr(value)
     return FieldError(f"{where or 'the record'} is {shown[:40]}{'…' if len(shown) > 40 else ''}, not {expected}")

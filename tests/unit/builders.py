@@ -13,6 +13,7 @@ from poolbench.model.memory import Amount, Memory, least_bytes
 from poolbench.model.method import Method
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.sample import Sample
+from poolbench.model.subject import parse_subject
 
 RUN = "2026-03-01T12-00-00-abcd"
 MAX2D = "max2d-n1c64-h112w112-k3s2p1-f32-nchw"
@@ -206,7 +207,6 @@ def make_header(
         ),
         method=method or Method(),
         budget_s=budget_s,
-        subjects=tuple(subjects),
-        workloads=tuple(workloads),
-        names=dict(names or {}),
+        subjects=tuple(map(parse_subject, subjects)),
+        workloads=tuple(parse_id(text).named((names or {}).get(text, "")) for text in workloads),
     )

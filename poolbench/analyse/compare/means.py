@@ -11,13 +11,13 @@ from poolbench.analyse.estimate.findings import Lead, SubjectMean, WorkloadSumma
 from poolbench.analyse.estimate.ledger import Ledger, estimates
 from poolbench.analyse.estimate.location import Location, average, locate
 from poolbench.model.estimate import Estimate
-from poolbench.model.subject import LIMIT
+from poolbench.model.subject import LIMIT, Subject
 from poolbench.model.verdict import Policy
 
 LEAST_SHARE = 0.5
 """Subjects are left out of the means until the rest have at least this share of the workloads in common."""
 
-Means = tuple[tuple[SubjectMean, ...], tuple[str, ...], dict[str, int]]
+Means = tuple[tuple[SubjectMean, ...], tuple[str, ...], dict[Subject, int]]
 
 
 def geometric_means(ledger: Ledger, workloads: Sequence[WorkloadSummary], policy: Policy) -> Means:
@@ -27,17 +27,17 @@ def geometric_means(ledger: Ledger, workloads: Sequence[WorkloadSummary], policy
     fewest workloads is left out first.
     """
     subjects, common = common_ground(
-        {w.workload: {cell.subject for cell in w.cells if cell.is_compared} for w in workloads},
+        {w.id: {cell.subject for cell in w.cells if cell.is_compared} for w in workloads},
         list(dict.fromkeys(cell.subject for w in workloads for cell in w.cells)),
     )
-    covered = [w for w in workloads if w.workload in common]
+    covered = [w for w in workloads if w.id in common]
     means = [_mean(ledger, covered, subject, policy) for subject in subjects] if covered else []
     left_out = {
         subject: sum(cell.subject == subject and cell.is_compared for w in workloads for cell in w.cells)
         for subject in dict.fromkeys(cell.subject for w in workloads for cell in w.cells)
         if subject not in subjects
     }
-    return tuple(sorted(means, key=lambda mean: mean.ratio.value)), tuple(w.workload for w in covered), left_out
+    return tuple(sorted(means, key=lambda mean: mean.ratio.value)), tuple(w.id for w in covered), left_out
 
 
 def lead_of(
@@ -51,7 +51,7 @@ def lead_of(
     if len(means) < 2:
         return None
     first, second = means[0].subject, means[1].subject
-    covered = [w for w in workloads if w.workload in mean_workloads]
+    covered = [w for w in workloads if w.id in mean_workloads]
     location = average([_against(ledger, w, second, first, policy) for w in covered], policy.confidence)
     p_value = min(location.p_value * len(means) * (len(means) - 1) / 2, 1.0)
     return Lead(
@@ -63,7 +63,7 @@ def lead_of(
     )
 
 
-def common_ground(compared: dict[str, set[str]], subjects: Sequence[str]) -> tuple[list[str], list[str]]:
+def common_ground(compared: dict[str, set[Subject]], subjects: Sequence[Subject]) -> tuple[list[Subject], list[str]]:
     """Return the subjects of the means and the workloads that they have in common.
 
     ``compared`` maps each workload to the subjects compared on it.
@@ -78,11 +78,11 @@ def common_ground(compared: dict[str, set[str]], subjects: Sequence[str]) -> tup
         kept.remove(min(reversed(kept), key=lambda subject: counts[subject]))
 
 
-def _mean(ledger: Ledger, workloads: Sequence[WorkloadSummary], subject: str, policy: Policy) -> SubjectMean:
+def _mean(ledger: Ledger, workloads: Sequence[WorkloadSummary], subject: Subject, policy: Policy) -> SubjectMean:
     ratios = [_against(ledger, w, subject, w.fastest or subject, policy) for w in workloads]
     cells = [(w, w.cell(subject)) for w in workloads]
     limits = [
-        _against(ledger, w, subject, LIMIT, policy)
+        _against(ledger, w, subject, Subject(backend=LIMIT), policy)
         for w, cell in cells
         if cell is not None and cell.times_limit is not None
     ]
@@ -96,14 +96,14 @@ def _mean(ledger: Ledger, workloads: Sequence[WorkloadSummary], subject: str, po
 
 
 def _against(
-    ledger: Ledger, workload: WorkloadSummary, subject: str, reference: str, policy: Policy
+    ledger: Ledger, workload: WorkloadSummary, subject: Subject, reference: Subject, policy: Policy
 ) -> tuple[Location, list[int]]:
     """Return the location of the log ratio and the launches behind it; exactly 0 against itself."""
     if subject == reference:
         return Location(
             centre=0.0, low=0.0, high=0.0, p_value=1.0, influence=np.zeros(0), allowance=0.0, degrees=math.inf
         ), []
-    launches = dict(estimates(ledger.pairs(workload.workload, subject, reference)))
+    launches = dict(estimates(ledger.pairs(workload.id, str(subject), str(reference))))
     return locate(list(launches.values()), policy.confidence), list(launches)
 
 

@@ -8,7 +8,7 @@ from poolbench.analyse.estimate.findings import LEAST_TIMES_LIMIT, Note, NoteKin
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.model.memory import flat
 from poolbench.model.result import ResultRow, RunHeader
-from poolbench.model.subject import LIMIT, parse_subject
+from poolbench.model.subject import LIMIT, Subject
 from poolbench.model.verdict import Outcome
 from poolbench.quantities import counted, listed, percent
 
@@ -21,7 +21,7 @@ def notes(
     ledger: Ledger,
     workloads: Sequence[WorkloadSummary],
     mean_workloads: Sequence[str],
-    left_out: Mapping[str, int],
+    left_out: Mapping[Subject, int],
 ) -> tuple[Note, ...]:
     """Return the notes, what concerns trust first."""
     return tuple(
@@ -44,7 +44,7 @@ def notes(
 def _below_limit(header: RunHeader, workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
     for workload in workloads:
         for cell in workload.cells:
-            if (parse_subject(cell.subject).threads or 0) > header.method.threads:
+            if (cell.subject.threads or 0) > header.method.threads:
                 continue  # the limit is that of fewer threads
             if cell.is_below_limit and cell.times_limit is not None:
                 sure = cell.times_limit.high < LEAST_TIMES_LIMIT
@@ -66,8 +66,8 @@ def _failed(ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[st
     """Yield one sentence per subject, status and reason, with the workloads that share it."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for workload in workloads:
-        for subject in (*(cell.subject for cell in workload.cells), LIMIT):
-            row = ledger.failure(workload.workload, subject)
+        for subject in (*(str(cell.subject) for cell in workload.cells), LIMIT):
+            row = ledger.failure(workload.id, subject)
             if row is not None:
                 groups.setdefault((subject, row.status, one_line(row)), []).append(workload.name)
     for (subject, status, reason), names in groups.items():
@@ -75,7 +75,7 @@ def _failed(ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[st
 
 
 def _contracts(workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[Subject, str], list[str]] = {}
     for workload in workloads:
         for cell in workload.cells:
             if cell.differs:
@@ -86,12 +86,12 @@ def _contracts(workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
 
 
 def _missing(header: RunHeader, ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
-    done = {workload.workload for workload in workloads}
-    never = [header.names.get(workload, workload) for workload in header.workloads if workload not in done]
+    done = {workload.id for workload in workloads}
+    never = [workload.name for workload in header.workloads if workload.id not in done]
     if never:
         yield f"Not measured at all, as time was up: {listed(never)}."
     for subject in header.subjects:
-        names = [w.name for w in workloads if not ledger.rows(w.workload, subject)]
+        names = [w.name for w in workloads if not ledger.rows(w.id, str(subject))]
         if names:
             yield f"{subject} was not measured on {listed(names, 4)}."
 
@@ -105,18 +105,18 @@ def _memory(workloads: Sequence[WorkloadSummary]) -> Iterator[str]:
             for part in ("requested", "touched", "saved"):
                 if note := notes.get(f"{part}_note"):
                     subjects, names = groups.setdefault((part, str(note)), ({}, {}))
-                    subjects[cell.subject] = names[workload.name] = None
+                    subjects[str(cell.subject)] = names[workload.name] = None
     for (part, note), (subjects, names) in groups.items():
         yield f"{part.capitalize()} memory of {listed(list(subjects), 4)} on {listed(list(names), 4)}: {note}"
 
 
 def _mean(
-    workloads: Sequence[WorkloadSummary], mean_workloads: Sequence[str], left_out: Mapping[str, int]
+    workloads: Sequence[WorkloadSummary], mean_workloads: Sequence[str], left_out: Mapping[Subject, int]
 ) -> Iterator[str]:
     if not mean_workloads:
         yield "There is no geometric mean: no workload is one on which the subjects can be compared."
     elif len(mean_workloads) < len(workloads):
-        names = [w.name for w in workloads if w.workload not in mean_workloads]
+        names = [w.name for w in workloads if w.id not in mean_workloads]
         yield (
             f"The geometric mean covers {len(mean_workloads)} of {len(workloads)} workloads, those on which all of "
             f"its subjects were compared; it leaves out {listed(names, 4)}."
@@ -133,8 +133,8 @@ def _rejected(ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[
     slots = rejected = 0
     worst: list[tuple[float, str]] = []
     for workload in workloads:
-        for subject in ledger.subjects(workload.workload):
-            rows = ledger.rows(workload.workload, subject)
+        for subject in ledger.subjects(workload.id):
+            rows = ledger.rows(workload.id, subject)
             mine, lost = sum(sum(row.slots.values()) for row in rows), sum(row.rejected for row in rows)
             slots, rejected = slots + mine, rejected + lost
             if mine and lost / mine >= WORTH_A_NOTE:
@@ -150,7 +150,7 @@ def _launches(ledger: Ledger, workloads: Sequence[WorkloadSummary]) -> Iterator[
         return
     counts = [workload.launches for workload in workloads]
     importers = {
-        reduced.row.importer for w in workloads for cell in w.cells for reduced in ledger.rows(w.workload, cell.subject)
+        reduced.row.importer for w in workloads for cell in w.cells for reduced in ledger.rows(w.id, str(cell.subject))
     }
     span = (
         counted(counts[0], "launch", "launches")

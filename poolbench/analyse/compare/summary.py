@@ -20,8 +20,9 @@ from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.paired import all_pairs, compare_pair, fault, holm, judge, reversed_comparison
 from poolbench.analyse.estimate.timing import timing
 from poolbench.model.result import ResultRow, RunHeader, Status
-from poolbench.model.subject import LIMIT
+from poolbench.model.subject import LIMIT, Subject
 from poolbench.model.verdict import Comparison, Outcome, Policy, Ranking, Verdict
+from poolbench.model.workload import Workload
 
 
 def summarise(
@@ -39,9 +40,8 @@ def summarise(
     """
     policy = policy or Policy()
     ledger = ledger or Ledger(rows, header.method.rejection)
-    order = [workload for workload in header.workloads if ledger.subjects(workload)]
-    order += [workload for workload in ledger.workloads() if workload not in order]
-    contests = {workload: _contest(header, ledger, workload) for workload in order}
+    order = {workload.id: workload for workload in header.workloads if ledger.subjects(workload.id)}
+    contests = {identity: _contest(header, ledger, workload) for identity, workload in order.items()}
     pairs = {
         (workload, *pair): comparison
         for workload, contest in contests.items()
@@ -49,7 +49,7 @@ def summarise(
     }
     adjusted = holm({key: comparison.p_value for key, comparison in pairs.items()})
     workloads = tuple(
-        _workload(header, ledger, workload, contests[workload], pairs, adjusted, policy) for workload in order
+        _workload(ledger, workload, contests[identity], pairs, adjusted, policy) for identity, workload in order.items()
     )
     if ranking is Ranking.MEMORY:
         workloads = tuple(replace(found, cells=tuple(sorted(found.cells, key=_memory_rank))) for found in workloads)
@@ -75,50 +75,49 @@ def summarise(
 class _Contest:
     """Who takes part on a workload: ``contenders`` are OK and agree on what it exercises."""
 
-    subjects: tuple[str, ...]
+    subjects: dict[str, Subject]
     contenders: tuple[str, ...]
     differs: dict[str, tuple[Disagreement, ...]]
 
 
-def _contest(header: RunHeader, ledger: Ledger, workload: str) -> _Contest:
-    known = ledger.subjects(workload)
-    subjects = [s for s in header.subjects if s in known] + [s for s in known if s not in header.subjects]
-    subjects = [subject for subject in subjects if subject != LIMIT]
-    sound = [s for s in subjects if ledger.failure(workload, s) is None and timing(ledger, workload, s) is not None]
-    contracts = {subject: ledger.rows(workload, subject)[-1].row.contract for subject in sound}
+def _contest(header: RunHeader, ledger: Ledger, workload: Workload) -> _Contest:
+    known = set(ledger.subjects(workload.id)) - {LIMIT}
+    subjects = {text: subject for subject in header.subjects if (text := str(subject)) in known}
+    failed = {text for text in subjects if ledger.failure(workload.id, text) is not None}
+    sound = [s for s in subjects if s not in failed and timing(ledger, workload, s) is not None]
+    contracts = {subject: ledger.rows(workload.id, subject)[-1].row.contract for subject in sound}
     differs = disagreements(workload, contracts)
-    return _Contest(tuple(subjects), tuple(s for s in sound if s not in differs), differs)
+    return _Contest(subjects, tuple(s for s in sound if s not in differs), differs)
 
 
 def _workload(
-    header: RunHeader,
     ledger: Ledger,
-    workload: str,
+    workload: Workload,
     contest: _Contest,
     pairs: dict[tuple[str, str, str], Comparison],
     adjusted: dict[tuple[str, str, str], float],
     policy: Policy,
 ) -> WorkloadSummary:
-    against = _directed(workload, contest.contenders, pairs)
+    identity = workload.id
+    against = _directed(identity, contest.contenders, pairs)
     fastest = _fastest(contest.contenders, against)
     cells = []
     for subject in contest.subjects:
         verdict = None
         if fastest is not None and subject in contest.contenders and subject != fastest:
             comparison = against[subject, fastest]
-            key = (workload, subject, fastest)
-            key = key if key in pairs else (workload, fastest, subject)
+            key = (identity, subject, fastest)
+            key = key if key in pairs else (identity, fastest, subject)
             verdict = judge(
                 comparison, policy, adjusted[key], family=len(pairs), fault=fault(ledger, comparison, policy)
             )
         cells.append(_cell(ledger, workload, subject, contest, fastest, verdict, policy))
-    sound_limit = ledger.failure(workload, LIMIT) is None
-    rows = [ledger.rows(workload, subject) for subject in contest.subjects]
+    sound_limit = ledger.failure(identity, LIMIT) is None
+    rows = [ledger.rows(identity, subject) for subject in contest.subjects]
     return WorkloadSummary(
         workload=workload,
-        name=header.names.get(workload, workload),
         cells=tuple(sorted(cells, key=_rank)),
-        fastest=fastest,
+        fastest=None if fastest is None else contest.subjects[fastest],
         limit=timing(ledger, workload, LIMIT, policy.confidence) if sound_limit else None,
         launches=max((len(reduced) for reduced in rows), default=0),
         blocks=max((sum(len(part.slots) for part in reduced) for reduced in rows), default=0),
@@ -127,28 +126,29 @@ def _workload(
 
 def _cell(
     ledger: Ledger,
-    workload: str,
+    workload: Workload,
     subject: str,
     contest: _Contest,
     fastest: str | None,
     verdict: Verdict | None,
     policy: Policy,
 ) -> Cell:
-    failure = ledger.failure(workload, subject)
+    identity, who = workload.id, contest.subjects[subject]
+    failure = ledger.failure(identity, subject)
     if failure is not None:
-        return Cell(workload=workload, subject=subject, status=failure.status, note=failure.note)
-    to_limit = compare_pair(ledger, workload, subject, LIMIT, policy)
+        return Cell(workload=identity, subject=who, status=failure.status, note=failure.note)
+    to_limit = compare_pair(ledger, identity, subject, LIMIT, policy)
     knows_limit = to_limit.launches > 0 and not fault(ledger, to_limit, policy)
     return Cell(
-        workload=workload,
-        subject=subject,
+        workload=identity,
+        subject=who,
         status=Status.OK,
         timing=timing(ledger, workload, subject, policy.confidence),
         verdict=verdict,
         times_limit=estimate(to_limit) if knows_limit else None,
-        layout=ledger.rows(workload, subject)[-1].row.layout,
-        kernels=tuple(ledger.rows(workload, subject)[-1].row.kernels.items()),
-        memory=ledger.memory(workload, subject),
+        layout=ledger.rows(identity, subject)[-1].row.layout,
+        kernels=tuple(ledger.rows(identity, subject)[-1].row.kernels.items()),
+        memory=ledger.memory(identity, subject),
         is_fastest=subject == fastest,
         is_tie=verdict is not None and verdict.outcome in (Outcome.SAME, Outcome.UNDECIDED),
         differs=contest.differs.get(subject, ()),

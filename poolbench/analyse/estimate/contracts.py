@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poolbench.model.contract import Clause, Contract, exercised_clauses
-from poolbench.model.ids import parse_id
+from poolbench.model.workload import Workload
 
 NOT_PROBED = "not probed"
 
@@ -20,14 +20,16 @@ class Disagreement:
     expected: str
 
 
-def disagreements(workload: str, contracts: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[Disagreement, ...]]:
+def disagreements(
+    workload: Workload, contracts: Mapping[str, Mapping[str, str]]
+) -> dict[str, tuple[Disagreement, ...]]:
     """Return the subjects that may not be compared with the others on ``workload``, with the clauses that differ.
 
     ``contracts`` maps subjects to their answers by clause. The comparison follows the answers that most subjects
     give; of equally many, those of the subject that comes first. A clause that was not probed agrees with the like
     alone.
     """
-    clauses = exercised_clauses(parse_id(workload))
+    clauses = exercised_clauses(workload)
     if not clauses or not contracts:
         return {}
     known = {subject: _contract(answers) for subject, answers in contracts.items()}

@@ -10,7 +10,9 @@ from poolbench.analyse.estimate.timing import Timing
 from poolbench.model.estimate import Estimate
 from poolbench.model.memory import Memory
 from poolbench.model.result import RunHeader, Status
+from poolbench.model.subject import Subject
 from poolbench.model.verdict import Comparison, Outcome, Policy, Ranking, Verdict
+from poolbench.model.workload import Workload
 
 LEAST_TIMES_LIMIT = 0.97
 """A subject that takes less than this share of the limit's time shows that the probe or the subject is wrong."""
@@ -18,7 +20,7 @@ LEAST_TIMES_LIMIT = 0.97
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One subject on one workload.
+    """One subject on one workload, which ``workload`` names by its id.
 
     ``timing`` is None where a row is not OK or no slot was clean. ``verdict`` is against the workload's fastest: None
     for the fastest itself and for what is not compared. ``is_tie`` marks what cannot be told from the fastest.
@@ -28,7 +30,7 @@ class Cell:
     """
 
     workload: str
-    subject: str
+    subject: Subject
     status: Status
     note: str = ""
     timing: Timing | None = None
@@ -64,18 +66,27 @@ class WorkloadSummary:
     """One workload's cells: the compared ones fastest first, then what is not compared, then what failed.
 
     In a summary that is ranked by memory: those whose request is known, the smallest first, then the others.
-    ``name`` is the catalogue's, or the id. ``limit`` is the time of streaming what the workload must touch.
+    ``limit`` is the time of streaming what the workload must touch.
     """
 
-    workload: str
-    name: str
+    workload: Workload
     cells: tuple[Cell, ...]
-    fastest: str | None
+    fastest: Subject | None
     limit: Timing | None
     launches: int
     blocks: int
 
-    def cell(self, subject: str) -> Cell | None:
+    @property
+    def id(self) -> str:
+        """The workload's id, by which rows and ledger know it."""
+        return self.workload.id
+
+    @property
+    def name(self) -> str:
+        """The catalogue's name, or the id."""
+        return self.workload.name
+
+    def cell(self, subject: Subject) -> Cell | None:
         """Return a subject's cell, or None where it was not measured."""
         return next((cell for cell in self.cells if cell.subject == subject), None)
 
@@ -84,7 +95,7 @@ class WorkloadSummary:
 class SubjectMean:
     """A subject's geometric means over the common workloads: of its ratio to the fastest, and to the limit."""
 
-    subject: str
+    subject: Subject
     ratio: Estimate
     times_limit: Estimate | None
     workloads: int
@@ -99,8 +110,8 @@ class Lead:
     first and second.
     """
 
-    subject: str
-    runner_up: str
+    subject: Subject
+    runner_up: Subject
     ratio: Estimate
     p_value: float
     is_sure: bool

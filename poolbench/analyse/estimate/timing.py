@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.location import locate
-from poolbench.model.ids import parse_id
+from poolbench.model.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Timing:
     ``slots`` counts all slots, ``rejected`` is the share of them that was contaminated.
     """
 
-    workload: str
+    workload: Workload
     subject: str
     median_ns: float
     low_ns: float
@@ -31,13 +31,12 @@ class Timing:
     @property
     def gigabytes_per_s(self) -> float:
         """Bytes of what the pass reads and writes (``Workload.read_bytes``), over the time: 10⁹ bytes per second."""
-        workload = parse_id(self.workload)
-        return (workload.read_bytes + workload.written_bytes) / self.median_ns
+        return (self.workload.read_bytes + self.workload.written_bytes) / self.median_ns
 
 
-def timing(ledger: Ledger, workload: str, subject: str, confidence: float = 0.95) -> Timing | None:
+def timing(ledger: Ledger, workload: Workload, subject: str, confidence: float = 0.95) -> Timing | None:
     """Return the time of a call, or None where no clean slot was measured."""
-    rows = ledger.rows(workload, subject)
+    rows = ledger.rows(workload.id, subject)
     levels = [reduced.level for reduced in rows if reduced.level is not None]
     if not levels:
         return None

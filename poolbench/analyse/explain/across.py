@@ -10,6 +10,7 @@ from poolbench.analyse.estimate.findings import Cell, RunSummary
 from poolbench.model.estimate import Estimate
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.result import UNKNOWN_REVISION, RunHeader
+from poolbench.model.subject import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class SideBySide:
 
     workload: str
     name: str
-    subject: str
+    subject: Subject
     first: Cell
     second: Cell
     change: Estimate | None
@@ -34,12 +35,12 @@ def side_by_side(first: RunSummary, second: RunSummary) -> list[SideBySide]:
     found = []
     for workload in first.workloads:
         for subject in first.header.subjects:
-            mine, theirs = workload.cell(subject), others.get((workload.workload, subject))
+            mine, theirs = workload.cell(subject), others.get((workload.id, subject))
             if mine is None or theirs is None or mine.timing is None or theirs.timing is None:
                 continue
             found.append(
                 SideBySide(
-                    workload=workload.workload,
+                    workload=workload.id,
                     name=workload.name,
                     subject=subject,
                     first=mine,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poolbench.model.ids import parse_id
 from poolbench.model.memory import Memory
 from poolbench.model.pooling import Kind
+from poolbench.model.workload import Workload
 
 POSITION_BYTES = (8, 4, 1)
 """What frameworks keep a maximum's position in, for each element of the output."""
@@ -36,7 +36,7 @@ class MemoryParts:
     scratch: int
 
 
-def memory_parts(workload: str, memory: Memory) -> MemoryParts | None:
+def memory_parts(workload: Workload, memory: Memory) -> MemoryParts | None:
     """Split what a call requests; None where that is not known.
 
     The ledger does not see what an allocation is for. What a maximum holds beyond its output (in training: what it
@@ -45,15 +45,14 @@ def memory_parts(workload: str, memory: Memory) -> MemoryParts | None:
     requested = memory.requested.bytes
     if requested is None:
         return None
-    parsed = parse_id(workload)
-    pass_ = parsed.pass_
+    pass_ = workload.pass_
     output = min(memory.output_bytes, requested) if pass_.runs_forward else 0
     saved = min(memory.saved.bytes or 0, requested - output) if pass_.runs_forward else 0
-    gradient = min(parsed.input_bytes, requested - output - saved) if pass_.runs_backward else 0
+    gradient = min(workload.input_bytes, requested - output - saved) if pass_.runs_backward else 0
     rest = requested - output - saved - gradient
-    elements = parsed.output_bytes // parsed.dtype.itemsize
+    elements = workload.output_bytes // workload.dtype.itemsize
     index = 0
-    if parsed.spec.kind is Kind.MAX:
+    if workload.spec.kind is Kind.MAX:
         if saved:
             index = _positions(saved, elements)
             saved -= index

@@ -13,8 +13,8 @@ from poolbench.analyse.estimate.findings import RunSummary
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.location import Location, combine, locate
 from poolbench.model.estimate import Estimate
-from poolbench.model.ids import parse_id
-from poolbench.model.workload import Pass
+from poolbench.model.subject import Subject
+from poolbench.model.workload import Pass, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Layer:
     """One workload's place in a model: the model's name, and how many such calls one step makes."""
 
     model: str
-    workload: str
+    workload: Workload
     weight: int
 
 
@@ -35,7 +35,7 @@ class ModelIndex:
     """
 
     model: str
-    subject: str
+    subject: Subject
     time_ns: Estimate
     ratio: Estimate
     workloads: tuple[str, ...]
@@ -45,13 +45,12 @@ class ModelIndex:
     is_fastest: bool
 
 
-def model_name(model: str, workload: str) -> str:
+def model_name(model: str, workload: Workload) -> str:
     """Return what a model is called in the pass of ``workload``: passes are never added up with each other."""
-    parsed = parse_id(workload)
-    if parsed.pass_ is Pass.FORWARD:
+    if workload.pass_ is Pass.FORWARD:
         return model
-    sliced = "" if parsed.gradient_view.is_contiguous else ", sliced gradient"
-    return f"{model} ({parsed.pass_}{sliced})"
+    sliced = "" if workload.gradient_view.is_contiguous else ", sliced gradient"
+    return f"{model} ({workload.pass_}{sliced})"
 
 
 def model_indices(
@@ -67,8 +66,8 @@ def model_indices(
     for layer in layers:
         by_pass.setdefault(model_name(layer.model, layer.workload), []).append(layer)
     for model, mine in by_pass.items():
-        compared = {w.workload: {cell.subject for cell in w.cells if cell.is_compared} for w in summary.workloads}
-        subjects = set.intersection(*(compared.get(layer.workload, set()) for layer in mine))
+        compared = {w.id: {cell.subject for cell in w.cells if cell.is_compared} for w in summary.workloads}
+        subjects = set.intersection(*(compared.get(layer.workload.id, set()) for layer in mine))
         sums = {
             subject: _Sum(ledger, mine, subject, summary.policy.confidence)
             for subject in summary.header.subjects
@@ -86,7 +85,7 @@ def model_indices(
                     ratio=Estimate(value=1.0, low=1.0, high=1.0)
                     if subject == fastest
                     else _exponential(sums[subject].against(sums[fastest], summary.policy.confidence)),
-                    workloads=tuple(layer.workload for layer in mine),
+                    workloads=tuple(layer.workload.id for layer in mine),
                     layers=len(mine),
                     of_layers=max(known.get(mine[0].model, 0), len(mine)),
                     calls=sum(layer.weight for layer in mine),
@@ -99,10 +98,11 @@ def model_indices(
 class _Sum:
     """A weighted sum of times. Its logarithm changes by each term's share of the sum times that term's own."""
 
-    def __init__(self, ledger: Ledger, layers: Sequence[Layer], subject: str, confidence: float) -> None:
+    def __init__(self, ledger: Ledger, layers: Sequence[Layer], subject: Subject, confidence: float) -> None:
         parts: list[tuple[Location, list[int]]] = []
         for layer in layers:
-            levels = {r.row.launch: r.level for r in ledger.rows(layer.workload, subject) if r.level is not None}
+            rows = ledger.rows(layer.workload.id, str(subject))
+            levels = {r.row.launch: r.level for r in rows if r.level is not None}
             parts.append((locate(list(levels.values()), confidence), list(levels)))
         times = [layer.weight * math.exp(part.centre) for layer, (part, _) in zip(layers, parts, strict=True)]
         total = math.fsum(times)

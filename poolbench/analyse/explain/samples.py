@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poolbench.model.result import ResultRow
+from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.sample import RejectionRule
+from poolbench.model.subject import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,20 +21,24 @@ class SampleScatter:
     slots where none is clean), ``rejected`` whether the slot was rejected; ``quartiles`` are of the clean ones.
     """
 
-    subject: str
+    subject: Subject
     relative: NDArray[np.float64]
     rejected: NDArray[np.bool_]
     quartiles: tuple[float, float]
 
 
-def sample_scatters(rows: Sequence[ResultRow], rule: RejectionRule) -> list[SampleScatter]:
-    """Return one scatter per subject that has samples, in the order of the rows."""
+def sample_scatters(header: RunHeader, rows: Sequence[ResultRow]) -> list[SampleScatter]:
+    """Return one scatter per subject that has samples, in the order of the run."""
+    rule = header.method.rejection
     groups: dict[str, dict[str, list[ResultRow]]] = {}
     for row in rows:
         if row.samples:
             groups.setdefault(row.subject, {}).setdefault(row.workload, []).append(row)
     scatters = []
-    for subject, by_workload in groups.items():
+    for subject in header.subjects:
+        by_workload = groups.get(str(subject), {})
+        if not by_workload:
+            continue
         parts = [_relative(members, rule) for members in by_workload.values()]
         relative = np.concatenate([part for part, _ in parts])
         rejected = np.concatenate([flags for _, flags in parts])

@@ -14,8 +14,7 @@ from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.paired import compare_pair
 from poolbench.analyse.estimate.student import t_quantile
 from poolbench.model.estimate import Estimate
-from poolbench.model.ids import parse_id
-from poolbench.model.subject import LIMIT, Subject, parse_subject
+from poolbench.model.subject import Subject
 from poolbench.model.workload import Workload
 
 LEAST_SIZES = 4
@@ -32,7 +31,7 @@ class Exponent:
     By least squares through the logarithms, with a t interval of the slope; ``intercept`` is at one byte, of log ns.
     """
 
-    subject: str
+    subject: Subject
     value: float
     low: float
     high: float
@@ -48,8 +47,8 @@ class Crossover:
     (by Fieller's rule: the slope of the ratio is not surely different from 0).
     """
 
-    small: str
-    large: str
+    small: Subject
+    large: Subject
     size_bytes: Estimate | None
 
 
@@ -69,8 +68,8 @@ class SpeedUp:
     """A subject's time with ``base_threads`` over its time with ``threads``, from interleaved blocks."""
 
     workload: str
-    base: str
-    subject: str
+    base: Subject
+    subject: Subject
     base_threads: int
     threads: int
     gain: Estimate
@@ -86,7 +85,7 @@ def size_series(summary: RunSummary, ledger: Ledger, *, most: int = 3) -> list[S
 
     Where no spec was measured at enough sizes, layers of one kind, rank and type take its place, whatever their spec.
     """
-    parsed = {w.workload: parse_id(w.workload) for w in summary.workloads}
+    parsed = {w.id: w.workload for w in summary.workloads}
     by_spec: dict[tuple[object, ...], list[str]] = {}
     by_kind: dict[tuple[object, ...], list[str]] = {}
     for identity, workload in parsed.items():
@@ -102,7 +101,7 @@ def size_series(summary: RunSummary, ledger: Ledger, *, most: int = 3) -> list[S
             if any(set(members) == set(known.workloads) for known in series):
                 continue
             series.append(_series(summary, ledger, members, parsed, exact))
-    least = min(2, len(summary.header.subjects) - (LIMIT in summary.header.subjects))
+    least = min(2, sum(not subject.is_plain_limit for subject in summary.header.subjects))
     useful = [found for found in series if len(found.exponents) >= least]
     exact_ones = [found for found in useful if found.exact]
     return (exact_ones or useful)[:most]
@@ -110,21 +109,20 @@ def size_series(summary: RunSummary, ledger: Ledger, *, most: int = 3) -> list[S
 
 def speed_ups(summary: RunSummary, ledger: Ledger) -> list[SpeedUp]:
     """Return what more threads gain, for the subjects that were measured with several counts, workload by workload."""
-    subjects = {text: parse_subject(text) for text in summary.header.subjects}
     base_threads = summary.header.method.threads
-    variants: dict[Subject, dict[int, str]] = {}
-    for text, subject in subjects.items():
-        variants.setdefault(replace(subject, threads=None), {})[subject.threads or base_threads] = text
+    variants: dict[Subject, dict[int, Subject]] = {}
+    for subject in summary.header.subjects:
+        variants.setdefault(replace(subject, threads=None), {})[subject.threads or base_threads] = subject
     found = []
     for workload in summary.workloads:
         for counts in variants.values():
             base = min(counts)
             for count in sorted(counts.keys() - {base}):
-                pair = compare_pair(ledger, workload.workload, counts[base], counts[count], summary.policy)
+                pair = compare_pair(ledger, workload.id, str(counts[base]), str(counts[count]), summary.policy)
                 if pair.launches:
                     found.append(
                         SpeedUp(
-                            workload=workload.workload,
+                            workload=workload.id,
                             base=counts[base],
                             subject=counts[count],
                             base_threads=base,
@@ -138,8 +136,8 @@ def speed_ups(summary: RunSummary, ledger: Ledger) -> list[SpeedUp]:
 def _series(
     summary: RunSummary, ledger: Ledger, members: Sequence[str], parsed: dict[str, Workload], exact: bool
 ) -> SizeSeries:
-    workloads = [w for w in summary.workloads if w.workload in members]
-    workloads.sort(key=lambda w: moved_bytes(parsed[w.workload]))
+    workloads = [w for w in summary.workloads if w.id in members]
+    workloads.sort(key=lambda w: moved_bytes(parsed[w.id]))
     confidence = summary.policy.confidence
     exponents = []
     for subject in summary.header.subjects:
@@ -161,21 +159,21 @@ def _series(
     return SizeSeries(
         title=_shared(parsed[members[0]], exact),
         exact=exact,
-        workloads=tuple(w.workload for w in workloads),
+        workloads=tuple(w.id for w in workloads),
         exponents=tuple(exponents),
         crossover=_crossover(summary, ledger, workloads, parsed, exponents),
     )
 
 
 def _points(
-    workloads: Sequence[WorkloadSummary], parsed: dict[str, Workload], subject: str
+    workloads: Sequence[WorkloadSummary], parsed: dict[str, Workload], subject: Subject
 ) -> dict[str, tuple[float, float]]:
     """Return bytes and nanoseconds by workload, of those on which the subject takes part in the comparison."""
     points = {}
     for workload in workloads:
         cell = workload.cell(subject)
         if cell is not None and cell.is_compared and cell.timing is not None:
-            points[workload.workload] = (float(moved_bytes(parsed[workload.workload])), cell.timing.median_ns)
+            points[workload.id] = (float(moved_bytes(parsed[workload.id])), cell.timing.median_ns)
     return points
 
 
@@ -190,11 +188,11 @@ def _crossover(
     complete = [found for found in exponents if len(found.workloads) == len(workloads)]
     if len(complete) < 2:
         return None
-    ends = [math.log(moved_bytes(parsed[w.workload])) for w in (workloads[0], workloads[-1])]
+    ends = [math.log(moved_bytes(parsed[w.id])) for w in (workloads[0], workloads[-1])]
     small, large = (min(complete, key=lambda e: e.intercept + e.value * end).subject for end in ends)
     if small == large:
         return Crossover(small=small, large=large, size_bytes=None)
-    pairs = {w.workload: compare_pair(ledger, w.workload, small, large, summary.policy) for w in workloads}
+    pairs = {w.id: compare_pair(ledger, w.id, str(small), str(large), summary.policy) for w in workloads}
     known = {w: pair.ratio for w, pair in pairs.items() if pair.launches}
     size = None
     if len(known) >= LEAST_SIZES:

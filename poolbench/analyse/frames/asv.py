@@ -89,7 +89,7 @@ def _of_cell(cell: Cell) -> Iterator[asv.AsvFigure]:
         amounts |= {asv.REQUESTED: cell.memory.requested.bytes, asv.TOUCHED: cell.memory.touched.bytes}
     for benchmark, value in amounts.items():
         known = math.nan if value is None and cell.status is Status.UNSUPPORTED else value
-        yield asv.AsvFigure(benchmark=benchmark, subject=cell.subject, workload=cell.workload, value=known)
+        yield asv.AsvFigure(benchmark=benchmark, subject=str(cell.subject), workload=cell.workload, value=known)
 
 
 def _lines(results: asv.AsvResults) -> Iterator[dict[str, Any]]:

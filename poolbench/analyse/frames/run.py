@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from poolbench.model.ids import parse_id
 from poolbench.model.memory import FLAT, Memory, flat
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.sample import SAMPLE_FIELDS, Sample
@@ -58,10 +57,10 @@ def _repeated(values: list[Any], counts: np.ndarray[Any, np.dtype[np.intp]]) -> 
 def _workload_columns(
     rows: Sequence[ResultRow], header: RunHeader, counts: np.ndarray[Any, np.dtype[np.intp]]
 ) -> dict[str, Any]:
-    parsed = {identity: parse_id(identity) for identity in {row.workload for row in rows}}
+    parsed = {workload.id: workload for workload in header.workloads}
     workloads = [parsed[row.workload] for row in rows]
     return {
-        "name": _repeated([header.names.get(row.workload, row.workload) for row in rows], counts),
+        "name": _repeated([workload.name for workload in workloads], counts),
         "kind": _repeated([workload.spec.kind.value for workload in workloads], counts),
         "rank": _repeated([workload.spec.rank for workload in workloads], counts),
         "dtype": _repeated([workload.dtype.value for workload in workloads], counts),

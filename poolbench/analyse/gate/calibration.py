@@ -21,7 +21,7 @@ from poolbench.model.method import Method
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.sample import RejectionRule, Sample
 from poolbench.model.stage import Stage
-from poolbench.model.subject import parse_subject
+from poolbench.model.subject import Subject
 from poolbench.model.verdict import Outcome
 
 SIZES = (1.02, 1.03, 1.05, 1.1, 1.2)
@@ -49,13 +49,13 @@ class Trial:
     medians_ratio: float
 
 
-def pairs_of(subjects: Sequence[str]) -> list[tuple[str, str, float]]:
+def pairs_of(subjects: Sequence[Subject]) -> list[tuple[str, str, float]]:
     """Return the pairs that are judged, base, head and what is planted. No subject is in two of them.
 
     Of the plain copies the first are the bases of the slowed ones; the rest are equal pairs.
     """
-    slowed = [(text, parse_subject(text).slow) for text in subjects if parse_subject(text).slow != 1.0]
-    plain = [text for text in subjects if parse_subject(text).slow == 1.0]
+    slowed = [(str(subject), subject.slow) for subject in subjects if subject.slow != 1.0]
+    plain = [str(subject) for subject in subjects if subject.slow == 1.0]
     equal = plain[len(slowed) :]
     return [
         *((base, head, 1.0) for base, head in zip(equal[::2], equal[1::2], strict=True)),
@@ -101,7 +101,7 @@ def _join(pieces: Mapping[tuple[str, int], list[ResultRow]], joined: int) -> dic
 
 
 def trials(
-    rows: Sequence[ResultRow], subjects: Sequence[str], policy: GatePolicy, method: Method, *, joined: int = 1
+    rows: Sequence[ResultRow], subjects: Sequence[Subject], policy: GatePolicy, method: Method, *, joined: int = 1
 ) -> list[Trial]:
     """Return every verdict that the run gives; pieces that are not finished give none.
 
@@ -249,8 +249,8 @@ def calibration(
         machine=header.machine.key,
         measured_at=header.started_at,
         revision=header.revision,
-        subjects=header.subjects,
-        workloads=header.workloads,
+        subjects=tuple(map(str, header.subjects)),
+        workloads=tuple(workload.id for workload in header.workloads),
         policy=policy,
         method=header.method,
         budget_per_verdict=seconds_per_verdict,

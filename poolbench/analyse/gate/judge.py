@@ -23,7 +23,7 @@ from poolbench.model.memory import NOT_MEASURED, Amount
 from poolbench.model.method import Method
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.stage import Stage
-from poolbench.model.subject import parse_subject
+from poolbench.model.subject import Subject
 from poolbench.model.verdict import Comparison, Outcome
 from poolbench.quantities import counted, percent, signed_percent
 
@@ -61,24 +61,25 @@ def judge_run(header: RunHeader, rows: Sequence[ResultRow], terms: GateTerms) ->
         head=terms.head,
         policy=terms.policy,
         method=header.method,
-        workloads=header.workloads,
+        workloads=[workload.id for workload in header.workloads],
     )
 
 
 def gate(
     rows: Sequence[ResultRow],
     *,
-    base: str,
-    head: str,
+    base: Subject,
+    head: Subject,
     policy: GatePolicy,
     method: Method,
     workloads: Sequence[str] = (),
 ) -> GateResult:
     """Return the verdict of ``head`` against ``base`` for each of ``workloads``, by default those of the rows."""
-    rows = [row for row in rows if row.subject in (base, head)]
-    skipped = {row.workload: row.note for row in rows if _neither_supports(row.workload, rows, base, head)}
+    sides = str(base), str(head)
+    rows = [row for row in rows if row.subject in sides]
+    skipped = {row.workload: row.note for row in rows if _neither_supports(row.workload, rows, *sides)}
     asked = [w for w in (workloads or dict.fromkeys(row.workload for row in rows)) if w not in skipped]
-    found = {workload: weigh(rows, workload, head, base, policy, method) for workload in asked}
+    found = {workload: weigh(rows, workload, str(head), str(base), policy, method) for workload in asked}
     adjusted = confirmed(found)
     return GateResult(
         base=base,
@@ -90,7 +91,7 @@ def gate(
             for w in asked
         ),
         skipped=tuple(f"{workload}: {note}" for workload, note in skipped.items()),
-        disturbance=disturbance(rows, method.rejection, threads=parse_subject(head).threads or method.threads),
+        disturbance=disturbance(rows, method.rejection, threads=head.threads or method.threads),
     )
 
 
@@ -241,14 +242,14 @@ def _without_memory(verdict: GateVerdict, before: Amount, after: Amount) -> Gate
     )
 
 
-def _with_memory(verdict: GateVerdict, ledger: Ledger, base: str, head: str) -> GateVerdict:
-    accounts = [ledger.memory(verdict.workload, subject) for subject in (base, head)]
+def _with_memory(verdict: GateVerdict, ledger: Ledger, base: Subject, head: Subject) -> GateVerdict:
+    accounts = [ledger.memory(verdict.workload, str(subject)) for subject in (base, head)]
     if any(account is None for account in accounts):
         return replace(verdict, memory_reason="Memory was not measured.")
     before, after = (account.requested for account in accounts if account is not None)
     if before.bytes is None or after.bytes is None:
         return _without_memory(verdict, before, after)
-    slack = MEMORY_SLACK.get(parse_subject(head).backend.split(":")[0], OTHER_SLACK)
+    slack = MEMORY_SLACK.get(head.framework, OTHER_SLACK)
     change = MemoryChange(base_bytes=before.bytes, head_bytes=after.bytes, slack=slack)
     reason = ""
     if change.is_growth:

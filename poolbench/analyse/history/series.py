@@ -20,7 +20,7 @@ from poolbench.analyse.history.types import Bridge, Cell, History, Series
 from poolbench.model.estimate import Estimate
 from poolbench.model.history import Point
 from poolbench.model.method import Method, timing_method
-from poolbench.model.subject import parse_subject
+from poolbench.model.subject import Subject
 from poolbench.model.verdict import Policy
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Measured:
 
 def build_history(
     *,
-    subject: str,
+    subject: Subject,
     anchor: Point,
     points: Sequence[Point],
     workloads: Sequence[str],
@@ -69,15 +69,9 @@ def build_history(
     )
 
 
-def anchor_copy(subject: str) -> str:
-    """Return the anchor's subject a second time: what a point is measured as that is the anchor itself."""
-    parsed = parse_subject(subject)
-    return f"{parsed}#{parsed.copy + 1}"
-
-
-def measured_as(point: Point, anchor: Point) -> str:
-    """Return the subject that a point is measured as."""
-    return anchor_copy(anchor.subject) if point.subject == anchor.subject else point.subject
+def measured_as(point: Point, anchor: Point) -> Subject:
+    """Return the subject that a point is measured as: the anchor itself a second time."""
+    return replace(anchor.subject, copy=anchor.subject.copy + 1) if point.subject == anchor.subject else point.subject
 
 
 def _series(
@@ -93,16 +87,16 @@ def _series(
     located: dict[tuple[str, int], tuple[Location, list[int]]] = {}
     used: set[str] = set()
     for place, point in enumerate(points):
-        name = measured_as(point, anchor)
+        name, base = str(measured_as(point, anchor)), str(anchor.subject)
         if point.same_as:
             continue
         for workload in workloads:
-            found = [dict(estimates(ledger.pairs(workload, name, anchor.subject))) for ledger in ledgers]
+            found = [dict(estimates(ledger.pairs(workload, name, base))) for ledger in ledgers]
             launches = {
                 number * 1_000_000 + launch: value for number, one in enumerate(found) for launch, value in one.items()
             }
             used |= {run.header.run for run, one in zip(runs, found, strict=True) if one}
-            cell, location = _cell(ledgers, workload, place, (name, anchor.subject), launches, policy)
+            cell, location = _cell(ledgers, workload, place, (name, base), launches, policy)
             if cell is not None:
                 cells[workload, place] = replace(cell, runs=sum(bool(one) for one in found))
             if location is not None:

@@ -11,6 +11,7 @@ from poolbench.analyse.history.changes import Change
 from poolbench.model.estimate import Estimate
 from poolbench.model.history import Point
 from poolbench.model.method import Method
+from poolbench.model.subject import Subject
 from poolbench.model.verdict import Policy
 
 
@@ -83,7 +84,7 @@ class Bridge:
 class History:
     """A subject's history: ``series`` by the present method, and earlier ones with the bridges from them to it."""
 
-    subject: str
+    subject: Subject
     anchor: Point
     points: tuple[Point, ...]
     workloads: tuple[str, ...]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from poolbench.analyse.estimate.findings import Cell, RunSummary
+    from poolbench.model.subject import Subject
 
 DARKEST = 30.0
 """The ratio from which on a cell is as dark as it gets."""
@@ -40,14 +41,14 @@ def heat(summary: RunSummary) -> Drawing | None:
     )
 
 
-def _subjects(summary: RunSummary) -> list[str]:
+def _subjects(summary: RunSummary) -> list[Subject]:
     """Return the subjects, best geometric mean first, then those without one."""
     ranked = [mean.subject for mean in summary.means]
     shown = {cell.subject for cell in summary.cells}
     return ranked + [s for s in summary.header.subjects if s in shown and s not in ranked]
 
 
-def _draw(summary: RunSummary, subjects: list[str], width: Width) -> Figure:
+def _draw(summary: RunSummary, subjects: list[Subject], width: Width) -> Figure:
     from matplotlib.patches import Rectangle
 
     workloads = [w for w in summary.workloads if w.fastest is not None]
@@ -77,9 +78,9 @@ def _draw(summary: RunSummary, subjects: list[str], width: Width) -> Figure:
     axis.xaxis.tick_top()
     axis.set_xticks([place + 0.5 for place in range(len(subjects))])
     if wide:
-        axis.set_xticklabels(subjects, rotation=35, ha="left", rotation_mode="anchor")
+        axis.set_xticklabels(list(map(str, subjects)), rotation=35, ha="left", rotation_mode="anchor")
     else:
-        axis.set_xticklabels(subjects, rotation=90)
+        axis.set_xticklabels(list(map(str, subjects)), rotation=90)
     size = 34 if wide else 20
     axis.set_yticks(
         [place + 0.5 for place in range(len(workloads))], labels=[shortened(w.name, size) for w in workloads]

@@ -59,7 +59,7 @@ def _bars(summary: RunSummary) -> _Bars:
                 continue
             parts = memory_parts(workload.workload, cell.memory)
             if parts is not None:
-                bars.setdefault(workload.name, {})[subject] = (parts, cell.memory.least_bytes)
+                bars.setdefault(workload.name, {})[str(subject)] = (parts, cell.memory.least_bytes)
     return bars
 
 

@@ -34,7 +34,7 @@ def models_figure(indices: Sequence[ModelIndex]) -> Drawing | None:
 
 
 def _draw(models: Sequence[str], indices: Sequence[ModelIndex], width: Width) -> Figure:
-    subjects = sorted({index.subject for index in indices})
+    subjects = sorted({index.subject for index in indices}, key=str)
     wide = width is Width.WIDE
     figure, (axis,) = blank(width, (24 if wide else 26) * len(models) + 66 + key_height(len(subjects), width))
     highest = max(index.ratio.value for index in indices if math.isfinite(index.ratio.value))

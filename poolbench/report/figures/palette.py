@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from poolbench.model.subject import LIMIT, parse_subject
+from poolbench.model.subject import LIMIT, Subject
 
 Dash: TypeAlias = Literal["solid"] | tuple[int, tuple[int, ...]]
 
@@ -67,16 +67,14 @@ _MARKERS = "<>vph8*d"
 _DASHES = (_LONG, _SHORT, _MIXED)
 
 
-def look_of(subject: str) -> Look:
+def look_of(subject: Subject) -> Look:
     """Return how ``subject`` looks. It depends on its name alone, so it is the same in each figure and each report."""
-    parsed = parse_subject(subject)
-    variant = subject.removeprefix(parsed.backend)
-    base = LOOKS.get(parsed.backend)
-    if base is not None and not variant:
+    text = str(subject)
+    base = LOOKS.get(subject.backend)
+    if base is not None and text == subject.backend:
         return base
-    number = zlib.crc32(subject.encode())
-    family = parsed.backend.partition(":")[0]
-    tone = base.tone if base is not None else _FAMILIES.get(family, "sand")
+    number = zlib.crc32(text.encode())
+    tone = base.tone if base is not None else _FAMILIES.get(subject.framework, "sand")
     markers = _MARKERS.replace(base.marker, "") if base is not None else _MARKERS
     return Look(
         tone=tone,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from poolbench.model.estimate import Estimate
+    from poolbench.model.subject import Subject
 
 
 def point(axis: Axes, x: float, y: float, look: Look, found: Estimate, size: float = 7.0) -> None:
@@ -66,13 +67,13 @@ def round_time(nanoseconds: float) -> str:
     return f"{float(number):g} {unit}"
 
 
-def subject_key(figure: Figure, subjects: Sequence[str], width: Width, *, extra: Iterable[Any] = ()) -> None:
+def subject_key(figure: Figure, subjects: Sequence[Subject], width: Width, *, extra: Iterable[Any] = ()) -> None:
     """Put the subjects' markers and names below a figure, in as many columns as there is room for."""
     from matplotlib.lines import Line2D
 
     handles: list[Any] = [
-        Line2D([], [], color=look_of(s).colour, linestyle=look_of(s).dash, linewidth=1.6, label=s, **marker(look_of(s)))
-        for s in subjects
+        Line2D([], [], color=look.colour, linestyle=look.dash, linewidth=1.6, label=str(subject), **marker(look))
+        for subject, look in zip(subjects, map(look_of, subjects), strict=True)
     ]
     handles += list(extra)
     longest = max(len(str(handle.get_label())) for handle in handles)

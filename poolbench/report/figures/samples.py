@@ -70,11 +70,11 @@ def _draw(scatters: Sequence[SampleScatter], count: int, width: Width) -> Figure
         axis.plot(scatter.quartiles, (middle, middle), color=INK, linewidth=2.6, solid_capstyle="butt", zorder=4)
         if not wide:
             axis.annotate(
-                scatter.subject, (0, place - 0.36), (2, 0), xycoords=("axes fraction", "data"), va="center",
+                str(scatter.subject), (0, place - 0.36), (2, 0), xycoords=("axes fraction", "data"), va="center",
                 textcoords="offset points", color=INK,
             )  # fmt: skip
     axis.axvline(1, color=MUTED, linewidth=1, zorder=1)
-    labels = [scatter.subject for scatter in scatters] if wide else []
+    labels = [str(scatter.subject) for scatter in scatters] if wide else []
     axis.set_yticks(range(len(scatters)) if wide else [], labels=labels)
     axis.set_ylim(len(scatters) - 0.5, -0.55)
     axis.tick_params(axis="y", length=0)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from poolbench.analyse.explain.scaling import Exponent, SizeSeries, moved_bytes
-from poolbench.model.ids import parse_id
 from poolbench.model.pooling import Kind
-from poolbench.model.subject import LIMIT
+from poolbench.model.subject import LIMIT, Subject
 from poolbench.model.workload import Pass
 from poolbench.quantities import counted, listed, size_text
 from poolbench.report.figures.canvas import MUTED, Drawing, Width, blank
@@ -63,7 +62,7 @@ def window_figure(summary: RunSummary) -> Drawing | None:
     )
 
 
-def _subjects(summary: RunSummary) -> list[str]:
+def _subjects(summary: RunSummary) -> list[Subject]:
     shown = {cell.subject for cell in summary.cells if cell.timing is not None}
     return [subject for subject in summary.header.subjects if subject in shown]
 
@@ -72,8 +71,8 @@ def _draw_sizes(summary: RunSummary, series: SizeSeries, width: Width) -> Figure
     subjects = [found.subject for found in series.exponents]
     height = (430 if width is Width.WIDE else 330) + key_height(len(subjects) + 1, width)
     figure, (axis,) = blank(width, height)
-    workloads = [w for w in summary.workloads if w.workload in series.workloads]
-    sizes = {w.workload: float(moved_bytes(parse_id(w.workload))) for w in workloads}
+    workloads = [w for w in summary.workloads if w.id in series.workloads]
+    sizes = {w.id: float(moved_bytes(w.workload)) for w in workloads}
     times: list[float] = []
     for found in series.exponents:
         look = look_of(found.subject)
@@ -82,14 +81,14 @@ def _draw_sizes(summary: RunSummary, series: SizeSeries, width: Width) -> Figure
         axis.plot(ends, line, color=look.colour, linestyle=look.dash, linewidth=1.4, zorder=2)
         for workload in workloads:
             cell = workload.cell(found.subject)
-            if cell is None or cell.timing is None or workload.workload not in found.workloads:
+            if cell is None or cell.timing is None or workload.id not in found.workloads:
                 continue
-            size, timing = sizes[workload.workload], cell.timing
+            size, timing = sizes[workload.id], cell.timing
             times.append(timing.median_ns)
             if timing.low_ns > 0 and math.isfinite(timing.high_ns):
                 axis.plot([size] * 2, [timing.low_ns, timing.high_ns], color=look.colour, linewidth=1.4, zorder=3)
             axis.plot([size], [timing.median_ns], linestyle="none", zorder=4, **marker(look, 6.5))
-    limit = sorted((sizes[w.workload], w.limit.median_ns) for w in workloads if w.limit is not None)
+    limit = sorted((sizes[w.id], w.limit.median_ns) for w in workloads if w.limit is not None)
     if len(limit) > 1:
         axis.plot(*zip(*limit, strict=True), color=MUTED, linestyle=(0, (1, 1.5)), linewidth=1.8, zorder=2)
         times += [nanoseconds for _, nanoseconds in limit]
@@ -105,7 +104,7 @@ def _draw_sizes(summary: RunSummary, series: SizeSeries, width: Width) -> Figure
     return figure
 
 
-def _key_with_limit(figure: Figure, subjects: Sequence[str], width: Width, *, has_limit: bool) -> None:
+def _key_with_limit(figure: Figure, subjects: Sequence[Subject], width: Width, *, has_limit: bool) -> None:
     from matplotlib.lines import Line2D
 
     dotted = Line2D([], [], color=MUTED, linestyle=(0, (1, 1.5)), linewidth=1.8, label=f"({LIMIT})")
@@ -132,10 +131,10 @@ def _round_size(size: float) -> str:
 def _windows(summary: RunSummary, kind: Kind) -> dict[str, int]:
     """Return the elements of the window by workload, for what has windows that slide."""
     found = {}
-    passes = {parse_id(workload.workload).pass_ for workload in summary.workloads}
+    passes = {workload.workload.pass_ for workload in summary.workloads}
     drawn = next((pass_ for pass_ in Pass if pass_ in passes), None)  # limits of several passes are not of one kind
     for workload in summary.workloads:
-        parsed = parse_id(workload.workload)
+        parsed = workload.workload
         spec = parsed.spec
         if (
             parsed.pass_ is drawn
@@ -143,17 +142,17 @@ def _windows(summary: RunSummary, kind: Kind) -> dict[str, int]:
             and spec.window is not None
             and any(size > 1 for size in parsed.output_spatial)
         ):
-            found[workload.workload] = math.prod(spec.window)
+            found[workload.id] = math.prod(spec.window)
     return found
 
 
-def _window_points(summary: RunSummary, kind: Kind, subject: str) -> list[tuple[int, float]]:
+def _window_points(summary: RunSummary, kind: Kind, subject: Subject) -> list[tuple[int, float]]:
     windows = _windows(summary, kind)
     points = []
     for workload in summary.workloads:
         cell = workload.cell(subject)
-        if workload.workload in windows and cell is not None and cell.times_limit is not None:
-            points.append((windows[workload.workload], cell.times_limit.value))
+        if workload.id in windows and cell is not None and cell.times_limit is not None:
+            points.append((windows[workload.id], cell.times_limit.value))
     return sorted(points)
 
 

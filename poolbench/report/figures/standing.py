@@ -37,7 +37,7 @@ def _draw(summary: RunSummary, width: Width) -> Figure:
     means = summary.means
     step = 38 if width is Width.WIDE else 44
     figure, (axis,) = blank(width, step * len(means) + 62)
-    covered = [w for w in summary.workloads if w.workload in summary.mean_workloads]
+    covered = [w for w in summary.workloads if w.id in summary.mean_workloads]
     clouds = {
         mean.subject: [
             cell.ratio.value for w in covered if (cell := w.cell(mean.subject)) is not None and cell.ratio is not None
@@ -63,7 +63,7 @@ def _draw(summary: RunSummary, width: Width) -> Figure:
                 va="center", textcoords="offset points", color=INK, fontweight="bold" if mean is means[0] else "normal",
             )  # fmt: skip
     axis.axvline(1, color=MUTED, linewidth=1)
-    labels = [] if narrow else [mean.subject for mean in reversed(means)]
+    labels = [] if narrow else [str(mean.subject) for mean in reversed(means)]
     axis.set_yticks(range(len(means)) if labels else [], labels=labels)
     axis.set_ylim(-0.6, len(means) - (0.3 if narrow else 0.4))
     axis.grid(axis="y", visible=False)

@@ -21,7 +21,7 @@ def threads_figure(summary: RunSummary, gains: Sequence[SpeedUp]) -> Drawing | N
     """Return the gains with their intervals; None where no subject was measured with several counts of threads."""
     if not gains:
         return None
-    names = {w.workload: w.name for w in summary.workloads}
+    names = {w.id: w.name for w in summary.workloads}
     words = listed([f"{g.subject} on {names[g.workload]} {ratio_text(g.gain)}" for g in gains], 12)
     return Drawing(
         key="threads",

@@ -82,7 +82,7 @@ def _figures(header: RunHeader, pairs: Sequence[SideBySide]) -> Section:
                 "first_time": _time(pair.first),
                 "second_time": _time(pair.second),
             },
-            facets={"workload": pair.workload, "subject": pair.subject},
+            facets={"workload": pair.workload, "subject": str(pair.subject)},
             command=command(header, [pair.subject], [pair.workload]),
         )
         for pair in pairs

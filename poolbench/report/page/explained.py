@@ -144,7 +144,7 @@ def memory_section(summary: RunSummary) -> Section:
 def samples_section(rows: Sequence[ResultRow], header: RunHeader) -> Section:
     """Return all slots, and which were rejected, or what a run needs for it."""
     title = "Samples, and what was rejected"
-    scatters = sample_scatters(rows, header.method.rejection)
+    scatters = sample_scatters(header, rows)
     drawing = samples_figure(scatters)
     if drawing is None:
         return Section(key="samples", title=title, missing="There are no samples: nothing was timed.")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from poolbench.analyse.explain.memory_parts import memory_parts
-from poolbench.model.ids import parse_id
 from poolbench.quantities import percent, ratio_text
 from poolbench.report.figures.sizes import exponent_text
 from poolbench.report.method import command
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from poolbench.analyse.explain.models import ModelIndex
     from poolbench.analyse.explain.samples import SampleScatter
     from poolbench.analyse.explain.scaling import SizeSeries, SpeedUp
+    from poolbench.model.subject import Subject
 
 
 def models_table(summary: RunSummary, indices: Sequence[ModelIndex]) -> Table:
@@ -53,7 +53,7 @@ def models_table(summary: RunSummary, indices: Sequence[ModelIndex]) -> Table:
                 exact(f"{index.layers} of {index.of_layers}", index.layers),
                 counted_value(index.calls),
             )),
-            facets={"model": index.model, "subject": index.subject},
+            facets={"model": index.model, "subject": str(index.subject)},
             role="fastest" if index.is_fastest else "",
             command=command(summary.header, [index.subject, *_rival(indices, index)], index.workloads),
         )
@@ -85,7 +85,7 @@ def sizes_table(summary: RunSummary, series: Sequence[SizeSeries]) -> Table:
                     counted_value(len(found.workloads)),
                 ),
             ),
-            facets={"subject": found.subject, "workloads": " ".join(found.workloads)},
+            facets={"subject": str(found.subject), "workloads": " ".join(found.workloads)},
             command=command(summary.header, [found.subject], found.workloads),
         )
         for group in series
@@ -96,7 +96,7 @@ def sizes_table(summary: RunSummary, series: Sequence[SizeSeries]) -> Table:
 
 def threads_table(summary: RunSummary, gains: Sequence[SpeedUp]) -> Table:
     """Return what more threads gain."""
-    names = {w.workload: w.name for w in summary.workloads}
+    names = {w.id: w.name for w in summary.workloads}
     columns = (
         Column(key="name", title="workload"),
         Column(key="subject", title="subject"),
@@ -116,7 +116,7 @@ def threads_table(summary: RunSummary, gains: Sequence[SpeedUp]) -> Table:
                     ratio_value(gain.gain),
                 ),
             ),
-            facets={"workload": gain.workload, "subject": gain.subject, "base": gain.base},
+            facets={"workload": gain.workload, "subject": str(gain.subject), "base": str(gain.base)},
             command=command(summary.header, [gain.base, gain.subject], [gain.workload]),
         )
         for gain in gains
@@ -126,7 +126,7 @@ def threads_table(summary: RunSummary, gains: Sequence[SpeedUp]) -> Table:
 
 def memory_table(summary: RunSummary) -> Table | None:
     """Return what each call takes of memory, by parts; None where nothing is known."""
-    trains = any(parse_id(workload.workload).pass_.runs_backward for workload in summary.workloads)
+    trains = any(workload.workload.pass_.runs_backward for workload in summary.workloads)
     columns = (
         Column(key="name", title="workload"),
         Column(key="subject", title="subject"),
@@ -165,8 +165,8 @@ def memory_table(summary: RunSummary) -> Table | None:
                             size_value(cell.memory.least_bytes),
                         ),
                     ),
-                    facets={"workload": workload.workload, "subject": cell.subject},
-                    command=command(summary.header, [cell.subject], [workload.workload]),
+                    facets={"workload": workload.id, "subject": str(cell.subject)},
+                    command=command(summary.header, [cell.subject], [workload.id]),
                 )
             )
     if not rows:
@@ -194,11 +194,11 @@ def rejected_table(scatters: Sequence[SampleScatter]) -> Table:
             counted_value(lost),
             exact(percent(share), share),
         )
-        rows.append(Row(cells=keyed(columns, values), facets={"subject": scatter.subject}))
+        rows.append(Row(cells=keyed(columns, values), facets={"subject": str(scatter.subject)}))
     return Table(key="rejected", title="Slots that were rejected", columns=columns, rows=tuple(rows))
 
 
-def _rival(indices: Sequence[ModelIndex], index: ModelIndex) -> list[str]:
+def _rival(indices: Sequence[ModelIndex], index: ModelIndex) -> list[Subject]:
     """Return whom a row's ratio is against; for the fastest, the next one."""
     others = [other for other in indices if other.model == index.model and other.subject != index.subject]
     leading = [other.subject for other in others if other.is_fastest]

@@ -9,9 +9,7 @@ from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.explain.models import Layer
 from poolbench.catalogue.sets import entries_by_key
-from poolbench.errors import InvalidIdError, InvalidSpecError
 from poolbench.model.contract import Clause
-from poolbench.model.ids import parse_id
 from poolbench.model.subject import LIMIT
 from poolbench.quantities import counted, level_text, listed
 from poolbench.report.answer import answer
@@ -43,16 +41,14 @@ def build_page(
     """Return the page of a run.
 
     ``warnings`` say what of its file could not be read, ``beside`` is what else is shown.
-    Rows whose workload this version cannot parse are left out, with a warning.
     """
-    known, unknown = _understood(rows)
-    ledger = Ledger(known, header.method.rejection)
-    summary = summarise(header, known, ledger=ledger)
-    origins = {w.workload: entries_by_key().get(_catalogue_name(w.name)) for w in summary.workloads}
-    models = {key: entry.origin.model for key, entry in origins.items() if entry is not None}
+    ledger = Ledger(rows, header.method.rejection)
+    summary = summarise(header, rows, ledger=ledger)
+    origins = [(w.workload, entries_by_key().get(_catalogue_name(w.name))) for w in summary.workloads]
+    models = {workload.id: entry.origin.model for workload, entry in origins if entry is not None}
     layers = [
-        Layer(model=entry.origin.model, workload=key, weight=entry.weight)
-        for key, entry in origins.items()
+        Layer(model=entry.origin.model, workload=workload, weight=entry.weight)
+        for workload, entry in origins
         if entry is not None and entry.origin.model and "reported" not in entry.tags and entry.origin.model != "user"
     ]
     sections = (
@@ -64,8 +60,8 @@ def build_page(
         threads_section(summary, ledger),
         memory_section(summary),
         *beside,
-        _contracts(known, summary),
-        samples_section(known, header),
+        _contracts(rows, summary),
+        samples_section(rows, header),
         _notes(summary),
         _machine(header),
         _method(summary),
@@ -83,7 +79,7 @@ def build_page(
         answer=answer(summary),
         lead=standing(summary),
         sections=tuple(section for section in sections if not section.is_empty),
-        warnings=(*warnings, *unknown),
+        warnings=tuple(warnings),
     )
 
 
@@ -99,17 +95,6 @@ def unreadable_page(key: str, problem: str) -> Page:
         lead=None,
         sections=(),
     )
-
-
-def _understood(rows: Sequence[ResultRow]) -> tuple[list[ResultRow], list[str]]:
-    """Return the rows whose workload can be parsed, and a warning for each workload that cannot."""
-    problems: dict[str, str] = {}
-    for identity in {row.workload for row in rows}:
-        try:
-            parse_id(identity)
-        except (InvalidIdError, InvalidSpecError) as error:
-            problems[identity] = f"The rows of '{identity}' are left out: {error}"
-    return [row for row in rows if row.workload not in problems], [problems[key] for key in sorted(problems)]
 
 
 def _catalogue_name(name: str) -> str:
@@ -154,7 +139,7 @@ def _contracts(rows: Sequence[ResultRow], summary: RunSummary) -> Section:
             answers.setdefault(row.subject, {}).update(row.contract)
     if not answers:
         return Section(key="contracts", title=title, missing="No subject was asked where frameworks differ.")
-    subjects = [s for s in summary.header.subjects if s in answers]
+    subjects = [text for text in map(str, summary.header.subjects) if text in answers]
     asked = dict.fromkeys(clause for known in answers.values() for clause in known)
     clauses = [c.value for c in Clause if c.value in asked] + [c for c in asked if c not in set(Clause)]
     lines, odd = [], []

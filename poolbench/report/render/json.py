@@ -37,9 +37,9 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "importers": summary.importers,
         "workloads": [
             {
-                "workload": workload.workload,
+                "workload": workload.id,
                 "name": workload.name,
-                "fastest": workload.fastest,
+                "fastest": None if workload.fastest is None else str(workload.fastest),
                 "limit_ns": None if workload.limit is None else workload.limit.median_ns,
                 "launches": workload.launches,
             }
@@ -67,8 +67,8 @@ def gate_document(
     """Return the document of ``gate``."""
     rows = gate_table(result, names).rows
     return {
-        "base": result.base,
-        "head": result.head,
+        "base": str(result.base),
+        "head": str(result.head),
         "exit_code": int(code),
         "headline": headline(result),
         "policy": asdict(result.policy),
@@ -99,12 +99,18 @@ def history_document(history: History) -> dict[str, Any]:
     """Return the document of ``history``: the points, a cell for each point and workload, the means, the changes."""
     cells = history_table(history)
     return {
-        "subject": history.subject,
+        "subject": str(history.subject),
         "anchor": history.anchor.label,
         "method": asdict(history.series.method),
         "runs": list(history.series.runs),
         "points": [
-            {"point": p.label, "subject": p.subject, "detail": p.detail, "same_as": p.same_as, "problem": p.problem}
+            {
+                "point": p.label,
+                "subject": str(p.subject),
+                "detail": p.detail,
+                "same_as": p.same_as,
+                "problem": p.problem,
+            }
             for p in history.points
         ],
         "workloads": [{"workload": w, "name": history.names.get(w, w)} for w in history.workloads],

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from poolbench.analyse.history.types import Point
 from poolbench.api import history as api
 from poolbench.environments.revisions import Revision
 from poolbench.errors import UsageError
@@ -56,7 +55,7 @@ def planned(asking, **options):
 def test_without_results_all_points_are_asked_for_neighbours_in_different_runs(tmp_path):
     points = make_points(6)
     runs = planned(request(tmp_path, "m", points))
-    names = [point.subject for point in points]
+    names = [str(point.subject) for point in points]
     assert asked(runs) == [
         (names[0], f"{names[0]}#2", names[2], names[4]),
         (names[0], names[1], names[3], names[5]),
@@ -68,7 +67,7 @@ def test_what_is_stored_is_not_measured_again(tmp_path):
     points = make_points(6)
     key = store(tmp_path, make_run(points, RATIOS, (0, 1, 2, 4, 5)))
     runs = planned(request(tmp_path, key, points))
-    assert asked(runs) == [(points[0].subject, points[3].subject)]
+    assert asked(runs) == [tuple(map(str, (points[0].subject, points[3].subject)))]
     assert planned(request(tmp_path, "another machine", points)) != runs
 
 
@@ -82,7 +81,7 @@ def test_a_workload_that_is_new_is_measured_alone(tmp_path):
 def test_same_builds_and_what_cannot_be_built_are_not_measured(tmp_path):
     points = make_points(4, same_as={1: "1.0.0"}, problem={2: "no kernel"})
     (run,) = planned(request(tmp_path, "m", points))
-    assert asked([run]) == [(points[0].subject, f"{points[0].subject}#2", points[3].subject)]
+    assert asked([run]) == [tuple(map(str, (points[0].subject, f"{points[0].subject}#2", points[3].subject)))]
 
 
 def test_another_method_asks_for_new_points_and_the_bridge_alone(tmp_path):
@@ -91,34 +90,35 @@ def test_another_method_asks_for_new_points_and_the_bridge_alone(tmp_path):
     key = store(tmp_path, make_run(points, RATIOS, (0, 1, 2), method=old))
     asking = request(tmp_path, key, points)
     measured = {subject for run in asked(planned(asking)) for subject in run[1:]}
-    assert measured == {f"{points[0].subject}#2", *(points[place].subject for place in (2, 3, 4))}
+    assert measured == {f"{points[0].subject}#2", *(str(points[place].subject) for place in (2, 3, 4))}
     everything = {subject for run in asked(planned(asking, remeasure=True)) for subject in run[1:]}
-    assert points[1].subject in everything
+    assert str(points[1].subject) in everything
 
 
 def test_what_failed_is_tried_again_when_asked(tmp_path):
     points = make_points(4)
-    failures = {(w, points[2].subject): (Status.FAILED, "no network.") for w in RATIOS}
+    failures = {(w, str(points[2].subject)): (Status.FAILED, "no network.") for w in RATIOS}
     key = store(tmp_path, make_run(points, RATIOS, range(4), failures=failures))
     asking = request(tmp_path, key, points)
     assert planned(asking) == []
-    assert asked(planned(asking, remeasure=True)) == [(points[0].subject, points[2].subject)]
+    assert asked(planned(asking, remeasure=True)) == [tuple(map(str, (points[0].subject, points[2].subject)))]
 
 
 def test_an_anchor_that_failed_settles_nothing_and_is_not_chosen_again(tmp_path):
     points = make_points(4)
-    failures = {(w, points[0].subject): (Status.FAILED, "does not install.") for w in RATIOS}
+    failures = {(w, str(points[0].subject)): (Status.FAILED, "does not install.") for w in RATIOS}
     failures |= {(w, f"{points[0].subject}#2"): (Status.FAILED, "does not install.") for w in RATIOS}
     key = store(tmp_path, make_run(points, RATIOS, range(4), failures=failures))
     asking = request(tmp_path, key, points)
     subject = parse_subject("numpy")
     assert api.failing_subjects(subject, results_dir=tmp_path, machine=key) == {
         points[0].subject,
-        f"{points[0].subject}#2",
+        replace(points[0].subject, copy=2),
     }
     anchor = api.choose_anchor(subject, points, results_dir=tmp_path, machine=key)
     assert anchor == points[1]
-    assert {point for run in asked(planned(asking)) for point in run[1:]} >= {point.subject for point in points[1:]}
+    measured = {subject for run in planned(asking) for subject in run.subjects[1:]}
+    assert measured >= {point.subject for point in points[1:]}
     wanted = api.choose_anchor(subject, points, results_dir=tmp_path, machine=key, wanted=points[0].label)
     assert wanted == points[0]
 
@@ -148,7 +148,7 @@ def test_beside_a_change_points_are_measured_once_more(tmp_path):
     key = store(tmp_path, make_run(points, stepped, range(6)))
     asking = request(tmp_path, key, points)
     (run,) = api.confirming_runs(api.load_history(asking)[0], asking)
-    assert asked([run]) == [(points[0].subject, points[2].subject, points[3].subject)]
+    assert asked([run]) == [tuple(map(str, (points[0].subject, points[2].subject, points[3].subject)))]
     assert [workload.id for workload in run.workloads] == [MAX2D]
     store(tmp_path, make_run(points, {MAX2D: stepped[MAX2D]}, (2, 3), name="20260102-000000-0000", seed=5))
     assert api.confirming_runs(api.load_history(asking)[0], asking) == []
@@ -163,7 +163,7 @@ def test_the_anchor_stays_that_of_the_stored_runs(tmp_path):
     points = make_points(6)
     key = store(tmp_path, make_run(points, RATIOS, (1, 2)))
     chosen = api.choose_anchor(parse_subject("numpy"), points[2:], results_dir=tmp_path, machine=key)
-    assert chosen == Point(label="1.0.0", subject="numpy@1.0.0")
+    assert chosen == points[0]
     named = api.choose_anchor(parse_subject("numpy"), points, results_dir=tmp_path, machine=key, wanted="1.3.0")
     assert named == points[3]
     first = api.choose_anchor(parse_subject("numpy"), points, results_dir=tmp_path, machine="another")
@@ -194,7 +194,7 @@ def test_releases_become_points(monkeypatch):
     monkeypatch.setattr(api, "released", lambda package: ["2.0.0", "2.1.0", "2.1.1"])
     subject, points = api.choose_points("numpy:windows", releases="2.0..2.1", revs=None)
     assert str(subject) == "numpy:windows"
-    assert [point.subject for point in points] == [f"numpy:windows@{text}" for text in ("2.0.0", "2.1.0", "2.1.1")]
+    assert [str(point.subject) for point in points] == [f"numpy:windows@{text}" for text in ("2.0.0", "2.1.0", "2.1.1")]
 
 
 def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
@@ -208,7 +208,7 @@ def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
     monkeypatch.setattr(api, "revisions", lambda text, every: listed)
     _, points = api.choose_points("strided", releases=None, revs="a..d")
     assert [point.same_as for point in points] == ["", "a", "", ""]
-    assert points[0].subject == "strided@rev:a" and points[3].problem == "no"
+    assert str(points[0].subject) == "strided@rev:a" and points[3].problem == "no"
     monkeypatch.setattr(api, "revisions", lambda text, every: listed[:2])
     with pytest.raises(UsageError, match=r"All 2 revisions of 'a\.\.b' build the same kernel as a"):
         api.choose_points("strided", releases=None, revs="a..b")

@@ -12,6 +12,7 @@ from poolbench.api.history import remember
 from poolbench.api.report import run_page
 from poolbench.errors import UsageError
 from poolbench.model.gate import GateTerms
+from poolbench.model.subject import parse_subject
 from poolbench.report.content import Page
 from poolbench.report.table import Table
 from poolbench.store.calibration import DIRECTORY_VARIABLE, NAME, known_calibration, write_calibration
@@ -98,7 +99,7 @@ def gate_run(results: Path, name: str, terms: GateTerms | None) -> None:
 
 
 def test_verdicts_of_a_gate_stand_in_its_page_and_beside_other_runs(results: Path) -> None:
-    gate_run(results, "20260101-000000-aaaa", GateTerms(base="numpy", head="numpy#2"))
+    gate_run(results, "20260101-000000-aaaa", GateTerms(base=parse_subject("numpy"), head=parse_subject("numpy#2")))
     store(results, make_run(make_points(2), {MAX2D: FLAT}, (0, 1), name="20260102-000000-bbbb"))
     own, beside = page(results, "20260101-000000-aaaa"), page(results, gate="20260101-000000-aaaa")
     assert tables(own)["gate"].rows == tables(beside)["gate"].rows

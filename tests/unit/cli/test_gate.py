@@ -46,9 +46,8 @@ class Gate:
             header = replace(
                 plain_header(),
                 method=request.method,
-                subjects=tuple(map(str, request.subjects)),
-                workloads=tuple(workload.id for workload in request.workloads),
-                names={MAX2D: "layer"},
+                subjects=request.subjects,
+                workloads=tuple(w.named("layer" if w.id == MAX2D else "") for w in request.workloads),
                 gate=request.gate,
             )
 

@@ -14,11 +14,14 @@ from poolbench.cli.app import app
 from poolbench.errors import ExitCode, UsageError
 from poolbench.model.gate import GatePolicy, GateTerms
 from poolbench.model.stage import Stage
+from poolbench.model.subject import parse_subject
 from poolbench.store.jsonl import RunFile
 from poolbench.store.reading import read_header
 from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder, make_header
 
-TERMS = GateTerms(base="old", head="new", policy=GatePolicy(tolerance=0.05, least_change=0.004))
+TERMS = GateTerms(
+    base=parse_subject("old"), head=parse_subject("new"), policy=GatePolicy(tolerance=0.05, least_change=0.004)
+)
 OLD, NEW = "numpy", "numpy:windows"
 
 
@@ -30,7 +33,7 @@ def store(tmp_path, monkeypatch):
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
 
     def store(terms: GateTerms | None = TERMS, subjects: tuple[str, ...] = (OLD, NEW)) -> Path:
-        terms = None if terms is None else replace(terms, base=OLD, head=NEW)
+        terms = None if terms is None else replace(terms, base=parse_subject(OLD), head=parse_subject(NEW))
         header = replace(make_header(subjects, (MAX2D, AVG2D), names={MAX2D: "layer"}), gate=terms)
         times = {MAX2D: {OLD: 1e5, NEW: 1.1e5}, AVG2D: {OLD: 1e5, NEW: 1e5}}
         builder = RunBuilder(times=times, noise=Noise(launch_sd=0.006, slot_sd=0.006))
@@ -151,7 +154,7 @@ def test_the_report_of_a_gates_run_holds_the_verdicts_that_again_gives(store, tm
 
 def test_the_header_keeps_policy_and_roles_and_older_ones_have_none(store):
     path = store()
-    assert read_header(path).gate == replace(TERMS, base=OLD, head=NEW)
+    assert read_header(path).gate == replace(TERMS, base=parse_subject(OLD), head=parse_subject(NEW))
     lines = path.read_bytes().splitlines(keepends=True)
     header = json.loads(lines[0])
     del header["gate"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +16,15 @@ from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.report.page.run import build_page
 from poolbench.report.render.html import render_page
 from poolbench.store.jsonl import RunFile
-from poolbench.store.reading import read_run
-from tests.unit.builders import MAX2D, Noise, make_header, make_rows
+from poolbench.store.reading import StoredRun, read_run
+from tests.unit.builders import AVG2D, MAX2D, Noise, make_header, make_rows
 from tests.unit.report.stored import ROOT
 
 TWO = {MAX2D: {"a": 2e5, "b": 3e5, "limit": 1e5}}
 
 
-def page_of(header: RunHeader, rows: list[ResultRow]) -> tuple[str, set[str]]:
-    page = build_page(header, rows)
+def page_of(header: RunHeader, rows: Sequence[ResultRow], warnings: Sequence[str] = ()) -> tuple[str, set[str]]:
+    page = build_page(header, rows, warnings=warnings)
     return render_page(page), {drawing.key for drawing in page.drawings}
 
 
@@ -77,12 +78,44 @@ def test_times_of_nothing_are_left_out() -> None:
     assert not re.search(r"[>\"]-?nan\b", html)
 
 
-def test_a_workload_that_this_version_cannot_parse_is_named() -> None:
+def test_a_workload_that_this_version_cannot_parse_is_named(tmp_path: Path) -> None:
     rows = make_rows(TWO)
     rows += [replace(row, workload="max9d-of-the-future") for row in rows]
-    html, figures = page_of(make_header(("a", "b", "limit"), (MAX2D,)), rows)
+    stored = stored_again(make_header(("a", "b", "limit"), (MAX2D,)), rows, tmp_path)
+    assert [row.workload for row in stored.rows] == [MAX2D] * (len(rows) // 2)
+    (warning,) = stored.warnings  # one, however many rows
+    assert warning.startswith(
+        "The rows of 'max9d-of-the-future' are left out: 'max9d-of-the-future' is not a workload id"
+    )
+    html, figures = page_of(stored.header, stored.rows, stored.warnings)
     assert "max9d-of-the-future" in html
     assert "ratios" in figures
+
+
+def test_a_header_that_names_a_workload_of_the_future_keeps_the_others(tmp_path: Path) -> None:
+    rows = make_rows({MAX2D: TWO[MAX2D], AVG2D: TWO[MAX2D]})
+    stored = stored_again(
+        make_header(("a", "b", "limit"), (MAX2D, AVG2D)), rows, tmp_path, AVG2D, "max9d-of-the-future"
+    )
+    assert [workload.id for workload in stored.header.workloads] == [MAX2D]
+    assert {row.workload for row in stored.rows} == {MAX2D} and len(stored.warnings) == 1
+
+
+def test_rows_of_a_subject_that_the_header_does_not_name_are_left_out(tmp_path: Path) -> None:
+    rows = [replace(row, subject="c") if row.subject == "b" else row for row in make_rows(TWO)]
+    stored = stored_again(make_header(("a", "b", "limit"), (MAX2D,)), rows, tmp_path)
+    assert {row.subject for row in stored.rows} == {"a", "limit"} & {row.subject for row in rows}
+    assert stored.warnings == ("The rows of 'c' are left out: it is none of the run's subjects.",)
+
+
+def stored_again(header: RunHeader, rows: list[ResultRow], folder: Path, *replaced: str) -> StoredRun:
+    """Return a run as its file gives it back; ``replaced`` is a text in the file and what stands in its place."""
+    with RunFile.create(folder, header) as file:
+        file.append([replace(row, run=header.run, machine=header.machine.key) for row in rows])
+        path = file.path
+    if replaced:
+        path.write_text(path.read_text().replace(*replaced))
+    return read_run(path)
 
 
 @pytest.fixture

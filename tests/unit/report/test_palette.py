@@ -5,7 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from poolbench.report.figures.palette import LOOKS, TONES, look_of
+from poolbench.model.subject import parse_subject
+from poolbench.report.figures.palette import LOOKS, TONES, Look, look_of
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 SEEN_BY = {
@@ -52,8 +53,12 @@ def test_no_two_backends_look_alike() -> None:
     assert len(set(markers)) == len(markers)  # so that nothing is told by colour alone
 
 
+def look(text: str) -> Look:
+    return look_of(parse_subject(text))
+
+
 def test_a_subject_always_looks_the_same_and_like_its_backend() -> None:
-    assert look_of("torch:compile") == LOOKS["torch:compile"]
-    assert look_of("torch+threads=2").tone == look_of("torch").tone
-    assert look_of("torch+threads=2") != look_of("torch")
-    assert look_of("mine:fast") == look_of("mine:fast")
+    assert look("torch:compile") == LOOKS["torch:compile"]
+    assert look("torch+threads=2").tone == look("torch").tone
+    assert look("torch+threads=2") != look("torch")
+    assert look("mine:fast") == look("mine:fast")

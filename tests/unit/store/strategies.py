@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+from poolbench.model.ids import parse_id
 from poolbench.model.machine import Conditions, Hardware, MachineFingerprint
 from poolbench.model.method import Method
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.sample import Sample
+from poolbench.model.subject import Subject, parse_subject
+from poolbench.model.workload import Workload
+from tests.unit.model.strategies import workloads
 
 
 def anything(hint: Any) -> st.SearchStrategy[Any]:
     """Return values of the type ``hint``; a dataclass gets every field drawn, those with a default too."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Workload:
+        return workloads()
+    if hint is Subject:
+        return SUBJECTS
     if is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return st.builds(hint, **{field.name: anything(hints[field.name]) for field in fields(hint)})
@@ -36,8 +44,13 @@ def anything(hint: Any) -> st.SearchStrategy[Any]:
     return st.from_type(hint)
 
 
+SUBJECTS = st.sampled_from(["strided", "torch:channels_last", "numpy@2.1.0", "torch+threads=2#3"]).map(parse_subject)
+
 HEADERS: st.SearchStrategy[RunHeader] = anything(RunHeader)
-ROWS: st.SearchStrategy[ResultRow] = anything(ResultRow)
+ROWS: st.SearchStrategy[ResultRow] = st.tuples(anything(ResultRow), workloads(), SUBJECTS).map(
+    lambda parts: replace(parts[0], workload=parts[1].id, subject=str(parts[2]))
+)
+"""Rows whose workload and subject a header can name."""
 
 MACHINE = MachineFingerprint(
     hardware=Hardware(
@@ -63,8 +76,8 @@ def plain_header(run: str = "20261122-010203-abcd") -> RunHeader:
         machine=MACHINE,
         method=Method(),
         budget_s=60.0,
-        subjects=("numpy", "torch"),
-        workloads=("max2d-n1c1-h4w4-k2-f32-nchw",),
+        subjects=(parse_subject("numpy"), parse_subject("torch")),
+        workloads=(parse_id("max2d-n1c1-h4w4-k2-f32-nchw"),),
     )
 
 

@@ -14,8 +14,10 @@ from poolbench.api.export import Format, export_asv, export_tables
 from poolbench.api.functions import load_results
 from poolbench.environments.git import variables
 from poolbench.errors import StoreError, UsageError
+from poolbench.model.ids import parse_id
 from poolbench.model.memory import Amount
 from poolbench.model.result import UNKNOWN_REVISION, Status
+from poolbench.model.subject import parse_subject
 from poolbench.store import asv
 from poolbench.store.reading import StoredRun
 from tests.unit.builders import AVG2D, GLOBAL, MAX2D, QUIET, make_header, make_rows
@@ -86,7 +88,7 @@ def test_subjects_in_other_environments_are_published_however_much_is_installed_
     behind = "CPython 3.11.7, " + ", ".join(f"distribution{number}==1.0.{number}" for number in range(40))
     machine = replace(stored.header.machine, software={**stored.header.machine.software, "torch@2.5.0": behind})
     rows = tuple(replace(row, subject="torch@2.5.0" if row.subject == "torch" else row.subject) for row in stored.rows)
-    header = replace(stored.header, machine=machine, subjects=("torch@2.5.0", "limit"))
+    header = replace(stored.header, machine=machine, subjects=(parse_subject("torch@2.5.0"), parse_subject("limit")))
     export_asv(replace(stored, header=header, rows=rows), tmp_path, source=repository)
 
     run_asv(tmp_path, "publish", "--no-pull")
@@ -131,7 +133,7 @@ def test_a_second_run_of_a_commit_adds_what_it_measured_and_replaces_no_other(tm
     whole = run_at(git(repository, "rev-parse", "HEAD"))
     for workload in (MAX2D, GLOBAL):
         rows = tuple(row for row in whole.rows if row.workload == workload)
-        part = replace(whole, header=replace(whole.header, workloads=(workload,)), rows=rows)
+        part = replace(whole, header=replace(whole.header, workloads=(parse_id(workload),)), rows=rows)
         export_asv(part, tmp_path, source=repository)
     (results,) = asv.read_results(tmp_path)
     times = {(f.workload, f.subject): f.value for f in results.figures if f.benchmark == asv.TIME}

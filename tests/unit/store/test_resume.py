@@ -10,8 +10,13 @@ from poolbench.errors import ResumeError
 from poolbench.model.machine import Conditions
 from poolbench.model.method import Cache, Limits
 from poolbench.model.result import UNKNOWN_REVISION, RunHeader
+from poolbench.model.subject import Subject, parse_subject
 from poolbench.store.resume import check_resumable
 from tests.unit.store.strategies import HEADERS, MACHINE, plain_header
+
+
+def named(*texts: str) -> tuple[Subject, ...]:
+    return tuple(map(parse_subject, texts))
 
 
 @given(HEADERS)
@@ -22,7 +27,7 @@ def test_the_same_header_may_go_on(header: RunHeader) -> None:
 def test_budget_conditions_and_time_may_differ() -> None:
     stored = plain_header()
     machine = dataclasses.replace(MACHINE, conditions=Conditions(load_1min=9.0, governor="powersave"))
-    now = dataclasses.replace(stored, budget_s=1.0, started_at="later", machine=machine, names={"a": "b"})
+    now = dataclasses.replace(stored, budget_s=1.0, started_at="later", machine=machine)
     assert check_resumable(stored, now) is None
 
 
@@ -52,9 +57,15 @@ STORED = plain_header()
         ),
         ({"revision": "fedc"}, ["revision was 0123abc, and is fedc"]),
         ({"dirty": True}, ["had none when the run began, and have uncommitted changes now"]),
-        ({"subjects": ("numpy",)}, ["subjects included torch, which is no longer asked for"]),
-        ({"subjects": ("numpy", "torch", "strided")}, ["subjects did not include strided"]),
-        ({"subjects": ("torch", "numpy")}, ["order numpy, torch, and are now in torch, numpy"]),
+        (
+            {"subjects": named("numpy")},
+            ["subjects included torch, which is no longer asked for"],
+        ),
+        ({"subjects": named("numpy", "torch", "strided")}, ["subjects did not include strided"]),
+        (
+            {"subjects": named("torch", "numpy")},
+            ["order numpy, torch, and are now in torch, numpy"],
+        ),
         ({"workloads": ()}, ["workloads included max2d-n1c1-h4w4-k2-f32-nchw"]),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolbench.errors import StoreError, UnknownNameError
+from poolbench.model.subject import parse_subject
 from poolbench.store import runs
 from poolbench.store.jsonl import RunFile, RunSummary, find_run, list_runs, new_run_name, read_run
 from tests.unit.store.strategies import MACHINE, plain_header, plain_row
@@ -57,7 +58,7 @@ def test_listing_gives_the_earliest_first_with_counts(tmp_path: Path) -> None:
         path=late,
         started_at="2026-11-22T02:00:00+00:00",
         machine=MACHINE.key,
-        subjects=("numpy", "torch"),
+        subjects=(parse_subject("numpy"), parse_subject("torch")),
         workloads=1,
         rows=3,
     )

@@ -9,8 +9,10 @@ from poolbench.analyse.compare.means import common_ground
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.estimate.contracts import NOT_PROBED, disagreements
 from poolbench.analyse.estimate.findings import NoteKind, RunSummary
+from poolbench.model.ids import parse_id
 from poolbench.model.memory import Amount, not_measured
 from poolbench.model.result import ResultRow, Status
+from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Outcome, Ranking
 from tests.unit.builders import AVG2D, GLOBAL, MAX1D, MAX2D, MAX3D, WORKLOADS, Noise, make_header, make_rows
 
@@ -27,8 +29,8 @@ def texts(summary: RunSummary, kind: NoteKind) -> list[str]:
 def test_the_fastest_the_ratios_and_the_order() -> None:
     summary = summarise(HEADER, make_rows(TIMES))
     first = summary.workloads[0]
-    assert (first.workload, first.name, first.fastest) == (MAX2D, "resnet_pool", "tensorflow")
-    assert [cell.subject for cell in first.cells] == ["tensorflow", "torch", "numpy"]
+    assert (first.id, first.name, str(first.fastest)) == (MAX2D, "resnet_pool", "tensorflow")
+    assert [str(cell.subject) for cell in first.cells] == ["tensorflow", "torch", "numpy"]
     ratio = first.cells[2].ratio
     assert ratio is not None
     assert ratio.low < 4 < ratio.high
@@ -56,9 +58,9 @@ def test_ranked_by_memory_the_smallest_request_comes_first_and_the_unknown_last(
     requests = {"numpy": Amount(bytes=10), "torch": Amount(bytes=0), "tensorflow": not_measured("Why not.")}
     rows = with_touched(make_rows(TIMES, requests=requests), {"numpy": 1, "torch": 3, "tensorflow": 2})
     by_time, by_memory = (summarise(HEADER, rows, ranking=ranking) for ranking in Ranking)
-    assert [cell.subject for cell in by_time.workloads[0].cells] == ["tensorflow", "torch", "numpy"]
-    assert [cell.subject for cell in by_memory.workloads[0].cells] == ["torch", "numpy", "tensorflow"]
-    assert by_memory.workloads[0].fastest == "tensorflow"
+    assert [str(cell.subject) for cell in by_time.workloads[0].cells] == ["tensorflow", "torch", "numpy"]
+    assert [str(cell.subject) for cell in by_memory.workloads[0].cells] == ["torch", "numpy", "tensorflow"]
+    assert str(by_memory.workloads[0].fastest) == "tensorflow"
     assert sorted(map(str, by_memory.cells)) == sorted(map(str, by_time.cells))
     assert (by_memory.means, by_memory.lead, by_memory.notes) == (by_time.means, by_time.lead, by_time.notes)
     assert texts(by_time, NoteKind.MEMORY) == [
@@ -70,12 +72,12 @@ def test_equal_requests_are_ranked_by_what_is_touched() -> None:
     rows = make_rows(TIMES, requests={name: Amount(bytes=10) for name in ("numpy", "torch", "tensorflow")})
     told = with_touched(rows, {"numpy": 1, "torch": 2, "tensorflow": 3})
     cells = summarise(HEADER, told, ranking=Ranking.MEMORY).workloads[0].cells
-    assert [cell.subject for cell in cells] == ["numpy", "torch", "tensorflow"]
+    assert [str(cell.subject) for cell in cells] == ["numpy", "torch", "tensorflow"]
 
 
 def test_geometric_means_cover_all_and_agree_with_the_ratios_in_the_table() -> None:
     summary = summarise(HEADER, make_rows(TIMES))
-    assert [mean.subject for mean in summary.means] == ["tensorflow", "torch", "numpy"]
+    assert [str(mean.subject) for mean in summary.means] == ["tensorflow", "torch", "numpy"]
     for mean in summary.means:
         ratios = [cell.ratio.value for cell in summary.cells if cell.subject == mean.subject and cell.ratio is not None]
         assert mean.workloads == len(ratios) == len(WORKLOADS)
@@ -85,7 +87,11 @@ def test_geometric_means_cover_all_and_agree_with_the_ratios_in_the_table() -> N
     assert summary.means[2].times_limit is not None
     assert summary.means[2].times_limit.low < 8 < summary.means[2].times_limit.high
     assert summary.lead is not None
-    assert (summary.lead.subject, summary.lead.runner_up, summary.lead.is_sure) == ("tensorflow", "torch", True)
+    assert (str(summary.lead.subject), str(summary.lead.runner_up), summary.lead.is_sure) == (
+        "tensorflow",
+        "torch",
+        True,
+    )
     assert summary.lead.ratio.low < 2 < summary.lead.ratio.high
 
 
@@ -103,8 +109,8 @@ def test_equals_are_ties_and_no_lead_is_sure() -> None:
 def test_a_failed_cell_shows_its_status_and_no_time_and_leaves_the_mean() -> None:
     failures = {(MAX1D, "torch"): (Status.CRASHED, "Signal 11\n(segmentation fault).")}
     summary = summarise(HEADER, make_rows(TIMES, failures=failures))
-    cell = next(w for w in summary.workloads if w.workload == MAX1D).cells[-1]
-    assert (cell.subject, cell.status, cell.timing, cell.verdict) == ("torch", Status.CRASHED, None, None)
+    cell = next(w for w in summary.workloads if w.id == MAX1D).cells[-1]
+    assert (str(cell.subject), cell.status, cell.timing, cell.verdict) == ("torch", Status.CRASHED, None, None)
     assert MAX1D not in summary.mean_workloads
     assert len(summary.mean_workloads) == 4
     assert texts(summary, NoteKind.FAILED) == [f"torch ended CRASHED on {MAX1D}: Signal 11 (segmentation fault)."]
@@ -114,7 +120,7 @@ def test_a_failed_cell_shows_its_status_and_no_time_and_leaves_the_mean() -> Non
 def test_a_subject_that_mostly_fails_does_not_take_the_mean_from_the_others() -> None:
     failures = {(w, "numpy"): (Status.UNSUPPORTED, "No.") for w in WORKLOADS[1:]}
     summary = summarise(HEADER, make_rows(TIMES, failures=failures))
-    assert [mean.subject for mean in summary.means] == ["tensorflow", "torch"]
+    assert [str(mean.subject) for mean in summary.means] == ["tensorflow", "torch"]
     assert len(summary.mean_workloads) == 5
     assert "leaves out numpy (compared on 1 of 5)" in texts(summary, NoteKind.MEAN)[0]
 
@@ -122,14 +128,14 @@ def test_a_subject_that_mostly_fails_does_not_take_the_mean_from_the_others() ->
 def test_only_subjects_whose_contracts_agree_are_compared() -> None:
     contracts = {"numpy": PADDED, "torch": PADDED, "tensorflow": {"divisor_padded": "not counted"}}
     summary = summarise(HEADER, make_rows(TIMES, contracts=contracts))
-    padded = next(w for w in summary.workloads if w.workload == AVG2D)
-    assert padded.fastest == "torch"
-    cell = padded.cell("tensorflow")
+    padded = next(w for w in summary.workloads if w.id == AVG2D)
+    assert str(padded.fastest) == "torch"
+    cell = padded.cell(parse_subject("tensorflow"))
     assert cell is not None
     assert cell.timing is not None
     assert cell.verdict is None
     assert [d.clause for d in cell.differs] == ["divisor_padded"]
-    assert next(w for w in summary.workloads if w.workload == GLOBAL).fastest == "tensorflow"
+    assert str(next(w for w in summary.workloads if w.id == GLOBAL).fastest) == "tensorflow"
     assert AVG2D not in summary.mean_workloads
     (note,) = texts(summary, NoteKind.CONTRACT)
     assert "“not counted”, not “counted”" in note
@@ -137,17 +143,17 @@ def test_only_subjects_whose_contracts_agree_are_compared() -> None:
 
 def test_the_majority_decides_whom_the_comparison_follows_and_silence_is_no_agreement() -> None:
     odd = {"a": {"divisor_padded": "x"}, "b": {"divisor_padded": "y"}, "c": {"divisor_padded": "y"}}
-    assert set(disagreements(AVG2D, odd)) == {"a"}
-    assert disagreements(AVG2D, {"a": PADDED, "b": {}})["b"][0].answer == NOT_PROBED
-    assert disagreements(AVG2D, {"a": {}, "b": {}}) == {}
-    assert disagreements(MAX2D, odd) == {}
+    assert set(disagreements(parse_id(AVG2D), odd)) == {"a"}
+    assert disagreements(parse_id(AVG2D), {"a": PADDED, "b": {}})["b"][0].answer == NOT_PROBED
+    assert disagreements(parse_id(AVG2D), {"a": {}, "b": {}}) == {}
+    assert disagreements(parse_id(MAX2D), odd) == {}
 
 
 def test_a_subject_below_the_limit_is_flagged() -> None:
     times = {w: dict(t) for w, t in TIMES.items()}
     times[MAX3D]["torch"] = 0.9e5
     summary = summarise(HEADER, make_rows(times))
-    flagged = [(cell.workload, cell.subject) for cell in summary.cells if cell.is_below_limit]
+    flagged = [(cell.workload, str(cell.subject)) for cell in summary.cells if cell.is_below_limit]
     assert flagged == [(MAX3D, "torch")]
     (note,) = texts(summary, NoteKind.BELOW_LIMIT)
     assert note.startswith(f"torch on {MAX3D} takes 0.9")
@@ -157,7 +163,9 @@ def test_a_subject_below_the_limit_is_flagged() -> None:
 def test_a_subject_with_more_threads_than_the_limit_is_not_flagged() -> None:
     times = {w: {"torch+threads=2" if s == "torch" else s: ns for s, ns in t.items()} for w, t in TIMES.items()}
     times[MAX3D]["torch+threads=2"] = 0.9e5
-    header = replace(HEADER, subjects=tuple("torch+threads=2" if s == "torch" else s for s in HEADER.subjects))
+    header = replace(
+        HEADER, subjects=tuple(parse_subject("torch+threads=2") if str(s) == "torch" else s for s in HEADER.subjects)
+    )
     assert not texts(summarise(header, make_rows(times)), NoteKind.BELOW_LIMIT)
 
 
@@ -168,7 +176,7 @@ def test_contamination_is_counted_and_the_worst_is_named() -> None:
     summary = summarise(HEADER, mixed)
     (note,) = texts(summary, NoteKind.REJECTED)
     assert f"most of all torch on {MAX1D} (" in note
-    cell = next(w for w in summary.workloads if w.workload == MAX1D).cell("torch")
+    cell = next(w for w in summary.workloads if w.id == MAX1D).cell(parse_subject("torch"))
     assert cell is not None
     assert cell.verdict is not None
     assert cell.verdict.outcome is Outcome.INVALID
@@ -198,7 +206,7 @@ def test_one_launch_gives_times_and_no_claims() -> None:
     summary = summarise(HEADER, make_rows(TIMES, launches=1))
     assert all(cell.timing is not None for cell in summary.cells)
     assert {verdict.outcome for verdict in summary.verdicts} == {Outcome.UNDECIDED}
-    assert all(math.isinf(mean.ratio.high) for mean in summary.means if mean.subject != "tensorflow")
+    assert all(math.isinf(mean.ratio.high) for mean in summary.means if str(mean.subject) != "tensorflow")
 
 
 def test_without_the_limit_all_else_stands() -> None:

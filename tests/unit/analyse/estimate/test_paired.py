@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from poolbench.analyse.estimate.ledger import Ledger
 from poolbench.analyse.estimate.paired import compare, compare_pair, holm, reversed_comparison
 from poolbench.analyse.estimate.timing import timing
+from poolbench.model.ids import parse_id
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule, Sample
 from poolbench.model.verdict import Outcome, Policy, Verdict
@@ -171,7 +172,7 @@ def test_twenty_tables_of_the_same_subject_twice_claim_next_to_nothing(noise: No
 
 def test_timing_gives_the_median_call_its_interval_and_the_bandwidth() -> None:
     ledger = Ledger(make_rows({MAX2D: TWO}, launches=10), RULE)
-    found = timing(ledger, MAX2D, "b")
+    found = timing(ledger, parse_id(MAX2D), "b")
     assert found is not None
     assert found.low_ns < 300_000 < found.high_ns
     assert found.median_ns == pytest.approx(300_000, rel=0.02)
@@ -181,7 +182,7 @@ def test_timing_gives_the_median_call_its_interval_and_the_bandwidth() -> None:
 
 
 def test_timing_needs_a_clean_slot() -> None:
-    assert timing(Ledger(make_rows({MAX2D: TWO}, noise=Noise(contaminated=1.0)), RULE), MAX2D, "a") is None
+    assert timing(Ledger(make_rows({MAX2D: TWO}, noise=Noise(contaminated=1.0)), RULE), parse_id(MAX2D), "a") is None
 
 
 def test_a_row_seen_twice_counts_once() -> None:

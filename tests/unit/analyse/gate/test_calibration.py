@@ -12,21 +12,21 @@ from poolbench.analyse.gate.calibration_rule import CalibrationRule, share_out
 from poolbench.api.calibrate import calibration_subjects, pieces_for
 from poolbench.model.calibration import Rates
 from poolbench.model.gate import GatePolicy, GateResult
+from poolbench.model.ids import parse_id
 from poolbench.model.result import ResultRow
+from poolbench.model.subject import parse_subject
 from poolbench.report.calibration import calibration_text
 from poolbench.report.render.terminal import calibration_lines
 from poolbench.store.calibration import read_calibration, write_calibration
 from tests.unit.builders import AVG2D, MAX2D, Noise, RunBuilder
 from tests.unit.store.strategies import plain_header
 
-SUBJECTS = tuple(map(str, calibration_subjects("fake", pairs=2)))
+SUBJECTS = calibration_subjects("fake", pairs=2)
 NOISE = Noise(launch_sd=0.004, slot_sd=0.01)
 
 
 def builder() -> RunBuilder:
-    times = {
-        subject: 1e5 * (float(subject.partition("slow=")[2]) if "slow" in subject else 1.0) for subject in SUBJECTS
-    }
+    times = {str(subject): 1e5 * subject.slow for subject in SUBJECTS}
     return RunBuilder(times={MAX2D: times, AVG2D: times}, noise=NOISE)
 
 
@@ -56,7 +56,7 @@ def rule(stored: list[ResultRow], pieces: int = 3) -> CalibrationRule:
 
 
 def header():
-    return replace(plain_header(), subjects=SUBJECTS, workloads=(MAX2D, AVG2D))
+    return replace(plain_header(), subjects=SUBJECTS, workloads=(parse_id(MAX2D), parse_id(AVG2D)))
 
 
 def test_no_subject_is_in_two_pairs():
@@ -66,7 +66,7 @@ def test_no_subject_is_in_two_pairs():
         ("fake", 1.02), ("fake#2", 1.03), ("fake#3", 1.05), ("fake#4", 1.1), ("fake#5", 1.2),
     ]  # fmt: skip
     members = [name for pair in pairs for name in pair[:2]]
-    assert sorted(members) == sorted(SUBJECTS)
+    assert sorted(members) == sorted(map(str, SUBJECTS))
 
 
 def test_there_are_verdicts_enough():
@@ -160,12 +160,12 @@ def test_a_calibration_is_kept_for_its_machine(tmp_path, monkeypatch):
 
 def test_a_gate_says_what_its_calibration_was_not_made_with():
     known = calibration(header(), measure(rule([]), []), policy=GatePolicy(), seconds_per_verdict=8.0)
-    same = GateResult(base="fake", head="fake#2", policy=known.policy, method=header().method, verdicts=())
+    same = GateResult(base=SUBJECTS[0], head=SUBJECTS[1], policy=known.policy, method=header().method, verdicts=())
     assert "This gate" not in calibration_text(known, same)
     assert "This gate" not in calibration_text(known, replace(same, method=replace(same.method, memory=True)))
     other = replace(
         same,
-        head="numpy",
+        head=parse_subject("numpy"),
         policy=replace(same.policy, confidence=0.9),
         method=replace(same.method, one_core=not same.method.one_core),
     )

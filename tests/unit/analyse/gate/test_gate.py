@@ -16,12 +16,17 @@ from poolbench.model.method import Clock, Method
 from poolbench.model.result import ResultRow, Status
 from poolbench.model.sample import RejectionRule
 from poolbench.model.stage import Stage
+from poolbench.model.subject import Subject, parse_subject
 from poolbench.model.verdict import Outcome
 from tests.unit.analyse.gate.simulation import rates, verdict
 from tests.unit.builders import AVG2D, GLOBAL, MAX2D, Noise, RunBuilder
 
 NOISE = Noise(launch_sd=0.008, slot_sd=0.01)
 DISTURBED = Noise(launch_sd=0.008, slot_sd=0.01, disturbed=0.05)
+
+
+def sides(base: str, head: str) -> dict[str, Subject]:
+    return {"base": parse_subject(base), "head": parse_subject(head)}
 
 
 def rows_of(builder: RunBuilder, *, survey: int = 8, confirmation: int = 8) -> list[ResultRow]:
@@ -33,7 +38,11 @@ def rows_of(builder: RunBuilder, *, survey: int = 8, confirmation: int = 8) -> l
 
 def judged(builder: RunBuilder, method: Method | None = None, **counts: int):
     return gate(
-        rows_of(builder, **counts), base="base", head="head", policy=GatePolicy(), method=method or Method(memory=False)
+        rows_of(builder, **counts),
+        base=parse_subject("base"),
+        head=parse_subject("head"),
+        policy=GatePolicy(),
+        method=method or Method(memory=False),
     )
 
 
@@ -63,7 +72,7 @@ def test_a_suspicion_that_fresh_processes_do_not_confirm_is_no_verdict():
     equal = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1e5}}, noise=NOISE, seed=2)
     rows = [row for launch in range(8) for row in slow.launch(launch)]
     rows += [replace(r, stage=Stage.CONFIRMATION) for n in range(8, 16) for r in equal.launch(n, importer=1)]
-    (found,) = gate(rows, base="base", head="head", policy=GatePolicy(), method=Method()).verdicts
+    (found,) = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=Method()).verdicts
     assert found.outcome is Outcome.UNDECIDED
     assert "not confirmed in fresh processes" in found.reason
 
@@ -99,19 +108,19 @@ def test_memory_is_gated_to_the_byte(more, is_regression):
     times = {MAX2D: {"strided": 1e5, "strided#2": 1e5}}
     requests = {"strided": Amount(bytes=200_704), "strided#2": Amount(bytes=200_704 + more)}
     rows = rows_of(RunBuilder(times=times, noise=NOISE, requests=requests))
-    (found,) = gate(rows, base="strided", head="strided#2", policy=GatePolicy(), method=Method()).verdicts
+    (found,) = gate(rows, **sides("strided", "strided#2"), policy=GatePolicy(), method=Method()).verdicts
     assert found.is_memory_regression is is_regression
 
 
-@pytest.mark.parametrize("sides", [(None, 4096), (4096, None)])
-def test_memory_that_one_side_alone_does_not_tell_is_invalid(sides):
+@pytest.mark.parametrize("sizes", [(None, 4096), (4096, None)])
+def test_memory_that_one_side_alone_does_not_tell_is_invalid(sizes):
     times = {MAX2D: {"strided": 1e5, "strided#2": 1e5}}
-    amounts = [Amount(bytes=size) if size is not None else not_measured("CRASHED: it ended.") for size in sides]
+    amounts = [Amount(bytes=size) if size is not None else not_measured("CRASHED: it ended.") for size in sizes]
     rows = rows_of(
         RunBuilder(times=times, noise=NOISE, requests=dict(zip(("strided", "strided#2"), amounts, strict=True)))
     )
-    (found,) = gate(rows, base="strided", head="strided#2", policy=GatePolicy(), method=Method()).verdicts
-    side = "base" if sides[0] is None else "head"
+    (found,) = gate(rows, **sides("strided", "strided#2"), policy=GatePolicy(), method=Method()).verdicts
+    side = "base" if sizes[0] is None else "head"
     assert found.outcome is Outcome.INVALID
     assert f"memory of {side} alone was not measured: CRASHED: it ended." in found.reason and "Within ±" in found.reason
 
@@ -120,7 +129,7 @@ def test_memory_that_neither_side_tells_is_a_note():
     times = {MAX2D: {"strided": 1e5, "strided#2": 1e5}}
     requests = dict.fromkeys(("strided", "strided#2"), not_measured("memray is not installed."))
     rows = rows_of(RunBuilder(times=times, noise=NOISE, requests=requests))
-    (found,) = gate(rows, base="strided", head="strided#2", policy=GatePolicy(), method=Method()).verdicts
+    (found,) = gate(rows, **sides("strided", "strided#2"), policy=GatePolicy(), method=Method()).verdicts
     assert (found.outcome, "memray" in found.memory_reason) == (Outcome.SAME, True)
 
 
@@ -134,7 +143,7 @@ def test_a_confirmation_of_too_few_launches_is_none():
 def test_the_slack_of_a_framework_is_no_finding():
     requests = {"torch": Amount(bytes=200_704), "torch#2": Amount(bytes=201_304)}
     rows = rows_of(RunBuilder(times={MAX2D: {"torch": 1e5, "torch#2": 1e5}}, noise=NOISE, requests=requests))
-    (found,) = gate(rows, base="torch", head="torch#2", policy=GatePolicy(), method=Method()).verdicts
+    (found,) = gate(rows, **sides("torch", "torch#2"), policy=GatePolicy(), method=Method()).verdicts
     assert not found.is_memory_regression
 
 
@@ -146,9 +155,9 @@ def test_by_cpu_time_what_the_host_took_is_not_the_heads():
         samples = tuple(s._replace(elapsed_ns=round(s.elapsed_ns * taken)) for s in row.samples)
         rows.append(replace(row, samples=samples))
     by_cpu = Method(clock=Clock.CPU, rejection=RejectionRule(max_wait_share=0.3))
-    (found,) = gate(rows, base="base", head="head", policy=GatePolicy(), method=by_cpu).verdicts
+    (found,) = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=by_cpu).verdicts
     assert found.outcome is Outcome.SAME
-    (found,) = gate(rows, base="base", head="head", policy=GatePolicy(), method=Method()).verdicts
+    (found,) = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=Method()).verdicts
     assert found.outcome is Outcome.INVALID
 
 
@@ -156,7 +165,7 @@ def test_a_neighbour_is_named():
     builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1e5}}, noise=NOISE)
     block = BlockEvidence(block=0, wall_ns=100, busy_ns=190, steal_ns=0, pressure_ns=10)
     rows = [replace(row, evidence=(block,)) for row in rows_of(builder)]
-    result = gate(rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    result = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=Method())
     assert result.disturbance.causes == ("other processes kept 0.90 cores busy",)
     assert not judged(builder).disturbance.causes
 
@@ -166,7 +175,7 @@ def test_a_host_that_takes_the_cores_hides_no_neighbour_and_makes_none(busy_ns, 
     builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1e5}}, noise=NOISE)
     block = BlockEvidence(block=0, wall_ns=100, busy_ns=busy_ns, steal_ns=51, pressure_ns=10)
     rows = [replace(row, evidence=(block,)) for row in rows_of(builder)]
-    result = gate(rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    result = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=Method())
     assert result.disturbance.others == pytest.approx(others)
 
 
@@ -222,7 +231,7 @@ def test_a_suspicion_is_measured_again_from_importers_that_surveyed_nothing():
     by_stage = {stage: {plan.importer for plan in session.plans if plan.stage is stage} for stage in Stage}
     assert by_stage[Stage.CONFIRMATION] and not by_stage[Stage.SURVEY] & by_stage[Stage.CONFIRMATION]
     assert all(set(plan.blocks) == {MAX2D} for plan in session.plans if plan.stage is Stage.CONFIRMATION)
-    result = gate(session.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    result = gate(session.rows, **sides("base", "head"), policy=GatePolicy(), method=Method())
     assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SAME]
 
 
@@ -233,7 +242,7 @@ def test_what_is_the_same_already_is_confirmed_last():
     session.run(rule_for(builder, 60.0))
     confirmed = [set(plan.blocks) for plan in session.plans if plan.stage is Stage.CONFIRMATION]
     assert confirmed[0] == {AVG2D} and confirmed[-1] == {MAX2D}
-    result = gate(session.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    result = gate(session.rows, **sides("base", "head"), policy=GatePolicy(), method=Method())
     assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SLOWER]
     assert [v.is_regression for v in result.verdicts] == [False, True]
 
@@ -282,7 +291,7 @@ def test_a_confirmation_that_was_interrupted_goes_on_and_the_survey_does_not():
     resumed.run(rule_for(builder, 60.0, stored))
     assert resumed.plans and {plan.stage for plan in resumed.plans} == {Stage.CONFIRMATION}
     assert all(set(plan.blocks) == {MAX2D} for plan in resumed.plans)
-    result = gate(resumed.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    result = gate(resumed.rows, **sides("base", "head"), policy=GatePolicy(), method=Method())
     assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SAME]
 
 

@@ -9,6 +9,7 @@ from poolbench.analyse.history.series import Measured, build_history, measured_a
 from poolbench.analyse.history.types import History, Point
 from poolbench.model.method import Method
 from poolbench.model.result import Status
+from poolbench.model.subject import parse_subject
 from tests.unit.builders import AVG2D, MAX2D, Noise, make_header, make_rows
 
 WORKLOADS = (MAX2D, AVG2D)
@@ -20,7 +21,7 @@ def make_points(count: int, **of_place: Mapping[int, str]) -> list[Point]:
     return [
         Point(
             label=f"1.{place}.0",
-            subject=f"{SUBJECT}@1.{place}.0",
+            subject=parse_subject(f"{SUBJECT}@1.{place}.0"),
             **{name: given[place] for name, given in of_place.items() if place in given},
         )
         for place in range(count)
@@ -41,10 +42,13 @@ def make_run(
     """Return a run of ``places`` with the first point as anchor; ``ratios`` by workload and place."""
     anchor = points[0]
     times = {
-        workload: {anchor.subject: 1e5, **{measured_as(points[p], anchor): 1e5 * ratio[p] for p in places}}
+        workload: {
+            str(anchor.subject): 1e5,
+            **{str(measured_as(points[p], anchor)): 1e5 * ratio[p] for p in places},
+        }
         for workload, ratio in ratios.items()
     }
-    subjects = [anchor.subject, *(measured_as(points[p], anchor) for p in places)]
+    subjects = [str(subject) for subject in (anchor.subject, *(measured_as(points[p], anchor) for p in places))]
     header = replace(make_header(subjects, tuple(ratios), method=method), run=name)
     rows = make_rows(times, noise=Noise(), seed=seed, launches=launches, failures=failures)
     return Measured(header=header, rows=[replace(row, run=name) for row in rows])
@@ -53,7 +57,7 @@ def make_run(
 def make_history(points: Sequence[Point], runs: Sequence[Measured], *, method: Method | None = None) -> History:
     """Return what the runs show."""
     return build_history(
-        subject=SUBJECT,
+        subject=parse_subject(SUBJECT),
         anchor=points[0],
         points=points,
         workloads=WORKLOADS,

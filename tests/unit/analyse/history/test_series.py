@@ -52,7 +52,7 @@ def test_the_anchor_is_a_point_by_its_copy():
 
 def test_a_point_that_fails_stays_with_its_reason():
     points = make_points(8)
-    failures = {(w, points[4].subject): (Status.FAILED, "does not install.") for w in WORKLOADS}
+    failures = {(w, str(points[4].subject)): (Status.FAILED, "does not install.") for w in WORKLOADS}
     first, second = two_runs(points)
     first = make_run(points, RATIOS, (0, 2, 4, 6), name=first.header.run, failures=failures)
     history = make_history(points, [first, second])

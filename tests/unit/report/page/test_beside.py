@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from poolbench.model.calibration import Calibration, Rates
 from poolbench.model.gate import Disturbance, GatePolicy, GateResult, GateVerdict
 from poolbench.model.method import Method
+from poolbench.model.subject import parse_subject
 from poolbench.model.verdict import Comparison, Outcome
 from poolbench.report.page.beside import ABSENT, Beside, JudgedGate, beside_sections
 from poolbench.report.page.run import build_page
@@ -42,7 +43,10 @@ def gate() -> JudgedGate:
     verdict = GateVerdict(
         workload="w", outcome=Outcome.SLOWER, reason="Slower (+9 %).", comparison=pair, is_regression=True
     )
-    result = GateResult(base="numpy", head="numpy#2", policy=GatePolicy(), method=Method(), verdicts=(verdict,))
+    result = GateResult(
+        base=parse_subject("numpy"), head=parse_subject("numpy#2"), policy=GatePolicy(), method=Method(),
+        verdicts=(verdict,),
+    )  # fmt: skip
     return JudgedGate(result=result, names={"w": "layer"})
 
 

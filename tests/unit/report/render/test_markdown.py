@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from poolbench.analyse.compare.summary import summarise
+from poolbench.model.subject import parse_subject
 from poolbench.report.answer import answer
 from poolbench.report.render.markdown import command, render_markdown, write_markdown
 from tests.unit.builders import AVG2D, MAX1D, MAX2D, WORKLOADS, make_header, make_rows
@@ -31,7 +32,9 @@ def test_it_says_how_it_came_about() -> None:
 
 
 def test_the_command_names_subjects_workloads_and_method() -> None:
-    header = replace(example().header, subjects=("torch", "torch#2", "torch:compile", "limit"))
+    header = replace(
+        example().header, subjects=tuple(map(parse_subject, ("torch", "torch#2", "torch:compile", "limit")))
+    )
     words = shlex.split(command(header))
     assert words[:5] == ["poolbench", "compare", "torch", "torch", "torch:compile"]
     assert words[words.index("--workloads") + 1].split(",") == [MAX2D, AVG2D, MAX1D]
