@@ -107,7 +107,9 @@ class GateRule:
         if first:
             return [(Stage.SURVEY, first)]
         unsettled = [w for w in self._workloads if not self._is_lost(w) and not is_same(self._weigh(w), self._policy)]
-        begun = [w for w in self._again if self._count(w, Stage.CONFIRMATION) < self._again[w]]
+        begun = [
+            w for w, aim in self._again.items() if self._count(w, Stage.CONFIRMATION) < aim and not self._is_lost(w)
+        ]
         if begun:
             return [(Stage.CONFIRMATION, begun)]
         suspected = [w for w in self._workloads if w not in self._again and self._is_suspected(w)]
