@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from poolbench.analyse.gate.judge import gate, weigh
+from poolbench.analyse.estimate import ledger
+from poolbench.analyse.estimate.ledger import Ledger, reduce_row
+from poolbench.analyse.gate.judge import gate, weigh, weigh_ledger
 from poolbench.analyse.gate.rule import GateRule, launches_to_confirm
 from poolbench.model.evidence import BlockEvidence
 from poolbench.model.gate import GatePolicy
@@ -227,6 +229,27 @@ def test_a_suspicion_is_measured_again_from_importers_that_surveyed_nothing():
     assert all(set(plan.blocks) == {MAX2D} for plan in session.plans if plan.stage is Stage.CONFIRMATION)
     result = gate(session.rows, base="base", head="head", policy=GatePolicy(), method=Method())
     assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SAME]
+
+
+@pytest.mark.parametrize("noise", [NOISE, Noise(contaminated=0.4)], ids=["calm", "contaminated"])
+def test_a_ledger_that_grew_says_what_all_its_rows_say(noise):
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.05e5}, AVG2D: {"base": 1e5, "head": 1e5}}, noise=noise)
+    rows = rows_of(builder)
+    grown = Ledger((), Method().rejection)
+    for count, row in enumerate(rows, start=1):
+        grown.add([row])
+        fresh = weigh(rows[:count], MAX2D, "head", "base", GatePolicy(), Method())
+        assert replace(weigh_ledger(grown, MAX2D, "head", "base", GatePolicy()), ledger=fresh.ledger) == fresh
+
+
+def test_each_row_is_reduced_once(monkeypatch):
+    reduced = []
+    monkeypatch.setattr(ledger, "reduce_row", lambda row, *args: reduced.append(row.key) or reduce_row(row, *args))
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.1e5}, AVG2D: {"base": 1e5, "head": 1e5}}, noise=NOISE)
+    session = Virtual(builder)
+    session.run(rule_for(builder, 60.0))
+    assert len(session.plans) > 10
+    assert len(reduced) == len(set(reduced)) <= len(session.rows)
 
 
 def test_what_is_the_same_already_is_confirmed_last():
