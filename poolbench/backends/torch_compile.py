@@ -8,6 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from poolbench.backends import torch_common as common
+from poolbench.backends import torch_pooling
 from poolbench.backends.base import Prepared, Source
 from poolbench.backends.torch_eager import Eager
 from poolbench.model.workload import Pass, Workload
@@ -54,7 +55,7 @@ class Compile(Eager):
         """Return the compiled call."""
         import torch
 
-        pool = common.pooling(workload)
+        pool = torch_pooling.pooling(workload)
 
         def call(x: Any) -> Any:
             return pool(x)

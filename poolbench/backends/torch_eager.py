@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends import torch_common as common
+from poolbench.backends import torch_pooling
 from poolbench.backends.base import Call, Prepared, Source, Support, refused
 from poolbench.backends.geometry import contiguous, reference_axes
 from poolbench.backends.indexed import IndexedCall
@@ -26,7 +27,7 @@ class Eager:
 
     def supports(self, workload: Workload) -> Support:
         """Say whether PyTorch can express ``workload``."""
-        return common.supports(workload)
+        return torch_pooling.supports(workload)
 
     def environment(self, threads: int) -> Mapping[str, str]:
         """Return what must be set before torch is imported."""
@@ -52,7 +53,7 @@ class Eager:
         natural = default_order(workload.spec.rank)
         if source.layout is LayoutPolicy.GIVEN:
             # Where the kernel for channels-last memory refuses, a user would make the tensor contiguous.
-            convert = None if common.has_channels_last_kernel(workload) else lambda x: x.contiguous()
+            convert = None if torch_pooling.has_channels_last_kernel(workload) else lambda x: x.contiguous()
             compute = common.given_call(workload, source.array, pool, convert)
             return _call(workload, source, compute, layout=workload.order, output_order=workload.order)
         tensor = common.as_tensor(contiguous(source.array, workload.order, natural))
@@ -60,7 +61,7 @@ class Eager:
 
     def pooling(self, workload: Workload) -> common.Pool:
         """Return the timed function of a tensor (N, C, *spatial)."""
-        return common.pooling(workload)
+        return torch_pooling.pooling(workload)
 
     def _prepare_training(self, workload: Workload, source: Source, layout: str) -> Prepared:
         """Prepare a training pass that computes on memory in the order ``layout``."""
@@ -83,8 +84,8 @@ class ChannelsLast(Eager):
         """Say whether PyTorch can express ``workload`` in channels-last memory."""
         if workload.spec.rank == 1:
             return refused("PyTorch has channels-last memory for two and three spatial axes only.")
-        support = common.supports(workload)
-        if support.ok and not common.has_channels_last_kernel(workload):
+        support = torch_pooling.supports(workload)
+        if support.ok and not torch_pooling.has_channels_last_kernel(workload):
             return refused(
                 f"PyTorch's channels-last max pooling of {workload.dtype} takes planes of fewer than "
                 f"{1 << (8 * workload.dtype.itemsize - 1)} elements."
@@ -127,7 +128,7 @@ def _call(
     def fetch(result: Any) -> Any:
         return common.to_array(result, output_order)
 
-    pool = common.with_indices(workload)
+    pool = torch_pooling.with_indices(workload)
     if pool is None:
         return Call(layout, compute, fetch)
 

@@ -20,19 +20,19 @@ from typing import Any
 
 from poolbench.errors import StoreError, UsageError
 from poolbench.model.machine import MachineFingerprint
+from poolbench.store.asv_terms import (
+    PARAMETERS,
+    RESULTS,
+    benchmark_entry,
+    configuration,
+    full_name,
+    machine_entry,
+    software_of,
+)
 
-TIME, REQUESTED, TOUCHED, LIMIT = "time_call", "track_requested_bytes", "track_touched_bytes", "track_times_limit"
-"""What the benchmarks are called, here and in the suite; a name of the suite has module and class before it."""
-
-PARAMETERS = ("subject", "workload")
 CONFIGURATION = "asv.conf.json"
-VERSION = "1"
 
-_UNITS = {TIME: "seconds", REQUESTED: "bytes", TOUCHED: "bytes", LIMIT: "times the streaming limit"}
-_PREFIX = "compare"
-_RESULTS, _PAGES = "results", "html"
 _BENCHMARKS = "benchmarks.json"
-_NOT_SOFTWARE = ("python", "system", "poolbench")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +101,11 @@ def write_results(folder: Path, results: AsvResults, repository: Path) -> Path:
     """
     if not isinstance(results.machine, MachineFingerprint):
         raise UsageError("Results that were read from asv's files are not written again: copy the files.")
-    root = folder / _RESULTS
-    python, requirements = _software(results.machine)
+    root = folder / RESULTS
+    python, requirements = software_of(results.machine)
     variables = {("nobuild", name): value for name, value in results.options.items()}
     environment = _asv("environment").get_env_name("poolbench", python, requirements, variables)
-    about = _about(results.machine)
+    about = machine_entry(results.machine)
     try:
         benchmarks = _merged_benchmarks(root, results.figures)
         stored = _asv("results").Results(
@@ -119,12 +119,13 @@ def write_results(folder: Path, results: AsvResults, repository: Path) -> Path:
         )
         stored.load_data(str(root))
         for name, figures in _by_benchmark(results.figures).items():
-            _add(stored, benchmarks[f"{_PREFIX}.{name}"], figures, results.started_at)
+            _add(stored, benchmarks[full_name(name)], figures, results.started_at)
         write_json, machine = _asv("util").write_json, _asv("machine").Machine
         write_json(str(root / _BENCHMARKS), benchmarks, _asv("benchmarks").Benchmarks.api_version)
         write_json(str(root / about["machine"] / "machine.json"), about, machine.api_version)
         stored.save(str(root))
-        _write_configuration(folder, repository)
+        text = json.dumps(configuration(repository), indent=4) + "\n"
+        (folder / CONFIGURATION).write_text(text, encoding="utf-8")
     except _asv("util").UserError as error:
         raise StoreError(f"asv's files under {folder} cannot be added to: {error}") from error
     except OSError as error:
@@ -190,21 +191,12 @@ def _merged_benchmarks(root: Path, figures: Iterable[AsvFigure]) -> dict[str, di
     """Return the descriptions in ``root`` with those of ``figures``: parameters are added, none is taken away."""
     path = root / _BENCHMARKS
     known = {name: entry for name, entry in _read_json(path).items() if name != "version"} if path.exists() else {}
-    for name, mine in _by_benchmark(figures).items():
-        full = f"{_PREFIX}.{name}"
-        before = known.get(full, {}).get("params", [[], []])
+    for benchmark, mine in _by_benchmark(figures).items():
+        name = full_name(benchmark)
+        before = known.get(name, {}).get("params", [[], []])
         used = [[repr(figure.subject) for figure in mine], [repr(figure.workload) for figure in mine]]
-        known[full] = {
-            "name": full,
-            "pretty_name": full,
-            "code": "",
-            "type": "time" if name == TIME else "track",
-            "unit": _UNITS[name],
-            "param_names": list(PARAMETERS),
-            "params": [list(dict.fromkeys((*old, *new))) for old, new in zip(before, used, strict=True)],
-            "version": VERSION,
-            "timeout": 60.0,
-        }
+        merged = [list(dict.fromkeys((*old, *new))) for old, new in zip(before, used, strict=True)]
+        known[name] = benchmark_entry(benchmark, merged)
     return known
 
 
@@ -215,48 +207,8 @@ def _by_benchmark(figures: Iterable[AsvFigure]) -> dict[str, list[AsvFigure]]:
     return groups
 
 
-def _about(machine: MachineFingerprint) -> dict[str, str]:
-    """Return what asv keeps of a machine."""
-    hardware = machine.hardware
-    return {
-        "machine": machine.key,
-        "os": machine.software.get("system", ""),
-        "arch": hardware.architecture,
-        "cpu": hardware.processor,
-        "num_cpu": str(hardware.cores),
-        "ram": f"{hardware.memory_gib} GiB",
-    }
-
-
-def _software(machine: MachineFingerprint) -> tuple[str, dict[str, str]]:
-    """Return Python's version as asv writes it, such as 3.11, and the versions of everything else.
-
-    What stands behind a single subject's environment (NAME@VERSION, with all its distributions) is not the run's, and
-    would be a folder's name that no file system takes: the subject, a parameter, tells versions apart.
-    """
-    version = machine.software.get("python", "").split()[-1:] or [""]
-    python = ".".join(version[0].split(".")[:2])
-    of_run = {name: text for name, text in machine.software.items() if "@" not in name}
-    return python, {name: text for name, text in of_run.items() if name not in _NOT_SOFTWARE}
-
-
-def _write_configuration(folder: Path, repository: Path) -> None:
-    configuration = {
-        "version": 1,
-        "project": "poolbench",
-        "repo": str(repository.resolve()),
-        "dvcs": "git",
-        "branches": ["HEAD"],
-        "environment_type": "virtualenv",
-        "benchmark_dir": ".",
-        "results_dir": _RESULTS,
-        "html_dir": _PAGES,
-    }
-    (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=4) + "\n", encoding="utf-8")
-
-
 def _results_root(folder: Path) -> Path | None:
-    return next((root for root in (folder, folder / _RESULTS) if (root / _BENCHMARKS).is_file()), None)
+    return next((root for root in (folder, folder / RESULTS) if (root / _BENCHMARKS).is_file()), None)
 
 
 def _read(stored: Any, benchmarks: Sequence[str]) -> AsvResults:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poolbench.strided import training as training
-    from poolbench.strided.explanation import explain
+    from poolbench.strided.explanation import explain, variants
     from poolbench.strided.functional import (
         adaptive_avg_pool1d,
         adaptive_avg_pool2d,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         max_pool1d,
         max_pool2d,
         max_pool3d,
-        variants,
     )
 
 __all__ = [
@@ -63,7 +62,7 @@ def __getattr__(name: str) -> Any:
     from poolbench.strided import explanation, functional
 
     for each in __all__:
-        globals()[each] = getattr(explanation if each == "explain" else functional, each)
+        globals()[each] = getattr(explanation if each in ("explain", "variants") else functional, each)
     return globals()[name]
 
 

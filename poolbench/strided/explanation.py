@@ -1,4 +1,4 @@
-"""What a call would do, and by which kernel: the plan, the kernel, the instruction set and the threads."""
+"""Which kernels there are, and what a call would do: the plan, the kernel, the instruction set and the threads."""
 
 from __future__ import annotations
 
@@ -149,6 +149,15 @@ def explain(function: Callable[..., Any], /, *args: Any, gradient: Any = None, *
     own = [given.arguments[each] for each in (*_ORDER[family], "out", "threads", "layout")]
     answers: Sequence[Mapping[str, Any]] = compiled(int(name[-2]), *own, None, None, gradient)
     return Explanation(tuple(_pass(answer) for answer in answers))
+
+
+def variants() -> list[str]:
+    """Return the names of the kernels that this processor can execute, in the order of preference.
+
+    A name is instruction set, pass, kernel, operation and type, such as "avx512/pool/rows/max/f32". What the
+    environment variable ``POOLBENCH_KERNELS`` leaves out is not among them.
+    """
+    return [row["name"] for row in _pool.kernels()]
 
 
 def _pass(answer: Mapping[str, Any]) -> PassExplanation:

@@ -326,12 +326,3 @@ def adaptive_avg_pool3d(
     All is as ``adaptive_avg_pool2d`` says; see ``torch.nn.AdaptiveAvgPool3d``.
     """
     return _pool.adaptive_avg_pool(3, input, output_size, out, threads, layout)
-
-
-def variants() -> list[str]:
-    """Return the names of the kernels that this processor can execute, in the order of preference.
-
-    A name is instruction set, pass, kernel, operation and type, such as "avx512/pool/rows/max/f32". What the
-    environment variable ``POOLBENCH_KERNELS`` leaves out is not among them.
-    """
-    return [row["name"] for row in _pool.kernels()]

@@ -16,7 +16,7 @@ from poolbench.errors import PoolbenchError
 from poolbench.model.ids import parse_id
 from poolbench.model.memory import FLAT
 from poolbench.model.result import ResultRow, RunHeader, Status
-from poolbench.store import asv
+from poolbench.store import asv, asv_terms
 
 _TEXTS = frozenset((
     "workload", "name", "kind", "dtype", "order", "subject", "status", "note", "group", "layout", "machine", "run",
@@ -74,7 +74,7 @@ def _time(subject: str, workload: str, rows: Sequence[ResultRow], rejects: Any) 
         samples = []
     seconds = tuple(sample.call_ns / 1e9 for sample in samples)
     return asv.AsvFigure(
-        benchmark=asv.TIME,
+        benchmark=asv_terms.TIME,
         subject=subject,
         workload=workload,
         value=median(seconds) if seconds else math.nan if is_refused and not is_failed else None,
@@ -84,9 +84,9 @@ def _time(subject: str, workload: str, rows: Sequence[ResultRow], rejects: Any) 
 
 
 def _of_cell(cell: Cell) -> Iterator[asv.AsvFigure]:
-    amounts: dict[str, float | None] = {asv.LIMIT: None if cell.times_limit is None else cell.times_limit.value}
+    amounts: dict[str, float | None] = {asv_terms.LIMIT: None if cell.times_limit is None else cell.times_limit.value}
     if cell.memory is not None:
-        amounts |= {asv.REQUESTED: cell.memory.requested.bytes, asv.TOUCHED: cell.memory.touched.bytes}
+        amounts |= {asv_terms.REQUESTED: cell.memory.requested.bytes, asv_terms.TOUCHED: cell.memory.touched.bytes}
     for benchmark, value in amounts.items():
         known = math.nan if value is None and cell.status is Status.UNSUPPORTED else value
         yield asv.AsvFigure(benchmark=benchmark, subject=str(cell.subject), workload=cell.workload, value=known)
@@ -96,10 +96,10 @@ def _lines(results: asv.AsvResults) -> Iterator[dict[str, Any]]:
     memory = {
         (figure.subject, figure.workload, figure.benchmark): figure.value
         for figure in results.figures
-        if figure.benchmark in (asv.REQUESTED, asv.TOUCHED)
+        if figure.benchmark in (asv_terms.REQUESTED, asv_terms.TOUCHED)
     }
     for figure in results.figures:
-        if figure.benchmark != asv.TIME or figure.value is None:
+        if figure.benchmark != asv_terms.TIME or figure.value is None:
             continue
         common = {
             **_about_workload(figure.workload),
@@ -108,8 +108,8 @@ def _lines(results: asv.AsvResults) -> Iterator[dict[str, Any]]:
             "launch": 0,
             "importer": 0,
             "rejected": False,
-            "requested_bytes": _whole(memory.get((figure.subject, figure.workload, asv.REQUESTED))),
-            "touched_bytes": _whole(memory.get((figure.subject, figure.workload, asv.TOUCHED))),
+            "requested_bytes": _whole(memory.get((figure.subject, figure.workload, asv_terms.REQUESTED))),
+            "touched_bytes": _whole(memory.get((figure.subject, figure.workload, asv_terms.TOUCHED))),
             "machine": str(results.machine),
             "run": f"asv:{results.commit[:8]}-{results.environment}",
             "revision": results.commit,

@@ -99,10 +99,15 @@ def weigh(
     rows: Iterable[ResultRow], workload: str, head: str, base: str, policy: GatePolicy, method: Method
 ) -> Weighed:
     """Return what ``rows`` say of ``head`` against ``base`` on ``workload``."""
-    mine = [row for row in rows if row.workload == workload and row.subject in (head, base)]
-    everything = Ledger(mine, method.rejection, method.clock)
-    stages = {stage: everything.of_stage(stage) for stage in Stage}
-    comparison = compare_pair(everything, workload, head, base, policy.intervals)
+    mine = (row for row in rows if row.workload == workload and row.subject in (head, base))
+    return weigh_ledger(Ledger(mine, method.rejection, method.clock), workload, head, base, policy)
+
+
+def weigh_ledger(ledger: Ledger, workload: str, head: str, base: str, policy: GatePolicy) -> Weighed:
+    """Return what a ledger says of ``head`` against ``base`` on ``workload``."""
+    mine = [reduced.row for subject in (head, base) for reduced in ledger.rows(workload, subject)]
+    stages = {stage: ledger.of_stage(stage) for stage in Stage}
+    comparison = compare_pair(ledger, workload, head, base, policy.intervals)
     has_confirmation = any(row.stage is Stage.CONFIRMATION for row in mine)
     survey = _claim(stages[Stage.SURVEY], workload, head, base, policy)
     again = _claim(stages[Stage.CONFIRMATION], workload, head, base, policy)
@@ -111,12 +116,12 @@ def weigh(
     confirmation_p = again.tail if agrees else 1.0
     claim_p = 1.0
     if confirmation_p < policy.agreement:
-        together = _claim(everything, workload, head, base, policy)
+        together = _claim(ledger, workload, head, base, policy)
         share = survey.launches / (survey.launches + again.launches)
         if (together.surplus > 0) == is_slower:
             claim_p = selected_p(together.tail, suspicion=policy.suspicion, share=share)
     return Weighed(
-        ledger=everything,
+        ledger=ledger,
         comparison=comparison,
         confirmation=compare_pair(stages[Stage.CONFIRMATION], workload, head, base, policy.intervals)
         if has_confirmation
@@ -126,7 +131,7 @@ def weigh(
         claim_p=claim_p,
         is_slower=is_slower,
         samples=sum(len(row.samples) for row in mine if row.status is Status.OK),
-        fault=fault(everything, comparison, policy.intervals) or _too_few(comparison, policy),
+        fault=fault(ledger, comparison, policy.intervals) or _too_few(comparison, policy),
     )
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 from poolbench.analyse.estimate.costs import LaunchCosts
-from poolbench.analyse.gate.judge import Weighed, is_same, is_suspected, weigh
+from poolbench.analyse.estimate.ledger import Ledger
+from poolbench.analyse.gate.judge import Weighed, is_same, is_suspected, weigh, weigh_ledger
 from poolbench.model.gate import GatePolicy
 from poolbench.model.method import Method
 from poolbench.model.plan import LaunchPlan
-from poolbench.model.result import ResultRow
+from poolbench.model.result import ResultRow, Status
 from poolbench.model.stage import Stage
 
 SURVEY_SHARE = 0.4
@@ -75,7 +76,7 @@ class GateRule:
         self._costs = LaunchCosts()
         self._importers = Importers(max((row.importer for row in stored), default=-1) + 1)
         self._next = max((row.launch for row in stored), default=-1) + 1
-        self._rows: dict[str, list[ResultRow]] = {workload: [] for workload in self._workloads}
+        self._ledgers = {workload: Ledger((), method.rejection, method.clock) for workload in self._workloads}
         self._seen = 0
         self._weighed: dict[str, Weighed] = {}
         self._spent_s = sum(row.seconds for row in stored)
@@ -107,7 +108,9 @@ class GateRule:
         if first:
             return [(Stage.SURVEY, first)]
         unsettled = [w for w in self._workloads if not self._is_lost(w) and not is_same(self._weigh(w), self._policy)]
-        begun = [w for w in self._again if self._count(w, Stage.CONFIRMATION) < self._again[w]]
+        begun = [
+            w for w, aim in self._again.items() if self._count(w, Stage.CONFIRMATION) < aim and not self._is_lost(w)
+        ]
         if begun:
             return [(Stage.CONFIRMATION, begun)]
         suspected = [w for w in self._workloads if w not in self._again and self._is_suspected(w)]
@@ -127,7 +130,8 @@ class GateRule:
         How many there was time for is not stored, so it is what the survey alone calls for; the budget ends it earlier.
         """
         aims = {}
-        for workload in dict.fromkeys(row.workload for row in stored if row.stage is Stage.CONFIRMATION):
+        begun = {row.workload for row in stored if row.stage is Stage.CONFIRMATION}
+        for workload in (w for w in self._workloads if w in begun):
             survey = [row for row in stored if row.workload == workload and row.stage is Stage.SURVEY]
             suspicion = weigh(survey, workload, self._head, self._base, self._policy, self._method)
             aims[workload] = max(
@@ -156,15 +160,16 @@ class GateRule:
 
     def _learn(self, rows: Sequence[ResultRow], elapsed_s: float) -> None:
         for row in rows[self._seen :]:
-            self._rows.setdefault(row.workload, []).append(row)
-            self._weighed.pop(row.workload, None)
+            if row.workload in self._ledgers:
+                self._ledgers[row.workload].add([row])
+                self._weighed.pop(row.workload, None)
         self._seen = len(rows)
         self._costs.learn(rows, elapsed_s)
 
     def _weigh(self, workload: str) -> Weighed:
         if workload not in self._weighed:
-            rows = self._rows[workload]
-            self._weighed[workload] = weigh(rows, workload, self._head, self._base, self._policy, self._method)
+            ledger = self._ledgers[workload]
+            self._weighed[workload] = weigh_ledger(ledger, workload, self._head, self._base, self._policy)
         return self._weighed[workload]
 
     def _is_suspected(self, workload: str) -> bool:
@@ -172,15 +177,19 @@ class GateRule:
 
     def _is_lost(self, workload: str) -> bool:
         """Whether a side failed: nothing more can be found out."""
-        return any(row.status.value != "OK" for row in self._rows[workload])
+        return any(row.status is not Status.OK for row in self._rows(workload))
 
     def _count(self, workload: str, stage: Stage) -> int:
-        return len({row.launch for row in self._rows[workload] if row.stage is stage})
+        return len({row.launch for row in self._rows(workload) if row.stage is stage})
+
+    def _rows(self, workload: str) -> list[ResultRow]:
+        ledger = self._ledgers[workload]
+        return [reduced.row for subject in (self._base, self._head) for reduced in ledger.rows(workload, subject)]
 
     def _affordable(self, wanted: Sequence[str], remaining_s: float) -> list[str]:
         """Return those of ``wanted`` that fit into what is left, those with the fewest launches first."""
         chosen = []
-        for workload in sorted(wanted, key=lambda w: len({row.launch for row in self._rows[w]})):
+        for workload in sorted(wanted, key=lambda w: len({row.launch for row in self._rows(w)})):
             cost_s = self._costs.predict(workload, BLOCKS)
             if cost_s <= remaining_s:
                 chosen.append(workload)

@@ -3,19 +3,10 @@
 #include <numeric>
 #include <utility>
 
+#include "problem/merge.h"
+
 namespace poolbench::pool {
 namespace {
-
-void make_identity(Axis& axis) {
-  axis.window = axis.stride = axis.dilation = 1;
-  axis.lo = axis.hi = 0;
-}
-
-void make_full(Axis& axis) {
-  axis.window = axis.stride = axis.positions;
-  axis.dilation = 1;
-  axis.lo = axis.hi = 0;
-}
 
 // Whether all windows of an average count alike along this axis; `count` is then what they count.
 bool counts_alike(const Axis& axis, bool include_padding, Pass pass, std::int64_t& count) {
@@ -34,101 +25,10 @@ bool counts_alike(const Axis& axis, bool include_padding, Pass pass, std::int64_
   return axis.lo == 0 && axis.taps(last).count == axis.window;
 }
 
-void make_windowed(Axis& axis) {
-  if (!axis.adaptive() || axis.positions % axis.windows != 0) return;
-  axis.window = axis.stride = axis.positions / axis.windows;
-  axis.dilation = 1;
-  axis.lo = axis.hi = 0;
-}
-
-// Says the same in the simplest words. `base` moves where outputs begin behind the first position.
-void simplify(Axis& axis, std::int64_t size, const char*& base) {
-  make_windowed(axis);
-  if (axis.windows == 1 && !axis.adaptive()) {
-    const Axis::Taps taps = axis.taps(0);
-    if (taps.count == 0) return;  // an average of padding alone
-    base += taps.first * axis.in_step;
-    axis.in_step *= axis.dilation;
-    axis.positions = taps.count;
-    make_full(axis);
-  } else if (axis.window == 1 && axis.lo == 0 && (axis.windows - 1) * axis.stride < axis.positions &&
-             !(axis.in_step == size && axis.stride > 1 && axis.stride <= 4)) {
-    // Small steps within contiguous rows are better left to the kernels.
-    axis.in_step *= axis.stride;
-    axis.positions = axis.windows;
-    make_identity(axis);
-  }
-  if (axis.positions == 1 && axis.windows == 1) axis.in_step = axis.out_step = 0;
-}
-
-// Makes one axis of `outer` and the `axis` inside it, where both are identities and lie behind each other in memory.
-bool merge_identities(Axis& outer, Axis& axis) {
-  if (!is_identity(outer) || !is_identity(axis) || is_single(outer)) return false;
-  if (is_single(axis)) {
-    std::swap(outer, axis);
-    return true;
-  }
-  if (outer.in_step != axis.positions * axis.in_step || outer.out_step != axis.windows * axis.out_step) {
-    return false;
-  }
-  axis.positions = axis.windows = axis.positions * outer.positions;
-  outer = Axis{};
-  return true;
-}
-
-// The same for axes that are summed up, or searched, as a whole. Offsets count on alike.
-bool merge_full(const Plan& plan, Axis& outer, Axis& axis) {
-  if (!is_full(outer) || !is_full(axis) || outer.positions == 1) return false;
-  if (axis.positions == 1) {
-    std::swap(outer, axis);
-    return true;
-  }
-  if (plan.position_step(outer) != axis.positions * plan.position_step(axis)) return false;
-  axis.positions *= outer.positions;
-  make_full(axis);
-  outer = Axis{};
-  return true;
-}
-
-bool merge_outer(Outer& outer, Outer& inner) {
-  if (outer.count == 1) return false;
-  if (inner.count == 1) {
-    std::swap(outer, inner);
-    return true;
-  }
-  if (outer.in_step != inner.count * inner.in_step || outer.out_step != inner.count * inner.out_step ||
-      outer.offset_step != inner.count * inner.offset_step) {
-    return false;
-  }
-  inner.count *= outer.count;
-  outer = Outer{};
-  return true;
-}
-
 // An axis goes with whether its outputs count differently.
 void swap_axes(Axis* axes, bool* counts, int a, int b) {
   std::swap(axes[a], axes[b]);
   std::swap(counts[a], counts[b]);
-}
-
-// Moves an identity axis out to the axes that are not pooled.
-bool move_out(Plan& plan, Axis& axis) {
-  if (!is_identity(axis) || is_single(axis)) return false;
-  Outer& last = plan.outer[1];
-  if (last.count > 1 && last.in_step == axis.positions * axis.in_step &&
-      last.out_step == axis.windows * axis.out_step) {
-    last.count *= axis.positions;
-    last.in_step = axis.in_step;
-    last.out_step = axis.out_step;
-  } else if (plan.outer[0].count == 1) {
-    plan.outer[0] = last;
-    last = Outer{axis.positions, axis.in_step, axis.out_step, 0};
-    if (plan.outer[0].count == 1) plan.outer[0] = Outer{};
-  } else {
-    return false;
-  }
-  axis = Axis{};
-  return true;
 }
 
 // What an average's sums are multiplied by, and along which axes it differs.
@@ -155,19 +55,6 @@ void find_factors(const Problem& problem, Plan& plan, bool* counts) {
 bool channels_touch(const Plan& plan, const Outer& channels, std::int64_t size) {
   return channels.count > 1 && channels.in_step == size && channels.out_step == size &&
          (plan.offsets == nullptr || channels.offset_step == plan.offset_size);
-}
-
-// Rows of several planes are pooled as if they were one plane's, where rows are pooled by themselves.
-void make_plane_of_rows(Plan& plan, Axis& h) {
-  Outer& rows = plan.outer[1];
-  if (!is_single(h) || rows.count == 1) return;
-  h = Axis{};
-  h.positions = h.windows = rows.count;
-  h.in_step = rows.in_step;
-  h.out_step = rows.out_step;
-  h.offset_step = rows.offset_step;
-  rows = plan.outer[0];
-  plan.outer[0] = Outer{};
 }
 
 // With one position, or one window, a step is never taken, whatever it was.
@@ -203,6 +90,10 @@ void plan_with_places(Plan& plan, Axis* axes, const bool* counts) {
     plan.inner = plan.outer[1].count;
     plan.outer[1] = Outer{};
   }
+}
+
+// What is left to do with the outer axes.
+void place_outer_with_places(Plan& plan, Axis* axes) {
   merge_outer(plan.outer[0], plan.outer[1]);
   if (is_single(axes[0])) make_plane_of_rows(plan, axes[1]);
 }
@@ -257,6 +148,9 @@ void plan_alone(Plan& plan, Axis* axes, bool* counts) {
     axes[0] = Axis{};
     counts[0] = false;
   }
+}
+
+void place_outer_alone(Plan& plan, Axis* axes) {
   merge_outer(plan.outer[0], plan.outer[1]);
   move_out(plan, axes[0]);
   merge_outer(plan.outer[0], plan.outer[1]);
@@ -264,6 +158,51 @@ void plan_alone(Plan& plan, Axis* axes, bool* counts) {
     if (move_out(plan, axes[1])) merge_outer(plan.outer[0], plan.outer[1]);
     make_plane_of_rows(plan, axes[1]);
   }
+}
+
+// A plan whose pooled axes are done. Of the outer ones the first, the batch, has had no part in it yet.
+struct Draft {
+  Plan plan{};
+  Axis axes[3];
+  bool counts[3] = {false, false, false};
+};
+
+void make_draft(const Problem& problem, Draft& draft) {
+  Plan& plan = draft.plan;
+  plan.problem = &problem;
+  plan.pass = problem.pass;
+  plan.op = problem.op;
+  plan.type = problem.type;
+  plan.in = problem.in;
+  plan.out = problem.out;
+  plan.offsets = problem.offsets;
+  plan.offset_size = problem.offset_size;
+  plan.outer[0] = problem.batch;
+  plan.outer[1] = problem.channels;
+  plan.inner = 1;
+  plan.include_padding = problem.include_padding;
+  for (int i = 0; i < 3; ++i) draft.axes[i] = problem.axes[i];
+  find_factors(problem, plan, draft.counts);
+  if (problem.pass == Pass::kPool) {
+    plan_alone(plan, draft.axes, draft.counts);
+  } else {
+    plan_with_places(plan, draft.axes, draft.counts);
+  }
+}
+
+void finish(Draft& draft) {
+  Plan& plan = draft.plan;
+  if (plan.pass == Pass::kPool) {
+    place_outer_alone(plan, draft.axes);
+  } else {
+    place_outer_with_places(plan, draft.axes);
+  }
+  plan.d = draft.axes[0];
+  plan.h = draft.axes[1];
+  plan.w = draft.axes[2];
+  plan.counts_d = draft.counts[0];
+  plan.counts_h = draft.counts[1];
+  plan.counts_w = draft.counts[2];
 }
 
 }  // namespace
@@ -278,34 +217,20 @@ std::int64_t largest_window(const Axis& axis) {
 }
 
 Plan make_plan(const Problem& problem) {
-  Plan plan{};
-  plan.problem = &problem;
-  plan.pass = problem.pass;
-  plan.op = problem.op;
-  plan.type = problem.type;
-  plan.in = problem.in;
-  plan.out = problem.out;
-  plan.offsets = problem.offsets;
-  plan.offset_size = problem.offset_size;
-  plan.outer[0] = problem.batch;
-  plan.outer[1] = problem.channels;
-  plan.inner = 1;
-  plan.include_padding = problem.include_padding;
-  Axis axes[3] = {problem.axes[0], problem.axes[1], problem.axes[2]};
-  bool counts[3] = {false, false, false};
-  find_factors(problem, plan, counts);
-  if (problem.pass == Pass::kPool) {
-    plan_alone(plan, axes, counts);
-  } else {
-    plan_with_places(plan, axes, counts);
-  }
-  plan.d = axes[0];
-  plan.h = axes[1];
-  plan.w = axes[2];
-  plan.counts_d = counts[0];
-  plan.counts_h = counts[1];
-  plan.counts_w = counts[2];
-  return plan;
+  Draft draft;
+  make_draft(problem, draft);
+  finish(draft);
+  return draft.plan;
+}
+
+BatchPlans make_batch_plans(const Problem& problem) {
+  Draft batch;
+  make_draft(problem, batch);
+  Draft sample = batch;
+  sample.plan.outer[0] = Outer{};
+  finish(batch);
+  finish(sample);
+  return {batch.plan, sample.plan};
 }
 
 }  // namespace poolbench::pool

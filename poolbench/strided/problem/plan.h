@@ -61,6 +61,13 @@ struct Plan {
 // their numbers, and positions that no window reads must get a gradient of zero.
 Plan make_plan(const Problem& problem);
 
+// What make_plan says of a batch and of its first sample alone, for less than twice the work. Both name the batch as
+// their problem.
+struct BatchPlans {
+  Plan batch, sample;
+};
+BatchPlans make_batch_plans(const Problem& problem);
+
 // One plane of outputs: which one of the two outer axes and of d it is, where it begins, and where the input begins
 // that all planes of the same n and c read: along d, windows reach over several planes of it.
 struct Plane {

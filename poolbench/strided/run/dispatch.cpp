@@ -92,10 +92,8 @@ void visit_fitting(const Problem& problem, const Settings& settings, const Plan&
 // Which kernel does an average is decided by its sample alone, since kernels add up in different orders. It does the
 // batch as one where that is the same work for each sample.
 template <class Done>
-int run_average(const Problem& problem, const Plan& whole, const Settings& settings, Done done) {
-  Problem one = problem;
-  one.batch = Outer{};
-  const Plan sample = make_plan(one);
+int run_average(const Problem& problem, const BatchPlans& plans, const Settings& settings, Done done) {
+  const Plan &whole = plans.batch, &sample = plans.sample;
   int found = -1;
   visit_fitting(problem, settings, sample, [&](int position) {
     found = position;
@@ -121,17 +119,18 @@ int run(const Problem& problem, const Settings& settings) {
     run_units(kernel, unplanned, kernel.units(unplanned), settings.threads, bytes_moved(problem));
     return position;
   }
-  const Plan plan = make_plan(problem);
   if (is_average_of_samples(problem)) {
-    return run_average(problem, plan, settings, [&](const Kernel& kernel, const Plan& chosen, bool by_sample) {
+    const BatchPlans plans = make_batch_plans(problem);
+    return run_average(problem, plans, settings, [&](const Kernel& kernel, const Plan& chosen, bool by_sample) {
       const std::int64_t units = kernel.units(chosen), bytes = bytes_moved(problem);
+      const Samples samples{&kernel, &plans.batch, units};
       const bool overflowed =
-          by_sample
-              ? run_units(Samples{&kernel, &plan, units}, chosen, problem.batch.count * units, settings.threads, bytes)
-              : run_units(kernel, chosen, units, settings.threads, bytes);
-      if (overflowed) mend(problem, plan);
+          by_sample ? run_units(samples, chosen, problem.batch.count * units, settings.threads, bytes)
+                    : run_units(kernel, chosen, units, settings.threads, bytes);
+      if (overflowed) mend(problem, plans.batch);
     });
   }
+  const Plan plan = make_plan(problem);
   int done_by = -1;
   visit_fitting(problem, settings, plan, [&](int position) {
     const Kernel& kernel = all.at(position);
@@ -147,14 +146,10 @@ Choice choose(const Problem& problem, const Settings& settings) {
   const Registry& all = registry();
   if (is_empty(problem)) return choice;
   const std::int64_t bytes = bytes_moved(problem);
-  choice.plan = make_plan(problem);
-  Plan decisive = choice.plan;
-  Problem one = problem;
-  if (is_average_of_samples(problem)) {
-    one.batch = Outer{};
-    decisive = make_plan(one);
-  }
-  visit_fitting(problem, settings, decisive, [&](int position) {
+  const BatchPlans plans = make_batch_plans(problem);
+  const bool of_samples = is_average_of_samples(problem);
+  choice.plan = plans.batch;
+  visit_fitting(problem, settings, of_samples ? plans.sample : plans.batch, [&](int position) {
     choice.fitting.push_back(position);
     return false;
   });
@@ -164,8 +159,8 @@ Choice choose(const Problem& problem, const Settings& settings) {
   choice.kernel = choice.fitting.front();
   const Kernel& kernel = all.at(choice.kernel);
   choice.units = kernel.units(choice.plan);
-  if (is_average_of_samples(problem) && choice.is_planned) {
-    run_average(problem, choice.plan, settings, [&](const Kernel&, const Plan& chosen, bool by_sample) {
+  if (of_samples && choice.is_planned) {
+    run_average(problem, plans, settings, [&](const Kernel&, const Plan& chosen, bool by_sample) {
       choice.by_sample = by_sample;
       choice.units = kernel.units(chosen) * (by_sample ? problem.batch.count : 1);
       choice.plan = chosen;

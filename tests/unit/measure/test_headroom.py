@@ -10,6 +10,9 @@ import pytest
 from poolbench.measure.headroom import available_bytes, gibibytes, limit_bytes
 
 UNLIMITED = 9223372036854771712
+V2 = "31 23 0:28 {top} {point} rw,relatime shared:4 - cgroup2 cgroup2 rw\n"
+V1 = "32 31 0:29 {top} {point} rw,relatime - cgroup cgroup rw,memory\n"
+EVERYWHERE = V2.format(top="/", point="/sys/fs/cgroup") + V1.format(top="/", point="/sys/fs/cgroup/memory")
 
 
 def group(root: Path, path: str, most: str, used: int, stat: str = "") -> None:
@@ -21,9 +24,10 @@ def group(root: Path, path: str, most: str, used: int, stat: str = "") -> None:
         (folder / "memory.stat").write_text(stat)
 
 
-def member(root: Path, text: str) -> None:
+def member(root: Path, text: str, mounts: str = EVERYWHERE) -> None:
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/cgroup").write_text(text)
+    (root / "proc/self/mountinfo").write_text("23 1 8:1 / / rw - ext4 /dev/sda1 rw\n" + mounts)
 
 
 def test_without_a_limit_it_is_what_the_machine_has(tmp_path: Path) -> None:
@@ -59,6 +63,34 @@ def test_in_a_container_the_mount_itself_is_the_group(tmp_path: Path) -> None:
     member(tmp_path, "0::/../../docker/abc\n")
     group(tmp_path, "", "7000", 1000)
     assert available_bytes(tmp_path) == 6000
+
+
+@pytest.mark.parametrize(
+    ("mounts", "path"),
+    [
+        # mounted elsewhere, as beside version 1 or by hand
+        (V2.format(top="/", point="/sys/fs/cgroup/unified"), "unified/job/inner"),
+        (V2.format(top="/", point="/sys/fs/cgroup/the\\040groups"), "the groups/job"),
+        # what is seen of the host's hierarchy begins at the container, whose group has the host's name
+        (V2.format(top="/job", point="/sys/fs/cgroup"), "inner"),
+        (V2.format(top="/job", point="/sys/fs/cgroup"), ""),
+    ],
+)
+def test_a_hierarchy_is_found_where_it_is_mounted(tmp_path: Path, mounts: str, path: str) -> None:
+    member(tmp_path, "0::/job/inner\n", mounts)
+    group(tmp_path, path, "5000", 1000)
+    assert available_bytes(tmp_path) == 4000
+    assert limit_bytes(tmp_path) == 5000
+
+
+def test_version_1_is_found_where_it_is_mounted(tmp_path: Path) -> None:
+    member(tmp_path, "4:memory:/docker/4f/a\n", V1.format(top="/docker/4f", point="/sys/fs/cgroup/hugetlb,memory"))
+    folder = tmp_path / "sys/fs/cgroup/hugetlb,memory/a"
+    folder.mkdir(parents=True)
+    (folder / "memory.limit_in_bytes").write_text("4096\n")
+    (folder / "memory.usage_in_bytes").write_text("96\n")
+    assert limit_bytes(tmp_path) == 4096
+    assert available_bytes(tmp_path) == 4000
 
 
 @pytest.mark.parametrize("limit", [4096, UNLIMITED])

@@ -11,6 +11,7 @@ import pytest
 
 from poolbench.backends.fake import Fake
 from poolbench.measure import worker as module
+from poolbench.measure.clock import Calls
 from poolbench.measure.worker import Worker
 
 
@@ -41,8 +42,8 @@ class Training(Prepared):
 def opened(prepared: Prepared) -> tuple[Worker, Recycling]:
     backend = Recycling()
     worker = Worker(backend)
-    worker._prepared = [prepared]  # type: ignore[list-item]  # as "open" leaves it
-    worker._calls = module.Calls([prepared.run])
+    worker._preparation._prepared = [prepared]  # type: ignore[list-item]  # as "open" leaves it
+    worker._preparation.calls = Calls([prepared.run])
     return worker, backend
 
 

@@ -18,7 +18,7 @@ from poolbench.model.ids import parse_id
 from poolbench.model.memory import Amount
 from poolbench.model.result import UNKNOWN_REVISION, Status
 from poolbench.model.subject import parse_subject
-from poolbench.store import asv
+from poolbench.store import asv, asv_terms
 from poolbench.store.reading import StoredRun
 from tests.unit.builders import AVG2D, GLOBAL, MAX2D, QUIET, make_header, make_rows
 
@@ -136,7 +136,7 @@ def test_a_second_run_of_a_commit_adds_what_it_measured_and_replaces_no_other(tm
         part = replace(whole, header=replace(whole.header, workloads=(parse_id(workload),)), rows=rows)
         export_asv(part, tmp_path, source=repository)
     (results,) = asv.read_results(tmp_path)
-    times = {(f.workload, f.subject): f.value for f in results.figures if f.benchmark == asv.TIME}
+    times = {(f.workload, f.subject): f.value for f in results.figures if f.benchmark == asv_terms.TIME}
     assert times[MAX2D, "torch"] == pytest.approx(3e-3, rel=1e-6) and times[GLOBAL, "limit"] == pytest.approx(1e-3)
     value = times[GLOBAL, "torch"]
     assert value is not None and math.isnan(value)

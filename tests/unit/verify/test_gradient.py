@@ -209,7 +209,7 @@ TORCH_WINDOWS = (
 @pytest.mark.parametrize("kind", list(Kind))
 def test_agrees_with_autograd_in_float64(kind: Kind, rank: int, window: str) -> None:
     torch = pytest.importorskip("torch")
-    from poolbench.backends import torch_common
+    from poolbench.backends import torch_pooling
 
     sizes = {1: "w19", 2: "h9w12", 3: "d5h6w7"}[rank]
     workload = parse_id(f"{kind}{rank}d-n2c3-{sizes}-{window}-f64")
@@ -222,6 +222,6 @@ def test_agrees_with_autograd_in_float64(kind: Kind, rank: int, window: str) -> 
         x[rng.random(x.shape) < 0.05] = np.nan
     above = rng.standard_normal(workload.reference_output_shape)
     leaf = torch.tensor(x, requires_grad=True)
-    (wanted,) = torch.autograd.grad(torch_common.pooling(workload)(leaf), leaf, torch.tensor(above))
+    (wanted,) = torch.autograd.grad(torch_pooling.pooling(workload)(leaf), leaf, torch.tensor(above))
     found = pool_gradient(workload.spec, x, above)
     np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-13, atol=1e-14)

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from poolbench.analyse.gate.judge import gate, weigh
+from poolbench.analyse.estimate import ledger
+from poolbench.analyse.estimate.ledger import Ledger, reduce_row
+from poolbench.analyse.gate.judge import gate, weigh, weigh_ledger
 from poolbench.analyse.gate.rule import GateRule, launches_to_confirm
 from poolbench.model.evidence import BlockEvidence
 from poolbench.model.gate import GatePolicy
@@ -180,10 +182,13 @@ def test_a_host_that_takes_the_cores_hides_no_neighbour_and_makes_none(busy_ns, 
 
 
 class Virtual:
-    """A gate's session on a virtual clock."""
+    """A gate's session on a virtual clock. ``again`` makes the rows of confirmations, by default ``builder`` too."""
 
-    def __init__(self, builder: RunBuilder, *, group_s: float = 0.3, start_s: float = 0.5) -> None:
-        self.builder, self.group_s, self.start_s = builder, group_s, start_s
+    def __init__(
+        self, builder: RunBuilder, *, again: RunBuilder | None = None, group_s: float = 0.3, start_s: float = 0.5
+    ) -> None:
+        self.builders = {Stage.SURVEY: builder, Stage.CONFIRMATION: again or builder}
+        self.group_s, self.start_s = group_s, start_s
         self.rows: list[ResultRow] = []
         self.now_s = 0.0
         self.plans = []
@@ -197,7 +202,7 @@ class Virtual:
             for workload, blocks in plan.blocks.items():
                 if rule.time_is_up(self.now_s, plan.launch):
                     break
-                group = self.builder.group(
+                group = self.builders[plan.stage].group(
                     workload, plan.launch, blocks=blocks, importer=importer, seconds=self.group_s / 2
                 )
                 self.rows += [replace(row, stage=plan.stage) for row in group]
@@ -235,6 +240,27 @@ def test_a_suspicion_is_measured_again_from_importers_that_surveyed_nothing():
     assert [v.outcome for v in result.verdicts] == [Outcome.SLOWER, Outcome.SAME]
 
 
+@pytest.mark.parametrize("noise", [NOISE, Noise(contaminated=0.4)], ids=["calm", "contaminated"])
+def test_a_ledger_that_grew_says_what_all_its_rows_say(noise):
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.05e5}, AVG2D: {"base": 1e5, "head": 1e5}}, noise=noise)
+    rows = rows_of(builder)
+    grown = Ledger((), Method().rejection)
+    for count, row in enumerate(rows, start=1):
+        grown.add([row])
+        fresh = weigh(rows[:count], MAX2D, "head", "base", GatePolicy(), Method())
+        assert replace(weigh_ledger(grown, MAX2D, "head", "base", GatePolicy()), ledger=fresh.ledger) == fresh
+
+
+def test_each_row_is_reduced_once(monkeypatch):
+    reduced = []
+    monkeypatch.setattr(ledger, "reduce_row", lambda row, *args: reduced.append(row.key) or reduce_row(row, *args))
+    builder = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.1e5}, AVG2D: {"base": 1e5, "head": 1e5}}, noise=NOISE)
+    session = Virtual(builder)
+    session.run(rule_for(builder, 60.0))
+    assert len(session.plans) > 10
+    assert len(reduced) == len(set(reduced)) <= len(session.rows)
+
+
 def test_what_is_the_same_already_is_confirmed_last():
     slight = {"base": 1e5, "head": 1.015e5}
     builder = RunBuilder(times={MAX2D: slight, AVG2D: {"base": 1e5, "head": 1.1e5}}, noise=NOISE)
@@ -263,6 +289,25 @@ def test_a_side_that_failed_is_not_measured_again():
     session = Virtual(builder)
     session.run(rule_for(builder, 20.0))
     assert len(session.plans) == 1
+
+
+def test_a_side_that_fails_when_it_is_measured_again_is_measured_no_more():
+    times = {MAX2D: {"base": 1e5, "head": 1.1e5}, AVG2D: {"base": 1e5, "head": 1.1e5}}
+    builder = RunBuilder(times=times, noise=NOISE)
+    failing = RunBuilder(times=times, noise=NOISE, failures={(MAX2D, "head"): (Status.CRASHED, "It ended.")})
+    session = Virtual(builder, again=failing)
+    session.run(rule_for(builder, 60.0))
+    confirmed = [set(plan.blocks) for plan in session.plans if plan.stage is Stage.CONFIRMATION]
+    assert confirmed[0] == {MAX2D, AVG2D}
+    assert len(confirmed) > 2 and all(chosen == {AVG2D} for chosen in confirmed[1:])
+    # Nor after the run was interrupted there.
+    stored = [row for row in session.rows if row.launch <= session.plans[-len(confirmed)].launch]
+    resumed = Virtual(builder, again=failing)
+    resumed.rows = list(stored)
+    resumed.run(rule_for(builder, 60.0, stored))
+    assert resumed.plans and all(set(plan.blocks) == {AVG2D} for plan in resumed.plans)
+    result = gate(resumed.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    assert [v.outcome for v in result.verdicts] == [Outcome.INVALID, Outcome.SLOWER]
 
 
 def test_what_an_interrupted_run_took_is_part_of_the_budget():
