@@ -77,3 +77,14 @@ def test_every_command_has_the_verb_and_the_options_that_are_written(page):
         if hasattr(command, "commands") or not options.issuperset(given):
             unknown.append(shlex.join(words))
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_and_module_that_is_named_exists(page):
+    text = text_of(page)
+    files = re.findall(r"`((?:benchmarks|docs|examples|poolbench|tests)/[\w./-]+)`", text)
+    files += re.findall(r"python (docs/tables/\w+\.py)", text)
+    modules = re.findall(r"python -m ((?:tests|poolbench)(?:\.\w+)*)", text)
+    places = [*files, *(module.replace(".", "/") for module in modules)]
+    missing = [place for place in places if not any((ROOT / f"{place}{end}").exists() for end in ("", ".py"))]
+    assert missing == []
