@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -87,4 +88,15 @@ def test_every_file_and_module_that_is_named_exists(page):
     modules = re.findall(r"python -m ((?:tests|poolbench)(?:\.\w+)*)", text)
     places = [*files, *(module.replace(".", "/") for module in modules)]
     missing = [place for place in places if not any((ROOT / f"{place}{end}").exists() for end in ("", ".py"))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_name_of_python_that_is_written_exists(page):
+    missing = []
+    for name in re.findall(r"`(poolbench(?:\.\w+)+)(?:\(.*?\))?`", without_code(text_of(page))):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            missing.append(name)
     assert missing == []
