@@ -60,9 +60,11 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
 
 def commands_of(page):
     """The lines of a page's indented blocks that call poolbench, without their comments."""
+    is_code, before = False, ""
     for line in text_of(page).splitlines():
-        found = re.match(r"(?: {4,}|\$ )(?:\.venv/bin/)?(poolbench .*)", line)
-        if found:
+        is_code = line.startswith("    ") and (is_code or not before)  # a list goes on behind text, code behind a gap
+        before = line.strip()
+        if is_code and (found := re.match(r"(?:\.venv/bin/)?(poolbench .*)", before)):
             yield shlex.split(found[1].removesuffix("\\"), comments=True)
 
 
