@@ -34,17 +34,17 @@ def apply(spec: PoolSpec | Workload | str, x: Any, backend: str = "numpy") -> ND
         >>> poolbench.apply("max2d-n1c1-h4w4-k2", ramp)[0, 0].tolist()
         [[6.0, 8.0], [14.0, 16.0]]
 
-    ``x`` may be whatever ``poolbench.strided`` reads (NumPy arrays with any strides, tensors on the CPU, buffers), an
-    array in the other byte order, or nested lists, which ``numpy.asarray`` converts: Python's floats become float64.
+    ``x`` may be anything that ``poolbench.strided`` reads (NumPy arrays with any strides, tensors on the CPU, buffers),
+    an array in the other byte order, or nested lists. ``numpy.asarray`` converts lists: Python's floats become float64.
 
-    The backend runs in this process, and leaves it as it was: thread counts, environment variables and the settings of
-    frameworks, also of JAX, which computes in 64 bits here whatever it is set to. A framework that was not imported is
-    so afterwards. Values are the framework's own under its own variables, such as ``TF_ENABLE_ONEDNN_OPTS``, which
-    changes how TensorFlow treats NaN.
+    The backend runs in this process and leaves it as it was: thread counts, environment variables and the settings of
+    frameworks. JAX computes in 64 bits here, and keeps its own setting afterwards. A framework that was not imported
+    is imported afterwards. Values are the framework's own under its own variables, such as ``TF_ENABLE_ONEDNN_OPTS``,
+    which changes how TensorFlow treats NaN.
 
-    Raises InvalidSpecError where ``x`` cannot be read, or differs in shape or dtype from what the workload says,
-    UnknownNameError for a backend that is not registered, MissingFrameworkError where its framework is not installed,
-    and UsageError where the backend cannot compute the spec, or not in this process.
+    Raises InvalidSpecError where ``x`` cannot be read, or differs from the workload in shape or dtype. Raises
+    UnknownNameError for a backend that is not registered, and MissingFrameworkError where its framework is not
+    installed. Raises UsageError where the backend cannot compute the spec, or not in this process.
     """
     from poolbench.api.apply import apply
 
@@ -67,15 +67,15 @@ def compare(
 ) -> pd.DataFrame:
     """Measure ``subjects`` on ``workloads``, interleaved, and return one line per workload and subject.
 
-    The arguments are those of ``poolbench compare``. The columns carry their units; ``median_ns``, ``times_limit`` and
-    ``ratio_to_fastest`` each have a 95 % interval in ``…_low`` and ``…_high``; ``gigabytes_per_s``, ``status`` and
-    ``note`` stand beside them. What a call takes of memory is in ``requested_bytes`` and ``touched_bytes``, beside
+    The arguments are those of ``poolbench compare``. The columns carry their units. ``median_ns``, ``times_limit`` and
+    ``ratio_to_fastest`` each have a 95 % interval in ``…_low`` and ``…_high``. ``gigabytes_per_s``, ``status`` and
+    ``note`` stand beside them. ``requested_bytes`` and ``touched_bytes`` are the memory that a call takes, beside
     ``output_bytes`` and ``least_bytes``. The rows are stored under ``results`` as they are measured.
 
         frame = poolbench.compare(["numpy", "torch"], ["smoke"], budget_s=30)
         print(frame.pivot(index="name", columns="subject", values="ratio_to_fastest"))
 
-    ``subjects`` are by default those of the command; an empty sequence of subjects or workloads is a mistake.
+    ``subjects`` are by default those of the command. An empty sequence of subjects or workloads is a mistake.
     ``passes`` may hold forward, training, training-forward and training-backward, ``gradients`` contiguous and sliced.
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.
@@ -115,15 +115,15 @@ def gate(
 
     The arguments are those of ``poolbench gate``: ``rev:X`` is the kernel at a revision of this repository, ``.`` the
     kernel of the working tree, and anything else a subject. ``tolerance`` is the change from which a slowdown is a
-    regression; ``confidence`` is one less the chance of even one false "slower" or "faster" in the whole set.
+    regression. ``confidence`` is one less the chance of even one false "slower" or "faster" in the whole set.
 
         result = poolbench.gate("numpy@2.2.6", "numpy", ["smoke"], budget_s=60)
         print([verdict.workload for verdict in result.verdicts if verdict.is_regression])
 
     ``result.verdicts`` hold, by workload, an outcome, its reason, the ratio head / base of times with its 95 % interval
-    and the bytes that a call requests; ``result.disturbance`` what disturbed the machine. Nothing is printed. The rows
-    are stored under ``results`` with policy and roles: ``poolbench gate --resume RUN`` goes on after an interruption,
-    and ``poolbench gate --again RUN`` judges them anew.
+    and the bytes that a call requests. ``result.disturbance`` says what disturbed the machine. Nothing is printed. The
+    rows are stored under ``results`` with policy and roles. ``poolbench gate --resume RUN`` goes on after an
+    interruption, and ``poolbench gate --again RUN`` judges them anew.
 
     Raises the errors of ``poolbench.errors``; an interruption keeps every finished row.
     """

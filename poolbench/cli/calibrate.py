@@ -43,7 +43,8 @@ def calibrate(
     ] = Neighbour.NONE,
     results: Results = RESULTS,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with this calibration (or 'latest'), asked for alike.")
+        str | None,
+        typer.Option(metavar="RUN", help="Go on with this calibration (or 'latest'), with the same options."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,

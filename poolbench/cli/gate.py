@@ -38,7 +38,7 @@ def gate(
     base: Annotated[
         str | None,
         typer.Option(
-            help="What head is held to: a subject, or rev:NAME for the kernel there. A stored run has its own."
+            help="What head is compared with: a subject, or rev:NAME for the kernel there. A stored run has its own."
         ),
     ] = None,
     head: Annotated[

@@ -39,7 +39,7 @@ def history(
     revs: Annotated[
         str | None, typer.Option(metavar="A..B", help="Revisions of this project, for its kernel: HEAD~9..HEAD.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of a range every so manieth point, and the last.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Take each N-th point of a range, and the last.")] = 1,
     anchor: Annotated[
         str | None, typer.Option(help="The point that all are measured against: by default the first, or as stored.")
     ] = None,

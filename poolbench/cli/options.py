@@ -27,7 +27,7 @@ Workloads = Annotated[
         "--workloads",
         "-w",
         help="A set (smoke, core, training-core, ci, full, heavy), an id, a pattern on names or ids, a tag, or a file "
-        "of ids. May be repeated, or separated by commas; a text that is as a whole the name of a file is that file.",
+        "of ids. May be repeated, or separated by commas. The name of a file may hold commas.",
     ),
 ]
 Passes = Annotated[
@@ -35,15 +35,15 @@ Passes = Annotated[
     typer.Option(
         "--pass",
         help="What of each workload: forward, training, training-forward or training-backward (a training step and its "
-        "two parts). May be repeated, or separated by commas; left out, what the workload says.",
+        "two parts). May be repeated, or separated by commas. By default what the workload says.",
     ),
 ]
 Gradients = Annotated[
     list[str] | None,
     typer.Option(
         "--gradient",
-        help="How the gradient lies that a training pass is given: contiguous, or sliced (the first channels of a "
-        "buffer with twice as many). May be repeated, or separated by commas.",
+        help="How the gradient lies in memory that a training pass gets: contiguous, or sliced (the first channels "
+        "of a buffer with twice as many). May be repeated, or separated by commas.",
     ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder that results are kept in.")]

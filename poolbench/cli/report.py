@@ -25,7 +25,9 @@ def report(
     ] = None,
     gate: Annotated[
         str | None,
-        typer.Option("--gate", metavar="RUN", help="Show a gate's verdicts beside. A gate's own run shows its own."),
+        typer.Option(
+            "--gate", metavar="RUN", help="Show the verdicts of a gate's run too. A gate's own page has its own."
+        ),
     ] = None,
     results: Results = RESULTS,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that reports are kept in.")] = REPORTS,

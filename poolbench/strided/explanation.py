@@ -75,7 +75,7 @@ class PassExplanation:
 
     ``pass_`` is "pool", "keep" (pool and remember where each maximum was) or "gradient". ``name`` is the kernel's full
     name, as in ``variants()``; ``fitting`` names all kernels of the instruction set that could do it, in order of
-    preference. ``plan`` is None for what is so small that none is made. ``by_sample`` says that the samples of the
+    preference. ``plan`` is None for a call that is too small to need one. ``by_sample`` says that the samples of the
     batch are done one by one. The work is ``units`` parts, which ``threads`` threads share.
     """
 

@@ -6,11 +6,11 @@ The rules for output sizes, divisors, NaN, ties and indices are those that PyTor
 ``input``
     Any array in the CPU's memory that is NumPy's or speaks DLPack or the buffer protocol (PyTorch, TensorFlow, JAX),
     with any strides: slices, transposed and reversed views are read where they lie. Its shape is (N, C, *spatial) or
-    (C, *spatial), with ``layout="NHWC"`` (N, *spatial, C) or (*spatial, C). N may be 0; C may in adaptive pooling where
-    PyTorch's may: without N, and in averages over one axis, two axes or a whole volume.
-    Maxima take float64, float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats, of
-    which the narrow ones are summed in float32 or wider. An average is infinite only where an element is, or where it
-    is itself beyond the range of its type, however large the sum.
+    (C, *spatial), with ``layout="NHWC"`` (N, *spatial, C) or (*spatial, C). N may be 0. C may be 0 in adaptive pooling
+    where PyTorch allows it: without N, and in averages over one axis, two axes or a whole volume.
+    Maxima take float64, float32, float16, bfloat16, int8, uint8, int16, int32 and int64, averages the four floats. The
+    narrow floats are summed in float32 or wider. An average is infinite only where an element is, or where it is itself
+    beyond the range of its type, however large the sum.
     Refused are arrays with masks, tensors without memory or with PyTorch's negative bit, and subclasses of
     ``numpy.ndarray`` with an ``__array_ufunc__`` or ``__array_function__`` of their own, such as those with units.
 ``kernel_size``, ``stride``, ``dilation``, ``output_size``
@@ -18,13 +18,13 @@ The rules for output sizes, divisors, NaN, ties and indices are those that PyTor
     where it is an empty sequence.
 ``padding``
     An integer or a sequence of one per axis, at most half of what a window spans, ``(kernel_size - 1) * dilation + 1``.
-    Instead of an integer an axis may get a pair (lo, hi) to which no such limit applies, as long as each window keeps
-    an element of the input; averages that count padding may have windows of padding alone, whose sum is 0.
+    Instead of an integer an axis may get a pair (lo, hi). Then there is no such limit, as long as each window keeps an
+    element of the input. Averages that count padding may have windows of padding alone, whose sum is 0.
 ``out``
     Where to write: a writable array of the output's shape and the input's dtype, apart from the input. It is returned.
-    The functions that return indices take a pair (output, indices) as well. Otherwise the result is a new NumPy array,
-    of dtype ``ml_dtypes.bfloat16`` where the input is bfloat16. It is in C order, but where the channels of an
-    (N, C, *spatial) input lie innermost in memory they do so in the result, as with PyTorch's ``channels_last``.
+    The functions that return indices take a pair (output, indices) as well. Without ``out`` the result is a new NumPy
+    array, of dtype ``ml_dtypes.bfloat16`` where the input is bfloat16. It is in C order. Where the channels of an
+    (N, C, *spatial) input lie innermost in memory, they do so in the result, as with PyTorch's ``channels_last``.
 ``threads``
     The most threads to work on, by default as many as affinity and CPU quota leave to the process. Small inputs stay on
     one.
@@ -94,9 +94,9 @@ def max_pool2d(
     """Return the maximum of each window over two axes.
 
     Padding is never the maximum; NaN always is. ``ceil_mode`` adds a last window that reaches beyond the padded input,
-    unless it would start in the right-hand padding; it may be the only one, where the padded input is shorter than the
-    window by less than a stride. With ``return_indices`` the result is a pair: the maxima and, as int64,
-    the place ``h * W + w`` of each in the plane of its (n, c), that of the first among equals.
+    unless it would start in the right-hand padding. It may be the only window, where the padded input is shorter than
+    the window by less than a stride. With ``return_indices`` the result is a pair: the maxima and, as int64, the place
+    ``h * W + w`` of each in the plane of its (n, c). Among equals it is the place of the first.
     See ``torch.nn.MaxPool2d``; the module says what all functions share.
     """
     return _pool.max_pool(

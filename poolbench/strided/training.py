@@ -12,11 +12,10 @@ float32, float16 and bfloat16.
     [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
 
 The gradient of a maximum goes to the element that was the maximum: the first of equals, the last NaN, which are the
-rules by which ``return_indices`` names one. What is kept for it is the place of that element within its window: one
-byte for each output where windows have at most 256 elements, two up to 65536, four above. Averages keep nothing.
-Where windows overlap, what they send to an element is added up in row-major order of the windows (for averages: along
-each axis in turn): in float64 for float64, in float32 for the others. Results are the same, bit by bit, for any number
-of threads.
+rules by which ``return_indices`` names one. The place of that element within its window is kept: one byte for each
+output where windows have at most 256 elements, two up to 65536, four or eight above. Averages keep nothing.
+Where windows overlap, an element's shares are added in row-major order of the windows (for averages: along each axis in
+turn), in float64 for float64, in float32 for the others. Results are the same, bit by bit, for any number of threads.
 
 Raises ValueError and TypeError as ``functional`` does, and TypeError for integers, which have no gradients.
 """
