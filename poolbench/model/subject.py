@@ -30,7 +30,7 @@ MOST_SLOW = 4.0
 
 _SUBJECT = re.compile(
     r"(?P<backend>[A-Za-z_][\w.-]*(?::[\w.-]+)?)(?:@(?P<environment>(?:[^+#]|\+(?![a-z]+=)|#(?!\d+$))+))?"
-    r"(?P<options>(?:\+[a-z]+=[^+#]+)*)(?:#(?P<copy>\d+))?"
+    r"(?P<options>(?:\+[a-z]+=[^+#]+)*)(?:#(?P<copy>\d{1,9}))?"
 )
 
 

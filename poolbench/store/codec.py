@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from poolbench.errors import PoolbenchError, StoreError
 from poolbench.model.ids import parse_id
 from poolbench.model.result import SCHEMA_VERSION, ResultRow, RunHeader
+from poolbench.model.subject import parse_subject
 from poolbench.store import typed
 
 Record: TypeAlias = dict[str, Any]
@@ -72,8 +73,10 @@ def decode_line(line: bytes) -> RunHeader | ResultRow:
         raise StoreError(f"its record is {kind!r}, not 'run' or 'row'.")
     try:
         names = typed.load(dict[str, str], record.pop("names", {}), "names") if target is RunHeader else {}
-        if target is RunHeader and isinstance(record.get("workloads"), list):
-            record["workloads"] = _known_workloads(record["workloads"])
+        if target is RunHeader:
+            for field, unknown in (("workloads", unknown_workload), ("subjects", unknown_subject)):
+                if isinstance(record.get(field), list):
+                    record[field] = _known(field, record[field], unknown)
         decoded = typed.load(target, record)
     except typed.FieldError as error:
         raise StoreError(f"{error}.") from error
@@ -83,20 +86,31 @@ def decode_line(line: bytes) -> RunHeader | ResultRow:
     return decoded
 
 
-def _known_workloads(texts: list[object]) -> list[object]:
-    """Return the workloads that this version knows. Raises StoreError where it knows none of them."""
-    problems = {str(text): unknown_workload(text) for text in texts}
+def _known(field: str, texts: list[object], unknown: Callable[[object], str]) -> list[object]:
+    """Return the workloads or subjects that this version knows. Raises StoreError where it knows none of them."""
+    problems = {str(text): unknown(text) for text in texts}
     known = [text for text in texts if not problems[str(text)]]
     if problems and not known:
-        raise StoreError(f"it names no workload that this poolbench knows: {next(iter(problems.values()))}")
+        raise StoreError(f"it has no {field} that this poolbench knows: {next(iter(problems.values()))}")
     return known
 
 
 @cache
 def unknown_workload(text: object) -> str:
     """Return why ``text`` names no workload that this version knows; "" where it does. A later one may know more."""
+    return _problem(parse_id, text)
+
+
+@cache
+def unknown_subject(text: object) -> str:
+    """Return why ``text`` names no subject, as ``unknown_workload`` does."""
+    return _problem(parse_subject, text)
+
+
+def _problem(parse: Callable[[str], object], text: object) -> str:
     try:
-        parse_id(text) if isinstance(text, str) else None
+        if isinstance(text, str):
+            parse(text)
     except PoolbenchError as error:
         return str(error)
     return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from poolbench.errors import StoreError
 from poolbench.model.result import ResultRow, RunHeader
-from poolbench.store.codec import decode_line, unknown_workload
+from poolbench.store.codec import decode_line, unknown_subject, unknown_workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,5 +110,6 @@ def _strange(row: ResultRow, workloads: set[str], subjects: set[str]) -> str:
         reason = unknown_workload(row.workload) or "it is none of the run's workloads."
         return f"The rows of '{row.workload}' are left out: {reason}"
     if row.subject not in subjects:
-        return f"The rows of '{row.subject}' are left out: it is none of the run's subjects."
+        reason = unknown_subject(row.subject) or "it is none of the run's subjects."
+        return f"The rows of '{row.subject}' are left out: {reason}"
     return ""

@@ -23,7 +23,8 @@ def check_resumable(stored: RunHeader, now: RunHeader) -> None:
         raise ResumeError(
             f"The run {stored.run} cannot be continued, since its rows would not be comparable with new ones:\n"
             f"{listed}\n"
-            "Restore what changed, or start a new run with 'poolbench {stored.verb}'; the stored rows stay as they are."
+            f"Restore what changed, or start a new run with 'poolbench {stored.verb}'; the stored rows stay as they "
+            "are."
         )
 
 

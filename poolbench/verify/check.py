@@ -131,17 +131,6 @@ def _summation(n: int, dtype: DType) -> float:
     return min(errors, 2.0 ** (_PRECISION[dtype] - 4))
 
 
-def ulp_distance(actual: NDArray[Any], expected: NDArray[Any], dtype: DType) -> float:
-    """Return the largest distance between the arrays, in units in the last place of ``dtype`` at the expected value.
-
-    For integers it is the largest absolute difference. It is infinite where the shapes differ, ``actual`` is not of
-    ``dtype``, or only one side is NaN or an infinity.
-    """
-    if actual.shape != expected.shape or actual.dtype != numpy_dtype(dtype):
-        return math.inf
-    return float(np.max(_distances(actual, expected, expected, dtype), initial=0.0))
-
-
 def _compare(
     actual: NDArray[Any],
     expected: NDArray[Any],

@@ -75,6 +75,11 @@ def test_the_limit_is_no_implementation() -> None:
     assert not parse_subject("torch").is_limit
 
 
+def test_a_copy_of_more_digits_than_python_reads_is_no_subject() -> None:
+    with pytest.raises(InvalidIdError, match="is not a subject"):
+        parse_subject("torch#" + "1" * 5000)
+
+
 def test_a_slowed_subject_is_read_and_written():
     subject = parse_subject("strided@rev:main+threads=2+slow=1.05#2")
     assert (subject.slow, subject.threads, subject.copy) == (1.05, 2, 2)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from poolbench.cli.app import app
+from poolbench.errors import StoreError
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.report.page.run import build_page
 from poolbench.report.render.html import render_page
@@ -99,6 +100,31 @@ def test_a_header_that_names_a_workload_of_the_future_keeps_the_others(tmp_path:
     )
     assert [workload.id for workload in stored.header.workloads] == [MAX2D]
     assert {row.workload for row in stored.rows} == {MAX2D} and len(stored.warnings) == 1
+
+
+def test_a_header_that_names_a_subject_of_the_future_keeps_the_others(tmp_path: Path) -> None:
+    stored = stored_again(make_header(("a", "b", "limit"), (MAX2D,)), make_rows(TWO), tmp_path, '"b"', '"b+sockets=2"')
+    assert [str(subject) for subject in stored.header.subjects] == ["a", "limit"]
+    assert {row.subject for row in stored.rows} == {"a", "limit"}
+    (warning,) = stored.warnings
+    assert warning.startswith("The rows of 'b+sockets=2' are left out: Subject 'b+sockets=2' has the unknown option")
+
+
+def test_a_run_of_which_nothing_is_known_is_an_error_in_every_command(tmp_path: Path) -> None:
+    header = make_header(("a", "b", "limit"), (MAX2D,))
+    with pytest.raises(StoreError, match="has no workloads that this poolbench knows"):
+        stored_again(header, make_rows(TWO), tmp_path, MAX2D, "max9d-of-the-future")
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["show", "--json"], ["export", "--to", "csv"], ["report"]])
+def test_what_a_later_version_added_costs_no_command_the_rest(tmp_path: Path, arguments: list[str]) -> None:
+    rows = make_rows({MAX2D: TWO[MAX2D], AVG2D: TWO[MAX2D]})
+    header = make_header(("a", "b", "limit"), (MAX2D, AVG2D))
+    path = stored_again(header, rows, tmp_path / "results", AVG2D, "max9d-of-the-future").path
+    out = {"export": ["--out", str(tmp_path / "out")], "report": ["-o", str(tmp_path / "reports")]}
+    done = CliRunner().invoke(app, [*arguments, str(path), *out.get(arguments[0], [])])
+    assert done.exit_code == 0, done.output
+    assert "max9d-of-the-future" in done.stderr or arguments == ["report"]
 
 
 def test_rows_of_a_subject_that_the_header_does_not_name_are_left_out(tmp_path: Path) -> None:

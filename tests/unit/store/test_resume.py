@@ -73,7 +73,7 @@ def test_each_difference_is_said_in_words(changes: dict[str, Any], words: list[s
     with pytest.raises(ResumeError) as caught:
         check_resumable(STORED, dataclasses.replace(STORED, **changes))
     message = str(caught.value)
-    assert STORED.run in message and "start a new run" in message
+    assert STORED.run in message and "start a new run with 'poolbench compare'" in message
     for word in words:
         assert word in message
 
