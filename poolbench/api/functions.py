@@ -11,7 +11,8 @@ import pandas as pd
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.frames.asv import asv_frame
 from poolbench.analyse.frames.run import rows_frame
-from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
+from poolbench.api.request import Request, choose_subjects, default_budget_s, default_limits
+from poolbench.api.run import new_run
 from poolbench.catalogue.select import choose
 from poolbench.errors import PoolbenchError, StoreError, UsageError
 from poolbench.measure.advice import thread_notes

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from poolbench.analyse.gate.judge import judge_run
 from poolbench.analyse.gate.rule import GateRule
-from poolbench.api.run import Request, Run, Tell, choose_subjects, default_limits, new_run, resumed_run, silent
+from poolbench.api.request import Request, choose_subjects, default_limits
+from poolbench.api.run import Run, Tell, new_run, resumed_run, silent
 from poolbench.catalogue.select import choose
 from poolbench.environments.reference import WORKING_TREE
 from poolbench.errors import UsageError

@@ -53,7 +53,8 @@ def calibrate(
     from poolbench.analyse.gate.calibration import calibration
     from poolbench.api.calibrate import CalibrationPlan, beside, calibration_subjects, expected_seconds, pieces_for
     from poolbench.api.gate import gate_method
-    from poolbench.api.run import Request, choose_subjects, default_limits, new_run, resumed_run
+    from poolbench.api.request import Request, choose_subjects, default_limits
+    from poolbench.api.run import new_run, resumed_run
     from poolbench.measure.machine import fingerprint
     from poolbench.model.gate import GatePolicy
     from poolbench.store.calibration import write_calibration

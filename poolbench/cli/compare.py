@@ -67,7 +67,8 @@ def compare(
         _resume(results, resume, sort=sort, json=json, quiet=quiet)
         return
 
-    from poolbench.api.run import Request, choose_subjects, default_budget_s, default_limits, new_run
+    from poolbench.api.request import Request, choose_subjects, default_budget_s, default_limits
+    from poolbench.api.run import new_run
     from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint
 

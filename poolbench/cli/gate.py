@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
-    from poolbench.api.run import Request, Run
+    from poolbench.api.request import Request
+    from poolbench.api.run import Run
     from poolbench.model.calibration import Calibration
     from poolbench.model.gate import GateResult, GateTerms
     from poolbench.model.result import ResultRow, RunHeader

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from poolbench.analyse.history.types import History
     from poolbench.api.history import HistoryRequest
-    from poolbench.api.run import Request
+    from poolbench.api.request import Request
     from poolbench.model.subject import Subject
 
 CONFIRMING_ROUNDS = 2
@@ -89,8 +89,9 @@ def history(
     if subject is None:
         raise UsageError("Name a subject, such as: poolbench history numpy --releases 2.1..2.4")
 
-    from poolbench.api.history import HistoryRequest, choose_anchor, choose_points, load_history, remember
-    from poolbench.api.run import default_limits
+    from poolbench.api.history import HistoryRequest, load_history, remember
+    from poolbench.api.points import choose_anchor, choose_points
+    from poolbench.api.request import default_limits
     from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint, revision
 
@@ -154,7 +155,8 @@ def _measure_points(
     request: HistoryRequest, *, remeasure: bool, may_change_anchor: bool, quiet: bool
 ) -> HistoryRequest:
     """Measure the points. Where the anchor fails altogether, the next point takes its place."""
-    from poolbench.api.history import choose_anchor, failing_subjects, load_history, missing_runs
+    from poolbench.api.history import load_history, missing_runs
+    from poolbench.api.points import choose_anchor, failing_subjects
 
     def has_failed() -> bool:
         failing = failing_subjects(request.subject, results_dir=request.results_dir, machine=request.machine)

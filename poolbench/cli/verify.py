@@ -27,7 +27,7 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Compare subjects with the reference, without timing them, and print what each does where frameworks differ."""
-    from poolbench.api.run import choose_subjects, default_limits, installed_subjects
+    from poolbench.api.request import choose_subjects, default_limits, installed_subjects
     from poolbench.api.verification import Verifier
     from poolbench.environments.provide import provide
     from poolbench.measure.inputs import InputStore

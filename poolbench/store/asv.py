@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from poolbench.errors import StoreError, UsageError
+from poolbench.model.ids import parse_id
 from poolbench.model.machine import MachineFingerprint
+from poolbench.model.workload import Workload
 from poolbench.store.asv_terms import (
     PARAMETERS,
     RESULTS,
@@ -29,6 +31,7 @@ from poolbench.store.asv_terms import (
     machine_entry,
     software_of,
 )
+from poolbench.store.codec import unknown_workload
 
 CONFIGURATION = "asv.conf.json"
 
@@ -66,6 +69,12 @@ class AsvResults:
     environment: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
+
+    @property
+    def workloads(self) -> dict[str, Workload]:
+        """The workloads of the figures, by id, but for those of a revision whose ids say more than this one knows."""
+        texts = dict.fromkeys(figure.workload for figure in self.figures)
+        return {text: parse_id(text) for text in texts if not unknown_workload(text)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

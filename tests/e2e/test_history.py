@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from poolbench.analyse.history.types import Point
-from poolbench.api import history as api
+from poolbench.api import points as points_api
 from poolbench.cli.app import app
 from poolbench.model.result import Status
 from poolbench.model.subject import parse_subject
@@ -23,7 +23,7 @@ POINTS = [
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("POOLBENCH_LOCK_DIR", str(tmp_path / "lock"))
-    monkeypatch.setattr(api, "choose_points", lambda *_, **__: (parse_subject("numpy"), POINTS))
+    monkeypatch.setattr(points_api, "choose_points", lambda *_, **__: (parse_subject("numpy"), POINTS))
     arguments = ["history", "numpy", "--releases", "1.0..1.2", "-w", "max2d-n1c8-h16w16-k2", "--anchor", "1.0"]
     results = ["--results", str(tmp_path / "results"), "--quiet"]
     return lambda *more: CliRunner().invoke(app, [*arguments, *results, *more], catch_exceptions=False)

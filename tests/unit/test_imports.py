@@ -126,3 +126,16 @@ def test_the_reader_of_imports(tmp_path: Path, source: str, expected: list[tuple
     path = tmp_path / "module.py"
     path.write_text(source)
     assert list(framework_imports(path)) == expected
+
+
+@pytest.mark.parametrize("package", ["analyse", "report"])
+def test_text_is_parsed_at_the_border_and_not_behind_it(package: str) -> None:
+    """Files, pipes and the command line give types: what works on them asks no text what it means."""
+    parsing = {"parse_id", "parse_subject"}
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in sorted((PACKAGE / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and parsing & {alias.name for alias in node.names}
+    }
+    assert found == set()

@@ -12,10 +12,9 @@ import pandas as pd
 from poolbench.analyse.estimate.findings import Cell, RunSummary
 from poolbench.analyse.frames.run import SAMPLE_COLUMNS
 from poolbench.catalogue.sets import entries_by_key
-from poolbench.errors import PoolbenchError
-from poolbench.model.ids import parse_id
 from poolbench.model.memory import FLAT
 from poolbench.model.result import ResultRow, RunHeader, Status
+from poolbench.model.workload import Workload
 from poolbench.store import asv, asv_terms
 
 _TEXTS = frozenset((
@@ -98,11 +97,12 @@ def _lines(results: asv.AsvResults) -> Iterator[dict[str, Any]]:
         for figure in results.figures
         if figure.benchmark in (asv_terms.REQUESTED, asv_terms.TOUCHED)
     }
+    workloads = results.workloads
     for figure in results.figures:
         if figure.benchmark != asv_terms.TIME or figure.value is None:
             continue
         common = {
-            **_about_workload(figure.workload),
+            **_about_workload(figure.workload, workloads.get(figure.workload)),
             "subject": figure.subject,
             "status": Status.UNSUPPORTED.value if math.isnan(figure.value) else Status.OK.value,
             "launch": 0,
@@ -122,10 +122,8 @@ def _lines(results: asv.AsvResults) -> Iterator[dict[str, Any]]:
             yield {**common, "loops": loops, "call_ns": seconds * 1e9, "elapsed_ns": seconds * 1e9 * loops}
 
 
-def _about_workload(text: str) -> dict[str, Any]:
-    try:
-        workload = parse_id(text)
-    except PoolbenchError:  # asv's files may be of a revision whose ids say more than this one knows
+def _about_workload(text: str, workload: Workload | None) -> dict[str, Any]:
+    if workload is None:
         return {"workload": text, "name": text, "kind": "", "dtype": "", "order": ""}
     return {
         "workload": text,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from poolbench.api import history as api
+from poolbench.api import points as points_api
 from poolbench.environments.revisions import Revision
 from poolbench.errors import UsageError
 from poolbench.model.ids import parse_id
@@ -111,15 +112,15 @@ def test_an_anchor_that_failed_settles_nothing_and_is_not_chosen_again(tmp_path)
     key = store(tmp_path, make_run(points, RATIOS, range(4), failures=failures))
     asking = request(tmp_path, key, points)
     subject = parse_subject("numpy")
-    assert api.failing_subjects(subject, results_dir=tmp_path, machine=key) == {
+    assert points_api.failing_subjects(subject, results_dir=tmp_path, machine=key) == {
         points[0].subject,
         replace(points[0].subject, copy=2),
     }
-    anchor = api.choose_anchor(subject, points, results_dir=tmp_path, machine=key)
+    anchor = points_api.choose_anchor(subject, points, results_dir=tmp_path, machine=key)
     assert anchor == points[1]
     measured = {subject for run in planned(asking) for subject in run.subjects[1:]}
     assert measured >= {point.subject for point in points[1:]}
-    wanted = api.choose_anchor(subject, points, results_dir=tmp_path, machine=key, wanted=points[0].label)
+    wanted = points_api.choose_anchor(subject, points, results_dir=tmp_path, machine=key, wanted=points[0].label)
     assert wanted == points[0]
 
 
@@ -127,11 +128,11 @@ def test_whole_releases_are_points_where_no_index_is(monkeypatch):
     def no_index(package):
         raise UsageError("pip cannot say.")
 
-    monkeypatch.setattr(api, "released", no_index)
-    _, points = api.choose_points("numpy", releases="2.0.2,2.1.0", revs=None)
+    monkeypatch.setattr(points_api, "released", no_index)
+    _, points = points_api.choose_points("numpy", releases="2.0.2,2.1.0", revs=None)
     assert [point.label for point in points] == ["2.0.2", "2.1.0"]
     with pytest.raises(UsageError, match="cannot say"):
-        api.choose_points("numpy", releases="2.0..2.1", revs=None)
+        points_api.choose_points("numpy", releases="2.0..2.1", revs=None)
 
 
 def test_other_threads_are_another_history(tmp_path):
@@ -162,11 +163,11 @@ def test_a_budget_is_for_all_runs_and_leaves_a_part_for_confirming(tmp_path):
 def test_the_anchor_stays_that_of_the_stored_runs(tmp_path):
     points = make_points(6)
     key = store(tmp_path, make_run(points, RATIOS, (1, 2)))
-    chosen = api.choose_anchor(parse_subject("numpy"), points[2:], results_dir=tmp_path, machine=key)
+    chosen = points_api.choose_anchor(parse_subject("numpy"), points[2:], results_dir=tmp_path, machine=key)
     assert chosen == points[0]
-    named = api.choose_anchor(parse_subject("numpy"), points, results_dir=tmp_path, machine=key, wanted="1.3.0")
+    named = points_api.choose_anchor(parse_subject("numpy"), points, results_dir=tmp_path, machine=key, wanted="1.3.0")
     assert named == points[3]
-    first = api.choose_anchor(parse_subject("numpy"), points, results_dir=tmp_path, machine="another")
+    first = points_api.choose_anchor(parse_subject("numpy"), points, results_dir=tmp_path, machine="another")
     assert first == points[0]
 
 
@@ -187,12 +188,12 @@ def test_the_anchor_stays_that_of_the_stored_runs(tmp_path):
 )
 def test_what_cannot_be_a_history_is_told(subject, options, said):
     with pytest.raises(UsageError, match=said):
-        api.choose_points(subject, **{"releases": None, "revs": None, **options})
+        points_api.choose_points(subject, **{"releases": None, "revs": None, **options})
 
 
 def test_releases_become_points(monkeypatch):
-    monkeypatch.setattr(api, "released", lambda package: ["2.0.0", "2.1.0", "2.1.1"])
-    subject, points = api.choose_points("numpy:windows", releases="2.0..2.1", revs=None)
+    monkeypatch.setattr(points_api, "released", lambda package: ["2.0.0", "2.1.0", "2.1.1"])
+    subject, points = points_api.choose_points("numpy:windows", releases="2.0..2.1", revs=None)
     assert str(subject) == "numpy:windows"
     assert [str(point.subject) for point in points] == [f"numpy:windows@{text}" for text in ("2.0.0", "2.1.0", "2.1.1")]
 
@@ -205,13 +206,13 @@ def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
         )
         for name, build in builds.items()
     ]
-    monkeypatch.setattr(api, "revisions", lambda text, every: listed)
-    _, points = api.choose_points("strided", releases=None, revs="a..d")
+    monkeypatch.setattr(points_api, "revisions", lambda text, every: listed)
+    _, points = points_api.choose_points("strided", releases=None, revs="a..d")
     assert [point.same_as for point in points] == ["", "a", "", ""]
     assert str(points[0].subject) == "strided@rev:a" and points[3].problem == "no"
-    monkeypatch.setattr(api, "revisions", lambda text, every: listed[:2])
+    monkeypatch.setattr(points_api, "revisions", lambda text, every: listed[:2])
     with pytest.raises(UsageError, match=r"All 2 revisions of 'a\.\.b' build the same kernel as a"):
-        api.choose_points("strided", releases=None, revs="a..b")
+        points_api.choose_points("strided", releases=None, revs="a..b")
 
 
 def test_a_run_of_this_machine_that_cannot_be_read_is_told(tmp_path):

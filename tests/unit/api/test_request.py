@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poolbench.api.run import with_limit
+from poolbench.api.request import with_limit
 from poolbench.model.subject import parse_subject
 
 
