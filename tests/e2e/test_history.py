@@ -14,9 +14,9 @@ from poolbench.model.subject import parse_subject
 from poolbench.store.reading import read_run
 
 POINTS = [
-    Point(label="1.0", subject="numpy"),
-    Point(label="1.1", subject="numpy:loops"),
-    Point(label="1.2", subject="fake:crash"),
+    Point(label="1.0", subject=parse_subject("numpy")),
+    Point(label="1.1", subject=parse_subject("numpy:loops")),
+    Point(label="1.2", subject=parse_subject("fake:crash")),
 ]
 
 
@@ -40,7 +40,8 @@ def test_a_history_is_measured_stored_and_shown_with_what_failed(run, tmp_path):
     assert "CRASHED" in notes["1.2"] and not notes["1.1"]
     assert all(Path(path).is_file() for path in document["files"])
     stored = [read_run(path) for path in sorted((tmp_path / "results").glob("*/*.jsonl"))]
-    assert stored[0].header.subjects == ("numpy", "numpy#2", "numpy:loops", "fake:crash", "limit")
+    measured = [str(subject) for subject in stored[0].header.subjects]
+    assert measured == ["numpy", "numpy#2", "numpy:loops", "fake:crash", "limit"]
     assert {row.status for row in stored[0].rows if row.subject == "numpy:loops"} == {Status.OK}
 
     shown = run("--stored")
