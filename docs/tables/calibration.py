@@ -36,7 +36,7 @@ def main(path: Path, policy: GatePolicy) -> None:
                 f"| {seconds:.1f} | {planted} | {rates.verdicts} | {rates.found} ({rates.found / rates.verdicts:.1%}) "
                 f"| {rates.low:.1%} to {rates.high:.1%} | {rates.same} | {rates.undecided} | × {rates.cpu_ratio:.4f} |"
             )
-    _print_workloads(run.header.workloads, by_length[1])
+    _print_workloads([workload.id for workload in run.header.workloads], by_length[1])
 
 
 def _print_workloads(workloads: Sequence[str], found: Sequence[Trial]) -> None:
