@@ -90,7 +90,11 @@ def test_training_is_measured_whole_and_in_parts_and_told_by_name(poolbench, tmp
     assert "only floating types have a gradient" in done.stderr and "-i8-" in done.stderr
     stored = read_run(only_run(tmp_path))
     whole = f"{SMALL}-f32-nchw"
-    assert tuple(w.id for w in stored.header.workloads) == (f"{whole}.train.gc16", f"{whole}.trainfwd", f"{whole}.trainbwd.gc16")
+    assert tuple(w.id for w in stored.header.workloads) == (
+        f"{whole}.train.gc16",
+        f"{whole}.trainfwd",
+        f"{whole}.trainbwd.gc16",
+    )
     assert {(row.subject, row.status) for row in stored.rows} == {(s, Status.OK) for s in ("numpy", "fake", "limit")}
     for row in stored.rows:
         if row.subject == "limit":

@@ -49,7 +49,7 @@ def test_a_gate_is_killed_resumed_and_judged_again_with_another_tolerance(poolbe
     process.communicate(timeout=30)
     kept = [row.key for row in read_run(path).rows]
     terms = read_header(path).gate
-    assert terms is not None and (terms.base, terms.head, terms.policy.tolerance) == ("fake", "fake#2", 0.001)
+    assert terms is not None and (str(terms.base), str(terms.head), terms.policy.tolerance) == ("fake", "fake#2", 0.001)
 
     resumed = json.loads(poolbench("gate", "--resume", path.stem, "--json", "--quiet").stdout)
     keys = [row.key for row in read_run(path).rows]
@@ -82,7 +82,9 @@ def test_the_function_measures_stores_and_judges(tmp_path, monkeypatch):
     terms = read_header(path).gate
     assert terms is not None
     assert (result.base, result.head, result.policy) == (terms.base, terms.head, terms.policy)
-    assert [verdict.workload for verdict in result.verdicts] == list(read_header(path).workloads)
+    assert [verdict.workload for verdict in result.verdicts] == [
+        workload.id for workload in read_header(path).workloads
+    ]
     assert result.verdicts[0].comparison.launches > 0
     with pytest.raises(UsageError, match=r"tolerance is -1; it takes a share from 0.001 to 1"):
         library.gate("fake", "fake", [SMALL], tolerance=-1, results=tmp_path)

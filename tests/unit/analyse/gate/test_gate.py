@@ -306,7 +306,7 @@ def test_a_side_that_fails_when_it_is_measured_again_is_measured_no_more():
     resumed.rows = list(stored)
     resumed.run(rule_for(builder, 60.0, stored))
     assert resumed.plans and all(set(plan.blocks) == {AVG2D} for plan in resumed.plans)
-    result = gate(resumed.rows, base="base", head="head", policy=GatePolicy(), method=Method())
+    result = gate(resumed.rows, **sides("base", "head"), policy=GatePolicy(), method=Method())
     assert [v.outcome for v in result.verdicts] == [Outcome.INVALID, Outcome.SLOWER]
 
 
