@@ -81,6 +81,15 @@ def test_a_cell_reads_the_same_in_every_form(path: Path) -> None:
 
 
 @each_run
+def test_what_lies_beside_a_run_is_what_is_written_now(path: Path) -> None:
+    """``python docs/tables/summaries.py`` writes it anew."""
+    summary = stored(path)
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == render_markdown(summary)
+    table = path.with_suffix(".csv")
+    assert not table.exists() or table.read_text(encoding="utf-8") == summary_frame(summary).to_csv(index=False)
+
+
+@each_run
 def test_a_number_is_the_same_in_every_file(path: Path) -> None:
     summary = stored(path)
     table = without_limits(results_table(summary))
