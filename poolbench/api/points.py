@@ -133,7 +133,11 @@ def _revision_points(subject: Subject, text: str, every: int) -> list[Point]:
 
 
 def _is_point_of(found: Subject, subject: Subject) -> bool:
-    return bool(found.environment) and (found.backend, found.threads) == (subject.backend, subject.threads)
+    return bool(found.environment) and (found.backend, found.threads, found.layout) == (
+        subject.backend,
+        subject.threads,
+        subject.layout,
+    )
 
 
 def _label(subject: Subject) -> str:

@@ -69,7 +69,9 @@ class Verifier:
             worker = self._worker(subject)
             self._opening.require_support(worker, workload)
             threads = subject.threads or self._method.threads
-            reply = self._opening.open(worker, workload, name, checks=BOTH_FILLINGS, threads=threads)
+            reply = self._opening.open(
+                worker, workload, name, checks=BOTH_FILLINGS, threads=threads, layout=subject.layout
+            )
             self._ask(subject, "close")
         except WorkerFailure as failure:
             self._after(subject, failure)

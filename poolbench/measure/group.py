@@ -11,7 +11,7 @@ from poolbench.measure.evidence import Evidence
 from poolbench.measure.launcher import Worker
 from poolbench.measure.opening import BOTH_FILLINGS, Opening, kin
 from poolbench.measure.schedule import block_order, turns
-from poolbench.model.method import Cache, Method
+from poolbench.model.method import Cache, LayoutPolicy, Method
 from poolbench.model.result import Status
 from poolbench.model.sample import Sample
 from poolbench.model.subject import LIMIT
@@ -67,20 +67,23 @@ class Group:
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
     _threads: dict[str, int] = field(default_factory=dict, init=False)
     _slow: dict[str, float] = field(default_factory=dict, init=False)
+    _layouts: dict[str, LayoutPolicy | None] = field(default_factory=dict, init=False)
     _results: dict[str, GroupResult] = field(default_factory=dict, init=False)
     _prepare_ns: dict[str, int] = field(default_factory=dict, init=False)
     _is_fresh: set[str] = field(default_factory=set, init=False)
     _is_unused: set[str] = field(default_factory=set, init=False)  # not even a check has called them
     evidence: Evidence = field(default_factory=Evidence)
 
-    def enter(self, name: str, worker: Worker, *, threads: int, slow: float = 1.0) -> None:
+    def enter(
+        self, name: str, worker: Worker, *, threads: int, slow: float = 1.0, layout: LayoutPolicy | None = None
+    ) -> None:
         """Let a subject open the workload: support, preparation and the check against the reference.
 
         Raises WorkerFailure where it may not take part.
         """
         self._workers[name] = worker
         self._threads[name] = threads
-        self._slow[name] = slow
+        self._slow[name], self._layouts[name] = slow, layout
         self.opening.require_support(worker, self.workload)
         key = (self.workload.id, name)
         checks = ("random",) if key in self.checked else BOTH_FILLINGS
@@ -288,4 +291,5 @@ class Group:
             threads=self._threads[name],
             block=block,
             slow=self._slow[name],
+            layout=self._layouts[name],
         )

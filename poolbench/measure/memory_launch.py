@@ -71,7 +71,7 @@ class MemoryLaunches:
             hot = replace(opening, method=replace(method, cache=Cache.HOT))  # one buffer: it is one call that counts
             threads = subject.threads or method.threads
             # Checked here too: the settings of this worker must not have changed the answer.
-            hot.open(worker, workload, str(subject), checks=("random",), threads=threads)
+            hot.open(worker, workload, str(subject), checks=("random",), threads=threads, layout=subject.layout)
             for part in _parts(workload):
                 reply = worker.ask(part, deadline_s=deadline_s, output_bytes=workload.output_bytes)
                 amounts[part] = Amount(bytes=reply["bytes"], note=reply["note"])

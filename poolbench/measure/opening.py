@@ -12,7 +12,7 @@ from poolbench.measure.client import WorkerFailure
 from poolbench.measure.headroom import gibibytes
 from poolbench.measure.inputs import InputStore, NoRoomError
 from poolbench.measure.launcher import Worker
-from poolbench.model.method import Method
+from poolbench.model.method import LayoutPolicy, Method
 from poolbench.model.result import Status
 from poolbench.model.subject import parse_subject
 from poolbench.model.workload import Workload
@@ -44,11 +44,13 @@ class Opening:
         threads: int,
         block: int = 0,
         slow: float = 1.0,
+        layout: LayoutPolicy | None = None,
     ) -> dict[str, Any]:
         """Prepare ``workload`` and check it on the fillings ``checks``; the random one stays open for timing.
 
         Without ``checks`` what is open is prepared again, elsewhere in memory; ``block`` makes for another place.
-        ``slow`` is the factor of work beyond the plain calls that each slot is to hold.
+        ``slow`` is the factor of work beyond the plain calls that each slot is to hold, ``layout`` the subject's own
+        rule, in place of the method's.
 
         Raises WorkerFailure where the result is out of bounds or the backend fails, and with UNSUPPORTED where the
         machine has too little memory: that is no failure of the subject, nor a strike against it.
@@ -74,7 +76,7 @@ class Opening:
             workload=workload.id,
             fillings=fillings,
             checks=list(checks),
-            layout=self.method.layout.value,
+            layout=(layout or self.method.layout).value,
             cache=self.method.cache.value,
             cold_bytes=self.cold_bytes,
             threads=threads,

@@ -148,7 +148,7 @@ class Session:
                 continue
             try:
                 threads = subject.threads or self.method.threads
-                group.enter(name, self._worker(subject), threads=threads, slow=subject.slow)
+                group.enter(name, self._worker(subject), threads=threads, slow=subject.slow, layout=subject.layout)
             except WorkerFailure as failure:
                 group.fail(name, failure)
         results = group.run()

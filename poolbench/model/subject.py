@@ -4,7 +4,8 @@
 
 ``torch``, ``torch:channels_last``, ``onnxruntime@1.23.0``, ``torch:compile+threads=2``; ``torch#2`` is the same
 subject a second time, for comparisons that must come out equal. ``strided+slow=1.05`` does five per cent more of its
-own work in each slot: a slowdown of known size, to see whether it is found.
+own work in each slot: a slowdown of known size, to see whether it is found. ``strided+layout=given`` is timed on the
+caller's layout, whatever the run's rule, so that it can stand beside ``strided`` in the layout that it likes best.
 
     ENVIRONMENT = VERSION | "rev:" GIT | "path:" PYTHON
 
@@ -19,11 +20,12 @@ import re
 from dataclasses import dataclass, replace
 
 from poolbench.errors import InvalidIdError
+from poolbench.model.method import LayoutPolicy
 
 LIMIT = "limit"
 """The pseudo-subject that streams what a workload must touch, as fast as the memory lets it."""
 
-OPTIONS = ("threads", "slow")
+OPTIONS = ("threads", "layout", "slow")
 
 MOST_SLOW = 4.0
 """A subject cannot be slowed by more than this factor: beyond it a slot is no slot any more."""
@@ -38,12 +40,14 @@ _SUBJECT = re.compile(
 class Subject:
     """A backend's registered name, with where and how it runs. ``copy`` counts from 1.
 
-    ``slow`` (1 or more) is the factor by which each slot holds more work than it says.
+    ``threads`` and ``layout`` are its own, in place of the run's. ``slow`` (1 or more) is the factor by which each slot
+    holds more work than it says.
     """
 
     backend: str
     environment: str = ""
     threads: int | None = None
+    layout: LayoutPolicy | None = None
     slow: float = 1.0
     copy: int = 1
 
@@ -53,6 +57,8 @@ class Subject:
             text += f"@{self.environment}"
         if self.threads is not None:
             text += f"+threads={self.threads}"
+        if self.layout is not None:
+            text += f"+layout={self.layout}"
         if self.slow != 1.0:
             text += f"+slow={self.slow:g}"
         return text if self.copy == 1 else f"{text}#{self.copy}"
@@ -82,11 +88,14 @@ def parse_subject(text: str) -> Subject:
             "such as torch, torch:channels_last, torch+threads=2 or torch#2."
         )
     threads: int | None = None
+    layout: LayoutPolicy | None = None
     slow = 1.0
     for option in filter(None, (match["options"] or "").split("+")):
         key, _, value = option.partition("=")
         if key == "threads":
             threads = _threads(text, value)
+        elif key == "layout":
+            layout = _layout(text, value)
         elif key == "slow":
             slow = _slow(text, value)
         else:
@@ -95,7 +104,12 @@ def parse_subject(text: str) -> Subject:
     if copy < 1:
         raise InvalidIdError(f"Subject '{text}': copies count from #1.")
     return Subject(
-        backend=match["backend"], environment=match["environment"] or "", threads=threads, slow=slow, copy=copy
+        backend=match["backend"],
+        environment=match["environment"] or "",
+        threads=threads,
+        layout=layout,
+        slow=slow,
+        copy=copy,
     )
 
 
@@ -115,6 +129,14 @@ def _threads(text: str, value: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < 1:
         raise InvalidIdError(f"Subject '{text}': threads takes a whole number from 1 on, not '{value}'.")
     return int(value)
+
+
+def _layout(text: str, value: str) -> LayoutPolicy:
+    if text.partition("+")[0] == LIMIT:
+        raise InvalidIdError(f"'{text}': the limit has no layout of its own: it streams what any of them must touch.")
+    if value not in list(LayoutPolicy):
+        raise InvalidIdError(f"Subject '{text}': layout takes {' or '.join(LayoutPolicy)}, not '{value}'.")
+    return LayoutPolicy(value)
 
 
 def _slow(text: str, value: str) -> float:

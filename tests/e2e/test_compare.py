@@ -81,6 +81,27 @@ def test_json_is_one_document_with_every_cell(poolbench):
     assert {cell["subject"] for cell in document["cells"]} >= {"numpy", "numpy#2"}
 
 
+def test_both_layouts_stand_in_one_run(poolbench, tmp_path):
+    """A subject's own rule holds for it alone, in the timed launches and in those of memory, whatever the run's is."""
+    layer = "max2d-n1c64-h14w14-k3s2p1"
+    subjects = ("strided", "strided+layout=given", "strided+layout=best")
+    for run in ("best", "given"):
+        results = tmp_path / run
+        poolbench("compare", *subjects, "-w", layer, "--layout", run, "--budget", "6", "--results", results, check=True)
+        stored = read_run(next(results.glob("*/*.jsonl")))
+        layouts = {row.subject: row.layout for row in stored.rows if row.subject != "limit"}
+        assert layouts == {
+            "strided": {"best": "nhwc", "given": "nchw"}[run],
+            "strided+layout=given": "nchw",
+            "strided+layout=best": "nhwc",
+        }
+        assert all(row.memory is not None for row in stored.rows if row.subject != "limit")
+    again = poolbench("show", stored.path, check=True).stdout
+    assert "strided+layout=given" in again
+    done = poolbench("verify", "strided+layout=given", "-w", layer, "--json", check=True)
+    assert {case["status"] for case in json.loads(done.stdout)["cases"]} == {"OK"}
+
+
 def test_training_is_measured_whole_and_in_parts_and_told_by_name(poolbench, tmp_path):
     passes = "training,training-forward,training-backward"
     done = poolbench(

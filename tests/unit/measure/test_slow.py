@@ -12,7 +12,7 @@ from poolbench.measure.inputs import InputStore
 from poolbench.measure.opening import Opening
 from poolbench.measure.worker import Worker
 from poolbench.model.ids import parse_id
-from poolbench.model.method import Method
+from poolbench.model.method import LayoutPolicy, Method
 
 
 class Machine:
@@ -144,3 +144,27 @@ def test_a_worker_that_is_asked_to_prepares_a_part_of_the_batch():
     assert sizes == [(1, 40), (1, 4)]
     assert slot["loops"] == 1
     worker.close()
+
+
+@pytest.mark.parametrize("rule", LayoutPolicy)
+@pytest.mark.parametrize("own", [None, *LayoutPolicy])
+def test_a_subject_s_own_layout_is_what_its_backend_is_told(own: LayoutPolicy | None, rule: LayoutPolicy) -> None:
+    told = []
+
+    class Watched(Fake):
+        def prepare(self, workload, source):
+            told.append(source.layout)
+            return super().prepare(workload, source)
+
+    worker = Worker(Watched())
+    with InputStore(seed=1) as inputs:
+
+        class Direct:
+            def ask(self, op, **content):
+                return worker.handle({"op": op, **content})
+
+        Opening(method=Method(layout=rule), inputs=inputs).open(
+            Direct(), parse_id("max2d-n1c4-h8w8-k2"), "fake", checks=("random",), threads=1, layout=own
+        )
+    worker.close()
+    assert set(told) == {own or rule}

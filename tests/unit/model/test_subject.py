@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolbench.errors import InvalidIdError
+from poolbench.model.method import LayoutPolicy
 from poolbench.model.subject import Subject, number_copies, parse_subject
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}(:[a-z0-9_]{1,8})?", fullmatch=True)
@@ -24,6 +25,11 @@ def test_every_subject_parses_back(backend: str, environment: str, threads: int 
         ("strided@rev:main", Subject(backend="strided", environment="rev:main")),
         ("torch:compile+threads=2", Subject(backend="torch:compile", threads=2)),
         ("torch#2", Subject(backend="torch", copy=2)),
+        ("strided+layout=given", Subject(backend="strided", layout=LayoutPolicy.GIVEN)),
+        (
+            "torch@2.1.0+threads=4+layout=best+slow=1.5#3",
+            Subject(backend="torch", environment="2.1.0", threads=4, layout=LayoutPolicy.BEST, slow=1.5, copy=3),
+        ),
         ("torch@2.1.0+threads=4#3", Subject(backend="torch", environment="2.1.0", threads=4, copy=3)),
     ],
 )
@@ -40,10 +46,12 @@ def test_what_people_write(text: str, subject: Subject) -> None:
         ("torch@", "is not a subject"),
         ("torch#two", "is not a subject"),
         ("two words", "is not a subject"),
-        ("torch+cores=2", "unknown option 'cores': known are threads, slow"),
+        ("torch+cores=2", "unknown option 'cores': known are threads, layout, slow"),
         ("torch+threads=0", "a whole number from 1 on, not '0'"),
         ("torch+threads=many", "a whole number from 1 on, not 'many'"),
         ("torch#0", "copies count from #1"),
+        ("torch+layout=mine", "layout takes best or given, not 'mine'"),
+        ("limit+layout=given", "the limit has no layout of its own"),
     ],
 )
 def test_a_malformed_subject_is_explained(text: str, expected: str) -> None:
