@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from poolbench.analyse.gate.calibration import SIZES, pairs_of
-from poolbench.analyse.gate.calibration_rule import CalibrationRule
+from poolbench.analyse.gate.calibration_stopping import CalibrationRule
 from poolbench.environments.commands import leashed
 from poolbench.model.calibration import Neighbour
 from poolbench.model.plan import StoppingRule

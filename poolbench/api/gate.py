@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poolbench.analyse.gate.judge import judge_run
-from poolbench.analyse.gate.rule import GateRule
+from poolbench.analyse.gate.stopping import GateRule
 from poolbench.api.request import Request, choose_subjects, default_limits
 from poolbench.api.run import Run, Tell, new_run, resumed_run, silent
 from poolbench.catalogue.select import choose

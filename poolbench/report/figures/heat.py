@@ -9,7 +9,7 @@ from poolbench.model.result import Status
 from poolbench.quantities import counted, significant
 from poolbench.report.figures.canvas import INK, PAPER, Drawing, Width, blank
 from poolbench.report.figures.parts import shortened
-from poolbench.report.results import TIE
+from poolbench.report.run_table import TIE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

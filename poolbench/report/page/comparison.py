@@ -12,7 +12,7 @@ from poolbench.quantities import counted
 from poolbench.report.content import Page, Section
 from poolbench.report.figures.across import across_figure
 from poolbench.report.method import command, machine_lines
-from poolbench.report.results import limit_value
+from poolbench.report.run_table import limit_value
 from poolbench.report.table import BLANK, Column, Row, Table, Unit, Value, ratio_value, time_value, words
 
 if TYPE_CHECKING:

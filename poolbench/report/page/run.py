@@ -25,7 +25,7 @@ from poolbench.report.page.explained import (
     threads_section,
     windows_section,
 )
-from poolbench.report.results import means_table, results_table
+from poolbench.report.run_table import means_table, results_table
 from poolbench.report.table import Column, Row, Table, words
 
 if TYPE_CHECKING:

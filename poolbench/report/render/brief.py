@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poolbench.report.results import covered_text, means_table, results_table
+from poolbench.report.run_table import covered_text, means_table, results_table
 from poolbench.report.table import Row, Table
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from poolbench.report.results import results_table, without_limits
+from poolbench.report.run_table import results_table, without_limits
 from poolbench.report.table import Column, Table, Unit
 
 if TYPE_CHECKING:

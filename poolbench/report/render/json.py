@@ -9,7 +9,7 @@ from poolbench.model.memory import FLAT
 from poolbench.report.calibration import calibration_text
 from poolbench.report.gate import gate_table, headline
 from poolbench.report.history import history_table
-from poolbench.report.results import means_table, results_table, without_limits
+from poolbench.report.run_table import means_table, results_table, without_limits
 from poolbench.report.table import Row, Value
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from poolbench.report.render.json import gate_document, history_document, summar
 from poolbench.report.render.markdown import gate_markdown, markdown_table, render_markdown
 from poolbench.report.render.terminal import calibration_lines, gate_lines, render
 from poolbench.report.render.terminal_history import render_history
-from poolbench.report.results import TIE, means_table, results_table, without_limits
+from poolbench.report.run_table import TIE, means_table, results_table, without_limits
 from poolbench.report.table import BLANK, Column, Row, Table, Unit, Value
 from poolbench.store.calibration import read_calibration
 from poolbench.store.reading import read_run

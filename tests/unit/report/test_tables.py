@@ -12,7 +12,7 @@ from poolbench.model.memory import Amount
 from poolbench.quantities import half_width_text, ratio_text, significant, time_text
 from poolbench.report.render.brief import sections
 from poolbench.report.render.csv import summary_frame
-from poolbench.report.results import NO_TIME, limit_value
+from poolbench.report.run_table import NO_TIME, limit_value
 from tests.unit.builders import MAX2D, Noise, make_header, make_rows
 from tests.unit.report.example import example
 

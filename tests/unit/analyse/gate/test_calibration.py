@@ -8,7 +8,7 @@ import pytest
 
 from poolbench.analyse.estimate.student import share_bounds
 from poolbench.analyse.gate.calibration import calibration, pairs_of, pieces_of, smallest_found, trials
-from poolbench.analyse.gate.calibration_rule import CalibrationRule, share_out
+from poolbench.analyse.gate.calibration_stopping import CalibrationRule, share_out
 from poolbench.api.calibrate import calibration_subjects, pieces_for
 from poolbench.model.calibration import Rates
 from poolbench.model.gate import GatePolicy, GateResult

@@ -10,7 +10,7 @@ import pytest
 from poolbench.analyse.estimate import ledger
 from poolbench.analyse.estimate.ledger import Ledger, reduce_row
 from poolbench.analyse.gate.judge import gate, weigh, weigh_ledger
-from poolbench.analyse.gate.rule import GateRule, launches_to_confirm
+from poolbench.analyse.gate.stopping import GateRule, launches_to_confirm
 from poolbench.model.evidence import BlockEvidence
 from poolbench.model.gate import GatePolicy
 from poolbench.model.memory import Amount, not_measured

@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from poolbench.analyse.estimate.costs import LaunchCosts
 from poolbench.analyse.estimate.ledger import Ledger, estimates
-from poolbench.analyse.gate.rule import BLOCKS, FIRST_LOOK, MOST_LAUNCHES, SURVEY_SHARE, Importers
+from poolbench.analyse.gate.stopping import BLOCKS, FIRST_LOOK, MOST_LAUNCHES, SURVEY_SHARE, Importers
 from poolbench.model.method import Method
 from poolbench.model.plan import LaunchPlan
 from poolbench.model.result import ResultRow
