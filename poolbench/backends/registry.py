@@ -123,11 +123,20 @@ def describe_all() -> list[BackendInfo]:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether the module that ``package`` gives can be found: builds for other devices carry other names."""
+    """Whether the module that ``package`` gives can be found: builds for other devices carry other names.
+
+    A distribution that gives none, such as that of a C library, is installed where it is known.
+    """
     try:
-        return find_spec(module_name(package)) is not None
+        if find_spec(module_name(package)) is not None:
+            return True
     except (ImportError, ValueError):  # a namespace that is half there
         return False
+    try:
+        files = metadata.files(package) or ()
+    except metadata.PackageNotFoundError:
+        return False
+    return bool(files) and all(file.parts[0] == ".." or file.parts[0].endswith(".dist-info") for file in files)
 
 
 def _version(package: str) -> str | None:

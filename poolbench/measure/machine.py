@@ -36,6 +36,7 @@ DISTRIBUTIONS = (
     "openvino",
     "jax",
     "jaxlib",
+    "onednn-cpu-gomp",
     "memray",
 )
 """The distributions whose versions may move a number. Those that are not installed are left out."""

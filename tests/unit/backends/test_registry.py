@@ -36,6 +36,8 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "openvino",
         "openvino:out",
         "jax",
+        "onednn",
+        "onednn:channels_last",
         "strided",
         "strided:out",
         "strided:baseline",
@@ -113,6 +115,27 @@ def test_a_package_of_someone_else_is_found_and_asked_for_by_its_own_name(
     )
     (tmp_path / "their_kernels.py").touch()
     registry.require(registry.create("theirs"))
+
+
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        (["../../libdnnl.so.3", "onednn_cpu_gomp-1.dist-info/RECORD"], True),
+        (["onednn_cpu_gomp/__init__.py", "onednn_cpu_gomp-1.dist-info/RECORD"], False),
+        ([], False),
+    ],
+)
+def test_a_library_without_a_module_is_installed_where_its_distribution_is(
+    monkeypatch: pytest.MonkeyPatch, files: list[str], installed: bool
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda module: None)
+    monkeypatch.setattr(registry.metadata, "files", lambda package: [PurePosixPath(file) for file in files])
+    backend = registry.create("onednn")
+    if installed:
+        registry.require(backend)
+    else:
+        with pytest.raises(MissingFrameworkError, match=r"onednn-cpu-gomp.*poolbench\[onednn\]"):
+            registry.require(backend)
 
 
 @pytest.mark.parametrize(
