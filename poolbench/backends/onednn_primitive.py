@@ -53,20 +53,20 @@ class ChannelsFirst:
         if workload.pass_.is_training:
             return refused("Its backward primitive is not wired up here: this subject computes the forward pass alone.")
         if dtype is DType.I32:
-            return refused("oneDNN compares i32 as float32, so that maxima from 2**24 on come out rounded.")
+            return refused("Its maxima of i32 are compared as float32, so that they come out rounded from 2**24 on.")
         if dtype not in _DTYPES:
-            return refused(f"oneDNN is called here with f32, i8 and u8 alone, and not with {dtype}.")
+            return refused(f"Its primitives are called here with f32, i8 and u8 alone, and not with {dtype}.")
         if spec.kind is Kind.AVG and dtype is not DType.F32:
-            return refused(f"oneDNN rounds an average of {dtype} to a whole number.")
+            return refused(f"Its averages of {dtype} are rounded to whole numbers.")
         windowed = spec.as_windowed(workload.spatial)
         if windowed is None:
-            return refused("oneDNN has no adaptive pooling: its windows are alike, and these are not.")
+            return refused("There is no adaptive pooling in oneDNN: its windows are alike, and these are not.")
         assert windowed.window is not None
         padding = exact_padding(windowed, workload.spatial)
         if any(max(sides) >= k for sides, k in zip(padding, windowed.window, strict=True)):
-            return refused("oneDNN takes padding below the window's size only.")
+            return refused("Padding must be below the window's size for oneDNN.")
         if spec.kind is Kind.AVG and _average(windowed, workload) is None:
-            return refused("oneDNN divides an average by its window, or by what the window reads of the input.")
+            return refused("An average is divided by its window, or by what that reads of the input, alone.")
         return SUPPORTED
 
     def environment(self, threads: int) -> Mapping[str, str]:

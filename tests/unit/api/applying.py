@@ -151,7 +151,7 @@ def problems_when_fresh(framework: str) -> list[str]:
     before = settings("")
     assert framework not in sys.modules
     poolbench.apply(SPECS[0], values(DType.F32), first_of(framework))
-    assert framework in sys.modules
+    assert framework in sys.modules or "libdnnl.so" in Path("/proc/self/maps").read_text(encoding="utf-8")
     return list(changes(before, settings("")))
 
 

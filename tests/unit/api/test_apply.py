@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import poolbench
+from poolbench.backends import registry
 from poolbench.errors import InvalidSpecError, UsageError
 from poolbench.model.pooling import PoolSpec
 

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
