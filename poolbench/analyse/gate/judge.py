@@ -17,7 +17,7 @@ from poolbench.analyse.estimate.ledger import Ledger, estimates
 from poolbench.analyse.estimate.location import LEAST_LAUNCHES, locate, standard_error
 from poolbench.analyse.estimate.paired import compare_pair, fault, holm
 from poolbench.analyse.estimate.student import t_tail
-from poolbench.analyse.gate.two_stages import selected_p
+from poolbench.analyse.gate.selected_p import selected_p
 from poolbench.model.gate import GatePolicy, GateResult, GateTerms, GateVerdict, MemoryChange
 from poolbench.model.memory import NOT_MEASURED, Amount
 from poolbench.model.method import Method

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from poolbench.analyse.gate.two_stages import selected_p
+from poolbench.analyse.gate.selected_p import selected_p
 
 SUSPICION = 0.3
 
