@@ -11,6 +11,7 @@ from poolbench.quantities import counted, percent
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
+    from poolbench.model.gate import GateTerms
     from poolbench.model.result import RunHeader
     from poolbench.model.subject import Subject
 
@@ -18,14 +19,26 @@ if TYPE_CHECKING:
 def command(header: RunHeader, subjects: Sequence[Subject] = (), workloads: Sequence[str] = ()) -> str:
     """Return the command line that measures the same again: the run, or these subjects and workloads of it alone.
 
-    A part of a run has the default budget: the run's own was meant for all of it.
+    A part of a run has the default budget: the run's own was meant for all of it. A gate's whole run is a gate again.
     """
     method = header.method
+    if header.gate is not None and not subjects and not workloads:
+        return _gate_command(header, header.gate)
     chosen = [subject for subject in subjects or header.subjects if not subject.is_plain_limit]
     words = ["poolbench", "compare", *(str(replace(subject, copy=1)) for subject in chosen)]
     words += ["--workloads", ",".join(workloads or [workload.id for workload in header.workloads])]
     words += [] if workloads else ["--budget", f"{header.budget_s:g}"]
     words += ["--threads", str(method.threads), "--cache", method.cache.value, "--layout", method.layout.value]
+    words += [] if method.memory else ["--no-memory"]
+    return shlex.join(words)
+
+
+def _gate_command(header: RunHeader, terms: GateTerms) -> str:
+    policy, method = terms.policy, header.method
+    words = ["poolbench", "gate", "--base", str(terms.base), "--head", str(replace(terms.head, copy=1))]
+    words += ["--workloads", ",".join(workload.id for workload in header.workloads)]
+    words += ["--tolerance", f"{policy.tolerance:g}", "--confidence", f"{policy.confidence:g}"]
+    words += ["--budget", f"{header.budget_s:g}", "--threads", str(method.threads)]
     words += [] if method.memory else ["--no-memory"]
     return shlex.join(words)
 

@@ -171,11 +171,11 @@ def flag(is_so: bool) -> Value:
     return Value(text="yes" if is_so else "no", number=is_so)
 
 
-def measured(text: str, found: Estimate | None, *, spread: str = "", is_strong: bool = False) -> Value:
+def measured(text: str, found: Estimate | None, *, spread: str = "") -> Value:
     """Return a cell with an estimate and its interval; a dash where there is none."""
     if found is None or not math.isfinite(found.value):
         return Value(text=text or NONE)
-    return Value(text=text, spread=spread, number=found.value, low=found.low, high=found.high, is_strong=is_strong)
+    return Value(text=text, spread=spread, number=found.value, low=found.low, high=found.high)
 
 
 def ratio_value(found: Estimate | None) -> Value:

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from poolbench.analyse.compare.summary import summarise
+from poolbench.model.gate import GatePolicy, GateTerms
 from poolbench.model.subject import parse_subject
 from poolbench.report.answer import answer
 from poolbench.report.render.markdown import command, render_markdown, write_markdown
@@ -39,6 +40,16 @@ def test_the_command_names_subjects_workloads_and_method() -> None:
     assert words[:5] == ["poolbench", "compare", "torch", "torch", "torch:compile"]
     assert words[words.index("--workloads") + 1].split(",") == [MAX2D, AVG2D, MAX1D]
     assert words[words.index("--budget") + 1] == "90"
+
+
+def test_a_gate_s_run_is_measured_again_by_a_gate() -> None:
+    terms = GateTerms(base=parse_subject("torch"), head=parse_subject("torch#2"), policy=GatePolicy(tolerance=0.05))
+    header = replace(example().header, subjects=(terms.base, terms.head), gate=terms)
+    words = shlex.split(command(header))
+    assert words[:6] == ["poolbench", "gate", "--base", "torch", "--head", "torch"]
+    assert (words[words.index("--tolerance") + 1], words[words.index("--confidence") + 1]) == ("0.05", "0.99")
+    assert words[words.index("--workloads") + 1].split(",") == [MAX2D, AVG2D, MAX1D]
+    assert shlex.split(command(header, [terms.base], [MAX2D]))[1] == "compare"
 
 
 def test_a_sure_answer_says_by_how_much_and_where() -> None:
