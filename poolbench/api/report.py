@@ -11,6 +11,7 @@ from poolbench.api.export import ASV_FOLDER
 from poolbench.api.gate import terms_to_judge
 from poolbench.api.history import stored_histories
 from poolbench.errors import PoolbenchError, StoreError
+from poolbench.model.gate import GateTerms
 from poolbench.report.content import Page
 from poolbench.report.page.beside import Beside, JudgedGate, beside_sections
 from poolbench.report.page.comparison import build_comparison
@@ -33,7 +34,11 @@ def run_page(results: Path, name: str, *, gate: str | None, warn: Warn) -> tuple
         stored = read_run(path)
     except StoreError as error:
         return unreadable_page(path.stem, str(error)), str(error)
-    judged = _judged(stored) if gate is None else _judged_by_name(results, gate, warn)
+    judged = None
+    if gate is not None:
+        judged = _judged_by_name(results, gate, warn)
+    elif stored.header.gate is not None:
+        judged = _judged(stored, stored.header.gate)
     sections = beside_sections(_beside(results, stored.header.machine.key, judged))
     return build_page(stored.header, stored.rows, warnings=stored.warnings, beside=sections), ""
 
@@ -44,11 +49,8 @@ def comparison_page(results: Path, first: str, second: str, *, warn: Warn) -> Pa
     return build_comparison(one.header, one.rows, other.header, other.rows, warnings=[*one.warnings, *other.warnings])
 
 
-def _judged(stored: StoredRun) -> JudgedGate | None:
-    """Return the verdicts of a gate's run, judged as the gate did; None for a run of another kind."""
-    if stored.header.gate is None:
-        return None
-    return JudgedGate(result=judge_run(stored.header, stored.rows, stored.header.gate), names=stored.header.names)
+def _judged(stored: StoredRun, terms: GateTerms) -> JudgedGate:
+    return JudgedGate(result=judge_run(stored.header, stored.rows, terms), names=stored.header.names)
 
 
 def _judged_by_name(results: Path, name: str, warn: Warn) -> JudgedGate:
@@ -56,7 +58,7 @@ def _judged_by_name(results: Path, name: str, warn: Warn) -> JudgedGate:
     for warning in stored.warnings:
         warn(warning)
     terms = terms_to_judge(stored.header, base=None, head=None, tolerance=None, confidence=None)
-    return JudgedGate(result=judge_run(stored.header, stored.rows, terms), names=stored.header.names)
+    return _judged(stored, terms)
 
 
 def _beside(results: Path, machine: str, gate: JudgedGate | None) -> Beside:

@@ -13,7 +13,7 @@ import typer
 from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_table, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
-from poolbench.errors import ExitCode, UsageError
+from poolbench.errors import ExitCode, StoreError, UsageError
 from poolbench.model.method import Cache, LayoutPolicy, Method
 
 if TYPE_CHECKING:
@@ -117,7 +117,10 @@ def history(
     found, warnings = load_history(request)
     print_warnings(warnings)
     name = re.sub(r"[^\w.-]+", "_", f"{found.subject}-{releases or revs or ''}")
-    remember(request, name)
+    try:
+        remember(request, name)
+    except StoreError as error:  # costs the pages of reports, and not what is asked for now
+        print_warning(f"reports will not show this history: {error}")
     _report(found, out or results / machine.key / "history", name, json=json)
 
 
@@ -195,7 +198,6 @@ def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callab
 
 def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
     """Print the table and the changes, write CSV and figure, and fail where nothing is known."""
-    from poolbench.errors import StoreError
     from poolbench.report.figures.canvas import files as drawn
     from poolbench.report.figures.history import history_figure
     from poolbench.report.history import changes_table, history_table

@@ -65,7 +65,7 @@ def results_table(summary: RunSummary, models: Mapping[str, str] | None = None) 
 
     ``models`` names the model that a workload comes from, by id.
     """
-    columns = _columns(summary)
+    columns = results_columns(summary)
     rows: list[Row] = []
     for workload in summary.workloads:
         facets = _facets(workload.workload, (models or {}).get(workload.id, ""))
@@ -123,7 +123,8 @@ def limit_value(found: Estimate | None) -> Value:
     return replace(value, text=f"{value.text} !")
 
 
-def _columns(summary: RunSummary) -> tuple[Column, ...]:
+def results_columns(summary: RunSummary) -> tuple[Column, ...]:
+    """Return the columns of ``results_table``."""
     level = level_text(summary.policy.confidence)
     return (
         Column(key="workload", is_detail=True),

@@ -130,23 +130,16 @@ class Table:
             and (not self.rows or any(row[column.key].text not in ("", NONE) for row in self.rows))
         )
 
-    def column(self, key: str) -> Column:
-        """Return the column ``key``."""
-        return next(column for column in self.columns if column.key == key)
-
     def hiding(self, *keys: str) -> Table:
         """Return the table with these columns as details, which stand in files alone."""
         return replace(self, columns=tuple(replace(c, is_detail=c.is_detail or c.key in keys) for c in self.columns))
 
-    def of(self, **facets: str) -> Table:
-        """Return the table with those rows alone that have these facets."""
-        rows = (row for row in self.rows if all(row.facets.get(name) == value for name, value in facets.items()))
-        return replace(self, rows=tuple(rows))
-
-    def groups(self, facet: str) -> Iterator[Table]:
-        """Yield the table in parts, one for each value of ``facet``, in the order of the rows."""
-        for value in dict.fromkeys(row.facets.get(facet, "") for row in self.rows):
-            yield self.of(**{facet: value})
+    def groups(self, facet: str) -> Iterator[Sequence[Row]]:
+        """Yield the rows in parts, one for each value of ``facet``, in their order."""
+        parts: dict[str, list[Row]] = {}
+        for row in self.rows:
+            parts.setdefault(row.facets.get(facet, ""), []).append(row)
+        yield from parts.values()
 
 
 def words(text: object, *, is_strong: bool = False) -> Value:
@@ -211,6 +204,11 @@ def amount_value(amount: Amount | None) -> Value:
     if amount.bytes is None:
         return words(UNKNOWN if amount.note else "")
     return size_value(amount.bytes)
+
+
+def explained(title: str, help: str) -> str:
+    """Return what a column means as part of a legend: "GB/s: input and output …"."""
+    return f"{title}: {help[0].lower()}{help[1:]}"
 
 
 def keyed(columns: Sequence[Column], values: Sequence[Value]) -> Mapping[str, Value]:

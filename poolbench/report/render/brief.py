@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poolbench.report.run_table import covered_text, means_table, results_table
-from poolbench.report.table import Row, Table
+from poolbench.report.run_table import covered_text, means_table, results_columns, results_table
+from poolbench.report.table import Row, explained
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
@@ -76,23 +76,23 @@ def filled(lines: Sequence[Line]) -> list[int]:
 
 def legend(summary: RunSummary, shown: Collection[str] = COLUMNS) -> str:
     """Say what the columns that are ``shown`` mean."""
-    table = results_table(summary)
+    columns = {column.key: column for column in results_columns(summary)}
     sentences = []
     for heading in COLUMNS:
-        column = table.column(KEYS[heading][0])
+        column = columns[KEYS[heading][0]]
         said = column.spread_help if heading == SPREAD else column.help
         if heading in shown and said:
-            sentences.append(f"{heading}: {said[0].lower()}{said[1:]}")
+            sentences.append(explained(heading, said))
     return " ".join(sentences)
 
 
-def _section(table: Table) -> Section:
-    first = table.rows[0]
+def _section(rows: Sequence[Row]) -> Section:
+    first = rows[0]
     title, identity = first["name"].text, first["workload"].text
     return Section(
         title=title,
         detail=identity if identity != title else "",
-        lines=tuple(_line(row, 0) for row in table.rows),
+        lines=tuple(_line(row, 0) for row in rows),
     )
 
 

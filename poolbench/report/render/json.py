@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.model.memory import FLAT
 from poolbench.report.calibration import calibration_text
-from poolbench.report.gate import gate_table, headline
+from poolbench.report.gate import headline
 from poolbench.report.history import history_table
 from poolbench.report.run_table import means_table, results_table, without_limits
 from poolbench.report.table import Row, Value
@@ -65,7 +65,6 @@ def gate_document(
     result: GateResult, names: Mapping[str, str], known: Calibration | None, code: ExitCode
 ) -> dict[str, Any]:
     """Return the document of ``gate``."""
-    rows = gate_table(result, names).rows
     return {
         "base": str(result.base),
         "head": str(result.head),
@@ -78,15 +77,15 @@ def gate_document(
                 "name": names.get(verdict.workload, ""),
                 "outcome": verdict.outcome.value,
                 "reason": verdict.reason,
-                "is_regression": row["is_regression"].number,
-                "samples": row["samples"].number,
+                "is_regression": verdict.is_regression,
+                "samples": verdict.samples,
                 "comparison": asdict(verdict.comparison),
                 "confirmation": None if verdict.confirmation is None else asdict(verdict.confirmation),
                 "memory": None if verdict.memory is None else asdict(verdict.memory),
                 "is_memory_regression": verdict.is_memory_regression,
                 "memory_reason": verdict.memory_reason,
             }
-            for verdict, row in zip(result.verdicts, rows, strict=True)
+            for verdict in result.verdicts
         ],
         "skipped": list(result.skipped),
         "disturbance": {**asdict(result.disturbance), "causes": list(result.disturbance.causes)},
@@ -148,7 +147,7 @@ def _cell(row: Row, kernels: Mapping[str, str]) -> dict[str, Any]:
         "status": row["status"].text,
         "note": row["note"].text,
         "layout": row["layout"].text,
-        "kernels": dict(kernels),
+        "kernels": kernels,
         "memory": _memory(row),
         "median_ns": time.number,
         "low_ns": time.low,

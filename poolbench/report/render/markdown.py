@@ -66,11 +66,13 @@ def write_markdown(summary: RunSummary, path: Path) -> None:
 
 def render_markdown(summary: RunSummary) -> str:
     """Return the summary file's text."""
+    found = sections(summary)
+    shown = filled([line for section in found for line in section.lines])
     blocks = [
         "# Which backend is fastest here, by how much, and is that sure?",
         " ".join(answer(summary)),
-        *_table(summary),
-        legend(summary, _filled_names(summary)),
+        *_table(found, shown),
+        legend(summary, [COLUMNS[column] for column in shown]),
         *_notes(summary),
         "## Machine",
         "\n".join(f"- {line}" for line in machine_lines(summary.header)),
@@ -88,12 +90,10 @@ def _marked(value: Value, outcome: str) -> Value:
     return replace(value, text=f"{_MARKS[outcome]} {value.text}")
 
 
-def _table(summary: RunSummary) -> Iterator[str]:
+def _table(found: Sequence[Section], shown: Sequence[int]) -> Iterator[str]:
     """Yield one table for all workloads, and below it the id of each name."""
-    found = sections(summary)
     if not found:
         return
-    shown = filled([line for section in found for line in section.lines])
     rows: list[tuple[str, ...]] = [("workload", *(COLUMNS[column] for column in shown))]
     for section in found:
         for index, line in enumerate(section.lines):
@@ -109,10 +109,6 @@ def _table(summary: RunSummary) -> Iterator[str]:
 def _cells(line: Line, shown: Sequence[int]) -> tuple[str, ...]:
     subject, *rest = (line.cells[column] for column in shown)
     return (f"**{subject}**" if line.role == "fastest" else subject, *rest)
-
-
-def _filled_names(summary: RunSummary) -> list[str]:
-    return [COLUMNS[column] for column in filled([line for section in sections(summary) for line in section.lines])]
 
 
 def _is_mean(section: Section) -> bool:

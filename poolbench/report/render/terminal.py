@@ -21,6 +21,7 @@ from poolbench.report.calibration import calibration_table, calibration_text, ca
 from poolbench.report.gate import disturbance_text, gate_table, headline, reasons
 from poolbench.report.method import conditions
 from poolbench.report.render.brief import COLUMNS, WORDS, Line, Section, filled, legend, sections
+from poolbench.report.table import explained
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
@@ -122,9 +123,7 @@ def gate_lines(result: GateResult, names: Mapping[str, str], known: Calibration 
 def calibration_lines(known: Calibration) -> list[str]:
     """Return a calibration as lines of text; where something was planted, undecided counts as missed."""
     table = calibration_table(known)
-    helps = " ".join(
-        f"{column.title}: {column.help[0].lower()}{column.help[1:]}" for column in table.shown if column.help
-    )
+    helps = " ".join(explained(column.title, column.help) for column in table.shown if column.help)
     return [*table_lines(table), "", helps, *calibration_words(known)]
 
 
