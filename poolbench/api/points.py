@@ -88,17 +88,19 @@ def choose_anchor(
 
 def failing_subjects(subject: Subject, *, results_dir: Path, machine: str) -> frozenset[Subject]:
     """Return the points of ``subject`` that were tried on this machine and never gave a result on any workload."""
-    has_result: dict[str, bool] = {}
+    has_result: dict[Subject, bool] = {}
     for run in list_runs(results_dir):
         if run.machine != machine or run.problem or not any(_is_point_of(other, subject) for other in run.subjects):
             continue
         try:
-            rows = read_run(run.path).rows
+            stored = read_run(run.path)
         except StoreError:
             continue  # load_history says which file cannot be read
-        for row in rows:
-            has_result[row.subject] = has_result.get(row.subject, False) or row.status is Status.OK
-    return frozenset(parse_subject(text) for text, has_one in has_result.items() if not has_one)
+        subjects = {str(other): other for other in stored.header.subjects}
+        for row in stored.rows:
+            point = subjects[row.subject]
+            has_result[point] = has_result.get(point, False) or row.status is Status.OK
+    return frozenset(point for point, has_one in has_result.items() if not has_one)
 
 
 def _release_points(subject: Subject, package: str, text: str, every: int) -> list[Point]:

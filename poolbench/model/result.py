@@ -13,7 +13,7 @@ from poolbench.model.method import Method
 from poolbench.model.sample import Sample
 from poolbench.model.stage import Stage
 from poolbench.model.subject import Subject
-from poolbench.model.workload import Workload
+from poolbench.model.workload import Workload, names_of
 
 SCHEMA_VERSION = 6
 """The version of the stored form of RunHeader and ResultRow."""
@@ -130,7 +130,7 @@ class RunHeader:
     @property
     def names(self) -> dict[str, str]:
         """Catalogue names by workload id, for those that have one."""
-        return {workload.id: workload.origin.name for workload in self.workloads if workload.origin.name}
+        return names_of(self.workloads)
 
     @property
     def verb(self) -> str:

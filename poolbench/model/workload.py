@@ -7,6 +7,7 @@ tags and weight only describe and do not take part in equality.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -241,9 +242,9 @@ class Workload:
         """Bytes that the pass writes once at least: the output forward, the input's gradient backward."""
         return self.pass_.runs_forward * self.output_bytes + self.pass_.runs_backward * self.input_bytes
 
-    def named(self, name: str) -> Workload:
-        """Return the same workload with a catalogue's name, or with none."""
-        return replace(self, origin=replace(self.origin, name=name))
+    def named(self, names: Mapping[str, str]) -> Workload:
+        """Return the same workload with the name that ``names`` has for its id, or with none."""
+        return replace(self, origin=replace(self.origin, name=names.get(self.id, "")))
 
     def with_batch(self, batch: int) -> Workload:
         """Return the same workload with another batch."""
@@ -282,6 +283,11 @@ def default_order(rank: int) -> str:
 def channels_last_order(rank: int) -> str:
     """Return the axis order with channels innermost: nwc, nhwc or ndhwc."""
     return "n" + "".join(AXIS_NAMES[rank]) + "c"
+
+
+def names_of(workloads: Iterable[Workload]) -> dict[str, str]:
+    """Return the catalogue's names by id, of those workloads that have one."""
+    return {workload.id: workload.origin.name for workload in workloads if workload.origin.name}
 
 
 def pass_text(pass_: Pass, gradient_view: View = CONTIGUOUS) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from poolbench.model.verdict import Outcome
 from poolbench.quantities import counted, listed, percent, ratio_text
-from poolbench.report.run_table import covered_text
+from poolbench.report.means import covered_text
 
 if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import Lead, RunSummary

@@ -1,4 +1,4 @@
-"""The table of a run: every workload and subject with what was measured and what it comes to, and the means."""
+"""The table of a run: every workload and subject with what was measured and what it comes to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from poolbench.model.estimate import Estimate
 from poolbench.model.result import Status
 from poolbench.model.subject import LIMIT
 from poolbench.model.verdict import Outcome
-from poolbench.quantities import counted, level_text
+from poolbench.quantities import level_text
 from poolbench.report.method import command
 from poolbench.report.table import (
     BLANK,
@@ -57,8 +57,6 @@ FACETS = {
 }
 """What the table is filtered by."""
 
-MEANS = "means"
-
 
 def results_table(summary: RunSummary, models: Mapping[str, str] | None = None) -> Table:
     """Return a row for each workload and subject, in the summary's order, and after them one of the workload's limit.
@@ -78,41 +76,6 @@ def results_table(summary: RunSummary, models: Mapping[str, str] | None = None) 
 def without_limits(table: Table) -> Table:
     """Return the results without the rows of the limit, which is no subject: as files for programs have them."""
     return replace(table, rows=tuple(row for row in table.rows if row.role != "limit"))
-
-
-def means_table(summary: RunSummary) -> Table | None:
-    """Return the geometric means over the workloads that all subjects have; None where there are none."""
-    if not summary.means:
-        return None
-    rows = tuple(
-        Row(
-            cells={
-                "subject": words(mean.subject, is_strong=mean is summary.means[0]),
-                "mean_ratio": ratio_value(mean.ratio),
-                "mean_times_limit": limit_value(mean.times_limit),
-                "workloads": counted_value(mean.workloads),
-                "limit_workloads": counted_value(mean.limit_workloads),
-            },
-            facets={"subject": str(mean.subject)},
-            role="mean",
-            command=command(summary.header, summary.header.subjects, summary.mean_workloads),
-        )
-        for mean in summary.means
-    )
-    columns = (
-        Column(key="subject", title="subject"),
-        _figure("mean_ratio", "× fastest", Unit.TIMES, has_interval=True, help="Geometric mean."),
-        _figure("mean_times_limit", "× limit", Unit.TIMES, has_interval=True, help="Geometric mean."),
-        _figure("workloads", "workloads", Unit.COUNT, help="That the mean is over."),
-        _figure("limit_workloads", "with a limit", Unit.COUNT, help="That the mean of × limit is over."),
-    )
-    return Table(key=MEANS, title="Geometric means", columns=columns, rows=rows)
-
-
-def covered_text(summary: RunSummary) -> str:
-    """Say over how many workloads the means are: "3 of 5 workloads"."""
-    covered, measured = len(summary.mean_workloads), len(summary.workloads)
-    return counted(measured, "workload") if covered == measured else f"{covered} of {counted(measured, 'workload')}"
 
 
 def limit_value(found: Estimate | None) -> Value:

@@ -5,7 +5,6 @@ POOLBENCH_DATA_DIR names another folder in place of the user's; tests use it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from poolbench.errors import StoreError
 from poolbench.model.calibration import Calibration
 from poolbench.store import typed
+from poolbench.store.document import read_document, write_document
 
 DIRECTORY_VARIABLE = "POOLBENCH_DATA_DIR"
 NAME = "calibration.json"
@@ -25,16 +25,15 @@ def write_calibration(calibration: Calibration, results_dir: Path) -> tuple[Path
 
     Raises StoreError where it cannot be written beside the results.
     """
-    record = {"schema": SCHEMA, **typed.dump(Calibration, calibration)}
-    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    fields = typed.dump(Calibration, calibration)
     beside = results_dir / calibration.machine / NAME
     try:
-        _write(beside, text)
+        write_document(beside, SCHEMA, fields)
     except OSError as error:
         raise StoreError(f"{beside} cannot be written: {error.strerror or error}.") from error
     own = _own_folder() / calibration.machine / NAME
     try:
-        _write(own, text)
+        write_document(own, SCHEMA, fields)
     except OSError:  # a home that cannot be written to: the copy beside the results serves this folder
         return (beside,)
     return beside, own
@@ -67,20 +66,11 @@ def _own_folder() -> Path:
     return platformdirs.user_data_path("poolbench")
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
-
-
 def _read(path: Path) -> Calibration:
-    try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
-            raise StoreError(f"{path} is not a calibration of this version: 'poolbench calibrate' makes a new one.")
-        loaded = typed.load(Calibration, record)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read ({error}): 'poolbench calibrate' makes a new one.") from error
+    return read_document(path, SCHEMA, _load, what="calibration", again="'poolbench calibrate' makes a new one")
+
+
+def _load(fields: dict[str, Any]) -> Calibration:
+    loaded = typed.load(Calibration, fields)
     assert isinstance(loaded, Calibration)
     return loaded

@@ -81,7 +81,7 @@ def decode_line(line: bytes) -> RunHeader | ResultRow:
     except typed.FieldError as error:
         raise StoreError(f"{error}.") from error
     if isinstance(decoded, RunHeader):
-        return replace(decoded, workloads=tuple(w.named(names.get(w.id, "")) for w in decoded.workloads))
+        return replace(decoded, workloads=tuple(workload.named(names) for workload in decoded.workloads))
     assert isinstance(decoded, ResultRow)
     return decoded
 

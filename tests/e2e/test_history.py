@@ -47,3 +47,11 @@ def test_a_history_is_measured_stored_and_shown_with_what_failed(run, tmp_path):
     shown = run("--stored")
     assert shown.exit_code == done.exit_code and "1.2: fake:crash ended CRASHED" in shown.stdout
     assert len(list((tmp_path / "results").glob("*/*.jsonl"))) == len(stored)
+
+    # Where it cannot be remembered for reports it is shown all the same.
+    (terms,) = (tmp_path / "results").glob("*/history/*.json")
+    terms.unlink()
+    terms.mkdir()
+    again = run("--stored", "--out", str(tmp_path / "elsewhere"))
+    assert again.exit_code == done.exit_code and "1.2: fake:crash ended CRASHED" in again.stdout
+    assert f"reports will not show this history: {terms} cannot be written" in again.stderr

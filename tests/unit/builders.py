@@ -208,5 +208,5 @@ def make_header(
         method=method or Method(),
         budget_s=budget_s,
         subjects=tuple(map(parse_subject, subjects)),
-        workloads=tuple(parse_id(text).named((names or {}).get(text, "")) for text in workloads),
+        workloads=tuple(parse_id(text).named(names or {}) for text in workloads),
     )

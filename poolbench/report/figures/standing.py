@@ -8,7 +8,7 @@ from poolbench.quantities import level_text, listed, ratio_text
 from poolbench.report.figures.canvas import FAINT, INK, MUTED, Drawing, Width, blank
 from poolbench.report.figures.palette import look_of
 from poolbench.report.figures.parts import point, ratio_axis
-from poolbench.report.run_table import covered_text
+from poolbench.report.means import covered_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,6 +16,7 @@ from poolbench.report.answer import answer
 from poolbench.report.content import Page, Section
 from poolbench.report.figures.heat import heat
 from poolbench.report.figures.standing import standing
+from poolbench.report.means import means_table
 from poolbench.report.method import command, machine_lines, method_paragraphs
 from poolbench.report.page.explained import (
     memory_section,
@@ -25,7 +26,7 @@ from poolbench.report.page.explained import (
     threads_section,
     windows_section,
 )
-from poolbench.report.run_table import means_table, results_table
+from poolbench.report.run_table import results_table
 from poolbench.report.table import Column, Row, Table, words
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poolbench.report.run_table import covered_text, means_table, results_columns, results_table
+from poolbench.report.means import covered_text, means_table
+from poolbench.report.run_table import results_columns, results_table
 from poolbench.report.table import Row, explained
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from poolbench.model.memory import FLAT
 from poolbench.report.calibration import calibration_text
 from poolbench.report.gate import headline
 from poolbench.report.history import history_table
-from poolbench.report.run_table import means_table, results_table, without_limits
+from poolbench.report.means import means_table
+from poolbench.report.run_table import results_table, without_limits
 from poolbench.report.table import Row, Value
 
 if TYPE_CHECKING:

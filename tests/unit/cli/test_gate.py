@@ -47,7 +47,7 @@ class Gate:
                 plain_header(),
                 method=request.method,
                 subjects=request.subjects,
-                workloads=tuple(w.named("layer" if w.id == MAX2D else "") for w in request.workloads),
+                workloads=tuple(w.named({MAX2D: "layer"}) for w in request.workloads),
                 gate=request.gate,
             )
 

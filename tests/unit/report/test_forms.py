@@ -25,6 +25,7 @@ from poolbench.report.calibration import calibration_table
 from poolbench.report.content import Page, Section
 from poolbench.report.gate import gate_table
 from poolbench.report.history import changes_table, history_table, points_table
+from poolbench.report.means import means_table
 from poolbench.report.render.brief import COLUMNS, SPREAD
 from poolbench.report.render.csv import frame, summary_frame
 from poolbench.report.render.html import render_page
@@ -32,7 +33,7 @@ from poolbench.report.render.json import gate_document, history_document, summar
 from poolbench.report.render.markdown import gate_markdown, markdown_table, render_markdown
 from poolbench.report.render.terminal import calibration_lines, gate_lines, render
 from poolbench.report.render.terminal_history import render_history
-from poolbench.report.run_table import TIE, means_table, results_table, without_limits
+from poolbench.report.run_table import TIE, results_table, without_limits
 from poolbench.report.table import BLANK, Column, Row, Table, Unit, Value
 from poolbench.store.calibration import read_calibration
 from poolbench.store.reading import read_run
