@@ -36,9 +36,6 @@ CHANGED = ">"
 
 _NAMED = 12
 
-_TEXTS = ("subject", "anchor", "position", "point", "detail", "same_as", "workload", "name")
-_CHANGE = ("subject", "before", "after", "earliest", "latest", "direction", "workload", "name")
-
 
 def history_table(history: History) -> Table:
     """Return a row for each point and workload, and for each point one of the geometric mean, in order of the points.
@@ -47,7 +44,9 @@ def history_table(history: History) -> Table:
     is none, ``note`` says why if that is known.
     """
     columns = (
-        *(Column(key=key, title=key, is_figure=key == "position", unit=_unit(key)) for key in _TEXTS),
+        *(Column(key=key, title=key) for key in ("subject", "anchor")),
+        Column(key="position", title="position", is_figure=True, unit=Unit.COUNT),
+        *(Column(key=key, title=key) for key in ("point", "detail", "same_as", "workload", "name")),
         Column(key="ratio", title="time over the anchor's", is_figure=True, has_interval=True, ends=("low", "high"),
                unit=Unit.TIMES),
         Column(key="log_ratio", is_figure=True, is_detail=True),
@@ -69,8 +68,12 @@ def history_table(history: History) -> Table:
 def changes_table(history: History) -> Table:
     """Return a row for each change and workload that it touches, and before these one for all of them."""
     columns = (
-        *(Column(key=key, title=key, is_detail=key in ("subject", "earliest", "latest", "workload"))
-          for key in _CHANGE),
+        Column(key="subject", is_detail=True),
+        *(Column(key=key, title=key) for key in ("before", "after")),
+        *(Column(key=key, is_detail=True) for key in ("earliest", "latest")),
+        Column(key="direction", title="direction"),
+        Column(key="workload", is_detail=True),
+        Column(key="name", title="name"),
         Column(key="ratio", title="after / before", is_figure=True, has_interval=True, ends=("low", "high"),
                unit=Unit.TIMES),
         Column(key="p_value", is_figure=True, is_detail=True),
@@ -82,11 +85,15 @@ def changes_table(history: History) -> Table:
         whole = Effect(workload="", ratio=change.ratio, low=change.low, high=change.high)
         for effect in (whole, *change.effects):
             found = Estimate(value=effect.ratio, low=effect.low, high=effect.high)
-            name = history.names.get(effect.workload, effect.workload)
-            texts = (history.subject, before, after, earliest, latest, change.direction.value, effect.workload, name)
-            cells = {key: words(text) for key, text in zip(_CHANGE, texts, strict=True)}
-            cells |= {
-                "name": words(name or "all that it touches"),
+            cells = {
+                "subject": words(history.subject),
+                "before": words(before),
+                "after": words(after),
+                "earliest": words(earliest),
+                "latest": words(latest),
+                "direction": words(change.direction.value),
+                "workload": words(effect.workload),
+                "name": words(history.names.get(effect.workload, effect.workload) or "all that it touches"),
                 "ratio": ratio_value(found),
                 "p_value": exact(f"{change.p_value:.2g}", change.p_value),
                 "confirmed": flag(series.is_confirmed(change)),
@@ -175,11 +182,15 @@ def notes(history: History) -> Iterator[str]:
 
 def _row(history: History, place: int, workload: str, cell: Cell) -> Row:
     point = history.points[place]
-    texts = (history.subject, history.anchor.label, "", point.label, point.detail, point.same_as, workload,
-             history.names.get(workload, workload))  # fmt: skip
-    cells = {key: words(text) for key, text in zip(_TEXTS, texts, strict=True)}
-    cells |= {
+    cells = {
+        "subject": words(history.subject),
+        "anchor": words(history.anchor.label),
         "position": counted_value(place),
+        "point": words(point.label),
+        "detail": words(point.detail),
+        "same_as": words(point.same_as),
+        "workload": words(workload),
+        "name": words(history.names.get(workload, workload)),
         "ratio": _ratio(cell, is_repeated=bool(point.same_as)),
         "log_ratio": exact("", cell.log_ratio),
         "error": exact("", cell.error),
@@ -198,10 +209,6 @@ def _ratio(cell: Cell, *, is_repeated: bool) -> Value:
     if is_repeated:
         return replace(value, text=SAME_BUILD)
     return replace(value, text=f"{value.text}{BRIDGED}") if cell.is_bridged else value
-
-
-def _unit(key: str) -> Unit:
-    return Unit.COUNT if key == "position" else Unit.NONE
 
 
 def _sentence(history: History, change: Change, series: Series) -> str:
