@@ -33,6 +33,20 @@ def exact_padding(spec: PoolSpec, spatial: Ints) -> Padding:
     return tuple(pads)
 
 
+def operator_padding(spec: PoolSpec, spatial: Ints) -> Padding:
+    """Return the padding for an operator that has ceil mode itself, and no divisor.
+
+    With a divisor every window counts whole, so what ceil mode overhangs is padding too.
+    """
+    return spec.padding if spec.divisor is None else exact_padding(spec, spatial)
+
+
+def is_below_window(padding: Padding, spec: PoolSpec) -> bool:
+    """Whether ``padding`` is below the window's size on each side of each axis."""
+    assert spec.window is not None
+    return all(max(sides) < k for sides, k in zip(padding, spec.window, strict=True))
+
+
 def is_same_padding(spec: PoolSpec, spatial: Ints) -> bool:
     """Whether TensorFlow's ``SAME`` gives the windows of ``spec``.
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
-from poolbench.backends.geometry import contiguous, divides_by_inside, divides_by_window, exact_padding
+from poolbench.backends.geometry import (
+    contiguous,
+    divides_by_inside,
+    divides_by_window,
+    exact_padding,
+    is_below_window,
+    reference_axes,
+)
 from poolbench.errors import MissingFrameworkError
 from poolbench.model.method import LayoutPolicy
 from poolbench.model.pooling import Kind, PoolSpec
@@ -61,9 +68,7 @@ class ChannelsFirst:
         windowed = spec.as_windowed(workload.spatial)
         if windowed is None:
             return refused("There is no adaptive pooling in oneDNN: its windows are alike, and these are not.")
-        assert windowed.window is not None
-        padding = exact_padding(windowed, workload.spatial)
-        if any(max(sides) >= k for sides, k in zip(padding, windowed.window, strict=True)):
+        if not is_below_window(exact_padding(windowed, workload.spatial), windowed):
             return refused("Padding must be below the window's size for oneDNN.")
         if spec.kind is Kind.AVG and _average(windowed, workload) is None:
             return refused("An average is divided by its window, or by what that reads of the input, alone.")
@@ -97,7 +102,7 @@ class ChannelsFirst:
 
         native, order, given = self.native_order(workload.spec.rank), workload.order, source.array
         primitive = _Primitive(workload, native)
-        shape = tuple(dict(zip(order, workload.output_shape, strict=True))[axis] for axis in native)
+        shape = tuple(workload.output_shape[axis] for axis in reference_axes(order, native))
         dtype = given.dtype
 
         def pool(array: NDArray[Any]) -> NDArray[Any]:
@@ -147,7 +152,7 @@ class _Primitive:
             library.dnnl_pooling_forward_primitive_desc_create, engine, _FORWARD_INFERENCE,
             _MAX if spec.kind is Kind.MAX else _average(spec, workload), *descriptions, _dims(spec.stride),
             _dims(spec.window), _dims([step - 1 for step in spec.dilation]), _dims([lo for lo, _ in padding]),
-            _dims([max(hi, 0) for _, hi in padding]), None,
+            _dims([hi for _, hi in padding]), None,
         )  # fmt: skip
         self._primitive = _made(library.dnnl_primitive_create, described)
         self._memories = [_made(library.dnnl_memory_create, description, engine, None) for description in descriptions]

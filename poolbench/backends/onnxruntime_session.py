@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
-from poolbench.backends.geometry import contiguous, exact_padding
+from poolbench.backends.geometry import contiguous, is_below_window, operator_padding
 from poolbench.backends.indexed import IndexedCall
 from poolbench.errors import MissingFrameworkError
 from poolbench.model.method import LayoutPolicy
-from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
+from poolbench.model.pooling import Kind
 from poolbench.model.workload import DType, Workload, default_order
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ class OnnxRuntime:
         windowed = spec.as_windowed(workload.spatial)
         if windowed is None:
             return refused("ONNX has no adaptive pooling: its windows are alike, and these are not.")
-        assert windowed.window is not None
-        padding = _padding(windowed, workload.spatial)
-        if any(max(sides) >= k for sides, k in zip(padding, windowed.window, strict=True)):
+        if not is_below_window(operator_padding(windowed, workload.spatial), windowed):
             return refused("ONNX Runtime takes padding below the window's size only.")
         return SUPPORTED
 
@@ -218,7 +216,7 @@ def _attributes(workload: Workload) -> dict[str, Any]:
     spec = workload.spec.as_windowed(workload.spatial)
     if workload.spec.is_global or spec is None:
         return {}
-    padding = _padding(spec, workload.spatial)
+    padding = operator_padding(spec, workload.spatial)
     attributes: dict[str, Any] = {
         "kernel_shape": spec.window,
         "strides": spec.stride,
@@ -230,11 +228,6 @@ def _attributes(workload: Workload) -> dict[str, Any]:
     if spec.kind is Kind.AVG:
         attributes["count_include_pad"] = int(spec.include_padding)
     return attributes
-
-
-def _padding(spec: PoolSpec, spatial: Ints) -> Padding:
-    """Return the padding for the operator. With a divisor, ceil mode's overhang is padding too: every window counts."""
-    return spec.padding if spec.divisor is None else exact_padding(spec, spatial)
 
 
 def _factor(workload: Workload) -> float:

@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
-from poolbench.backends.geometry import contiguous, exact_padding, fits, overhangs, reference_axes
+from poolbench.backends.geometry import contiguous, fits, is_below_window, operator_padding, overhangs, reference_axes
 from poolbench.backends.indexed import IndexedCall
 from poolbench.model.method import LayoutPolicy
-from poolbench.model.pooling import Ints, Kind, Padding, PoolSpec
+from poolbench.model.pooling import Ints, Kind, PoolSpec
 from poolbench.model.workload import DType, Workload, default_order
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class OpenVino:
         if _counts_overhang(spec, workload.spatial):
             return refused("OpenVINO's AvgPool counts what ceil mode overhangs where it counts padding.")
         assert spec.window is not None
-        padding = _padding(spec, workload.spatial)
-        if any(max(sides) >= k for sides, k in zip(padding, spec.window, strict=True)):
+        padding = operator_padding(spec, workload.spatial)
+        if not is_below_window(padding, spec):
             return refused("OpenVINO takes padding below the window's size only.")
         if not fits(spec, workload.spatial, padding):
             return refused("OpenVINO takes no window that is longer than the padded input.")
@@ -192,7 +192,7 @@ def _pooling(workload: Workload) -> Any:
         # The plugin has no 64-bit indices here, and does not fall back on its own.
         return lambda x: operator(x, output, *(("i32",) if spec.kind is Kind.MAX else ()))
     assert spec.window is not None and spec.stride is not None
-    padding = _padding(spec, workload.spatial)
+    padding = operator_padding(spec, workload.spatial)
     sides = [lo for lo, _ in padding], [hi for _, hi in padding]
     rounding = "ceil_torch" if spec.ceil_mode and spec.divisor is None else "floor"
     stride, window = list(spec.stride), list(spec.window)
@@ -207,11 +207,6 @@ def _counts_overhang(spec: PoolSpec, spatial: Ints) -> bool:
     """Whether an average over padding would be divided by taps beyond it; without padding they are left out."""
     counted = spec.kind is Kind.AVG and spec.include_padding and spec.divisor is None
     return counted and spec.is_padded and any(overhangs(spec, spatial))
-
-
-def _padding(spec: PoolSpec, spatial: Ints) -> Padding:
-    """Return the padding for the operator. With a divisor, ceil mode's overhang is padding too: every window counts."""
-    return spec.padding if spec.divisor is None else exact_padding(spec, spatial)
 
 
 def _tensor(array: NDArray[Any], dtype: DType) -> Any:

@@ -145,3 +145,14 @@ def test_what_is_brought_into_another_order_lies_in_its_page_where_it_lay(behind
 def test_a_contiguous_array_is_not_copied() -> None:
     array = np.zeros((2, 3, 4, 5))
     assert np.shares_memory(geometry.contiguous(array, "nchw", "nchw"), array)
+
+
+def test_an_operator_without_divisor_gets_the_overhang_as_padding_only_where_a_divisor_is_asked_for() -> None:
+    asked = {"stride": [2], "padding": [(1, 0)], "ceil_mode": True}
+    assert geometry.operator_padding(PoolSpec.windowed("avg", [3], **asked), (5,)) == ((1, 0),)
+    assert geometry.operator_padding(PoolSpec.windowed("avg", [3], divisor=5, **asked), (5,)) == ((1, 1),)
+
+
+@pytest.mark.parametrize(("padding", "is_below"), [((1, 1), True), ((2, 0), False), ((0, 2), False), ((0, 0), True)])
+def test_padding_is_below_the_window_where_it_is_on_both_sides(padding: tuple[int, int], is_below: bool) -> None:
+    assert geometry.is_below_window(((0, 0), padding), PoolSpec.windowed("max", [1, 2])) is is_below
