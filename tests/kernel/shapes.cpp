@@ -57,6 +57,14 @@ Sizes draw_sizes(Random& random, Profile profile) {
       s.channels = random.between(4, 24);
       all(2, 12);
       break;
+    case Profile::kTallPlanes:  // more than one tile of several planes has room for
+      s.rank = random.percent(70) ? 2 : 3;
+      s.batch = 1;
+      s.channels = random.between(8, 17);
+      if (s.rank == 3) s.in[0] = random.between(1, 16);
+      s.in[1] = random.between(s.rank == 3 ? 8 : 60, s.rank == 3 ? 24 : 240);
+      s.in[2] = random.between(2, 19);
+      break;
     case Profile::kVolume:
       s.rank = 3;
       all(1, 13);
@@ -193,7 +201,7 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
     } else {
       if (profile == Profile::kSame) {
         draw_same(random, axis);
-      } else if (profile == Profile::kManyPlanes) {
+      } else if (profile == Profile::kManyPlanes || profile == Profile::kTallPlanes) {
         draw_few(random, axis);
       } else if (overlaps) {
         draw_overlapping(random, axis);
@@ -234,6 +242,7 @@ double elements_of(const Problem& p) {
 
 Profile draw_profile(Random& random, Pass pass) {
   if (random.between(1, 1500) == 1) return Profile::kLarge;
+  if (random.between(1, 60) == 1) return Profile::kTallPlanes;
   // Of these, few are such as the kernels for them take.
   if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;
   if (random.percent(35)) {
@@ -242,12 +251,12 @@ Profile draw_profile(Random& random, Pass pass) {
                                  Profile::kVectorsOfChannels, Profile::kVectorsOfChannels, Profile::kVectorsOfChannels};
     return kRare[random.between(0, std::size(kRare) - 1)];
   }
-  return static_cast<Profile>(random.between(0, static_cast<int>(Profile::kLarge) - 1));
+  return static_cast<Profile>(random.between(0, static_cast<int>(Profile::kAnything)));
 }
 
 void draw_shape(Random& random, Problem& p, Profile profile) {
   const double usual = profile == Profile::kVectorsOfChannels ? 10e3 : 2500;
-  double most = profile == Profile::kLarge ? 2e6 : random.percent(85) ? usual : random.percent(90) ? 10e3 : 50e3;
+  double most = profile == Profile::kLarge ? 2e6 : profile == Profile::kTallPlanes ? 200e3 : random.percent(85) ? usual : random.percent(90) ? 10e3 : 50e3;
   for (;; most *= 1.01) {
     const Sizes sizes = draw_sizes(random, profile);
     p.batch.count = sizes.batch;

@@ -16,6 +16,8 @@ class KeepAhead {
     return KeepAhead(asks);
   }
 
+  explicit KeepAhead(bool asks) : asks_(asks), ahead_{Ahead(asks), Ahead(asks), Ahead(asks), Ahead(asks)} {}
+
   bool asks() const { return asks_; }
   // Begins a row of outputs, whose windows read `d` and `h` from `in` on.
   POOL_INLINE void begin(const Plan& p, const char* in, Axis::Taps d, Axis::Taps h) {
@@ -34,7 +36,6 @@ class KeepAhead {
 
  private:
   static constexpr int kMost = 4;
-  explicit KeepAhead(bool asks) : asks_(asks), ahead_{Ahead(asks), Ahead(asks), Ahead(asks), Ahead(asks)} {}
 
   const bool asks_;
   int count_ = 0;

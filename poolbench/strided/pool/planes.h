@@ -117,9 +117,12 @@ struct Planes {
 
   static std::int64_t groups(const Plan& p) { return (p.outer[0].count * p.outer[1].count + kN - 1) / kN; }
 
+  // Whether there is room for a plane as a whole, what no window reads included.
+  static bool has_room(const Plan& p) { return p.d.positions * p.h.positions * p.w.positions <= kMostPlaces; }
+
   // Output rows of a band: all, or as many as what they read can be turned at once. 0 where there is no such number.
   static std::int64_t band_rows(const Plan& p) {
-    if (p.d.positions * p.h.positions * p.w.positions <= kMostPlaces) return p.h.windows;
+    if (has_room(p)) return p.h.windows;
     if (!is_single(p.d) || p.h.adaptive()) return 0;
     const std::int64_t rows = kMostPlaces / p.w.positions, reach = (p.h.window - 1) * p.h.dilation + 1;
     return rows < reach ? 0 : (rows - reach) / p.h.stride + 1;
@@ -157,7 +160,7 @@ struct Planes {
       const std::int64_t band = first % bands_;
       list_planes(first / bands_ * kN);
       const std::int64_t begin = band * p.h.windows / bands_, end = (band + 1) * p.h.windows / bands_;
-      if (bands_ == 1) {
+      if (has_room(p)) {
         first_row_ = 0;
         turn_in(0, p.d.positions * p.h.positions * p.w.positions);
       } else {  // windows may lie in the padding as a whole

@@ -23,8 +23,10 @@
 #include "pool/rows.h"
 #include "run/rows_of_list.h"
 #if POOL_AVX512
-#include "gradient/gather_direct.h"
+#include "gradient/direct.h"
+#include "gradient/turned.h"
 #include "keep/direct.h"
+#include "keep/turned.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
 #include "pool/planes.h"
@@ -49,6 +51,7 @@ constexpr auto kList = join(
     keep<KeepSeparable>(),
     keep<KeepChannels>(),
 #if POOL_AVX512
+    keep<KeepTurned>(),
     keep<KeepDirect>(),
 #endif
     keep<KeepRows>(),
@@ -57,6 +60,7 @@ constexpr auto kList = join(
     gradient<Op::kMax, GatherChannels>(),
     gradient<Op::kMax, GatherFlat>(),
 #if POOL_AVX512
+    gradient<Op::kMax, GatherTurned>(),
     gradient<Op::kMax, GatherDirect>(),
 #endif
     gradient<Op::kMax, GatherRows>(),
@@ -64,6 +68,10 @@ constexpr auto kList = join(
 
     gradient<Op::kAvg, SpreadFull>(),
     gradient<Op::kAvg, SpreadChannels>(),
+#if POOL_AVX512
+    gradient<Op::kAvg, SpreadTurned>(),
+    gradient<Op::kAvg, SpreadDirect>(),
+#endif
     gradient<Op::kAvg, SpreadRows>());
 
 inline KernelList list() { return {kList.rows, kList.kCount}; }

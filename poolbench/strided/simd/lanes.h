@@ -1,11 +1,19 @@
-// What the kernels share for contiguous rows with strides of 1 and 2 and small windows, which are read and written where
+// What the kernels share for contiguous rows with strides of up to 4 and small windows, which are read and written where
 // they lie: masks leave out what is beyond a row's ends. Nothing goes through memory in between, from which a vector
 // could only be read again when all that lies in it has arrived there.
 #pragma once
 
 #include "simd/lines.h"
+#include "simd/strides.h"
 
 POOL_BEGIN
+
+// How many of the lanes of the vectors that `count` elements take hold one.
+template <class S>
+double lanes_used(std::int64_t count) {
+  constexpr std::int64_t kN = Elements<S>::kCount;
+  return static_cast<double>(count) / static_cast<double>((count + kN - 1) / kN * kN);
+}
 
 template <class S>
 struct MaskedLanes {
@@ -55,15 +63,17 @@ struct MaskedLanes {
   }
 
   static constexpr std::int64_t kMostAcross = 8;   // elements of a window along w
+  static constexpr int kMostStride = 4;            // along w
   static constexpr std::int64_t kMostWindow = 64;  // in all
 
   static bool fits(const Plan& p) {
     const Axis& w = p.w;
     const bool small = !w.adaptive() && w.window <= kMostAcross && w.dilation == 1 && w.lo < kN &&
-                       (w.stride == 1 || w.stride == 2 || w.windows == 1) &&
+                       (w.stride <= kMostStride || w.windows == 1) &&
                        largest(p.d) * largest(p.h) * w.window <= kMostWindow;
-    return p.inner == 1 && p.offset_size <= 2 && small && p.position_step(w) == E::kSize &&
-           (w.windows == 1 || p.window_step(w) == E::kSize) && (w.windows == 1 || w.offset_step == p.offset_size);
+    const bool has_offsets = p.op == Op::kAvg || (p.offset_size <= 2 && (w.windows == 1 || w.offset_step == p.offset_size));
+    return p.inner == 1 && has_offsets && small && p.position_step(w) == E::kSize &&
+           (w.windows == 1 || p.window_step(w) == E::kSize);
   }
   static std::int64_t largest(const Axis& axis) { return axis.most_taps(); }
 };
