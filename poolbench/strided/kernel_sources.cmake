@@ -20,6 +20,6 @@ list(TRANSFORM POOL_VECTOR_SOURCES PREPEND "${CMAKE_CURRENT_LIST_DIR}/")
 set(POOL_VECTOR_OPTIONS -O2)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # A source holds all passes: by its usual measure GCC would inline less in it than in one for each pass.
-  list(APPEND POOL_VECTOR_OPTIONS --param=inline-unit-growth=100)
+  list(APPEND POOL_VECTOR_OPTIONS --param=inline-unit-growth=300)
 endif()
 set_source_files_properties(${POOL_VECTOR_SOURCES} PROPERTIES COMPILE_OPTIONS "${POOL_VECTOR_OPTIONS}")

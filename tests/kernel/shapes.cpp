@@ -26,7 +26,7 @@ Sizes draw_sizes(Random& random, Profile profile) {
       all(1, 6);
       break;
     case Profile::kImage:
-      all(3, 44);
+      all(3, random.percent(50) ? 44 : 100);
       break;
     case Profile::kShortRows:
       s.channels = random.percent(60) ? random.between(8, 40) : some(8);
@@ -59,7 +59,7 @@ Sizes draw_sizes(Random& random, Profile profile) {
       break;
     case Profile::kTallPlanes:  // more than one tile of several planes has room for
       s.rank = random.percent(70) ? 2 : 3;
-      s.batch = 1;
+      s.batch = random.between(1, 2);
       s.channels = random.between(8, 17);
       if (s.rank == 3) s.in[0] = random.between(1, 16);
       s.in[1] = random.between(s.rank == 3 ? 8 : 60, s.rank == 3 ? 24 : 240);
@@ -190,6 +190,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
   const bool adaptive = random.percent(profile == Profile::kWhole ? 60 : 10);
   const bool overlaps = profile == Profile::kVectorsOfChannels && random.percent(75);
   const bool alike = random.percent(50);
+  // Windows beside each other, over rows of many.
+  const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(25);
   for (int i = 3 - sizes.rank; i < 3; ++i) {
     Axis& axis = p.axes[i];
     axis.positions = sizes.in[i];
@@ -205,6 +207,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
         draw_few(random, axis);
       } else if (overlaps) {
         draw_overlapping(random, axis);
+      } else if (apart) {
+        axis.window = axis.stride = random.between(2, 4);
       } else {
         draw_window(random, axis);
       }

@@ -23,6 +23,8 @@ struct GradientDirect : MaskedLanes<S> {
              : "contiguous rows, strides of up to 4 along w, up to 9 windows on an element";
   static constexpr const char* kCost = "kd·kh·kw / stride";
   static constexpr std::int64_t kBand = 32;
+  static constexpr bool kIsTuned = std::is_same_v<S, float>;  // as in keep/direct.h
+  static constexpr std::int64_t kLongRow = 384;       // bytes
   static constexpr std::int64_t kMostReads = 9;       // windows of an average that read one element
   static constexpr std::int64_t kMostFactors = 2048;  // windows of a row that count differently
 
@@ -55,8 +57,16 @@ struct GradientDirect : MaskedLanes<S> {
         return window == 3   ? all<1, 2, 3>(p, first, last)
                : window == 2 ? all<1, 2, 2>(p, first, last)
                              : all<1, 2, 0>(p, first, last);
-      case 3: return window == 3 ? all<1, 3, 3>(p, first, last) : all<1, 3, 0>(p, first, last);
-      default: return window == 4 ? all<1, 4, 4>(p, first, last) : all<1, 4, 0>(p, first, last);
+      case 3:
+        if constexpr (kIsTuned) {
+          if (window == 3) return all<1, 3, 3>(p, first, last);
+        }
+        return all<1, 3, 0>(p, first, last);
+      default:
+        if constexpr (kIsTuned) {
+          if (window == 4) return all<1, 4, 4>(p, first, last);
+        }
+        return all<1, 4, 0>(p, first, last);
     }
   }
 
@@ -211,20 +221,17 @@ struct GradientDirect : MaskedLanes<S> {
       high = std::clamp(inner.h_end * h.stride - h.lo, low, end);
       const std::int64_t d_remainder = at.d + p.d.lo - number * p.d.stride;
       std::int64_t h_number = (low + h.lo) / h.stride, h_remainder = low + h.lo - h_number * h.stride;
-      for (std::int64_t i = 0; i < h.stride && low + i < high; ++i) {
+      // Rows that are alike come together. Of arrays larger than the caches they come as they lie, as memory likes it.
+      const bool together = p.w.positions * E::kSize < kLongRow || contiguous_bytes<S>(p) < kStreamedBytes;
+      for (std::int64_t i = 0; low + i < high && (!together || i < h.stride); ++i) {
         const int from = inner.begins[d_remainder * h.stride + h_remainder];
         const Alike rows{at.in + number * p.d.in_step + h_number * h.in_step,
                          kIsMax ? at.offsets + number * p.d.offset_step + h_number * h.offset_step : nullptr,
                          at.out + at.d * p.d.out_step + (low + i) * h.out_step,
                          from,
                          inner.begins[d_remainder * h.stride + h_remainder + 1] - from,
-                         (high - low - i + h.stride - 1) / h.stride};
-        switch (rows.count) {
-          case 1: alike<kSize, kStride, kWindow, 1>(p, masks, factors, inner, rows, ahead); break;
-          case 2: alike<kSize, kStride, kWindow, 2>(p, masks, factors, inner, rows, ahead); break;
-          case 3: alike<kSize, kStride, kWindow, 3>(p, masks, factors, inner, rows, ahead); break;
-          default: alike<kSize, kStride, kWindow, 0>(p, masks, factors, inner, rows, ahead);
-        }
+                         together ? (high - low - i + h.stride - 1) / h.stride : 1};
+        by_rows<kSize, kStride, kWindow>(p, masks, factors, inner, rows, ahead);
         if (++h_remainder == h.stride) h_remainder = 0, ++h_number;
       }
     }
@@ -247,6 +254,19 @@ struct GradientDirect : MaskedLanes<S> {
     std::int64_t rows;
   };
 
+  template <int kSize, int kStride, int kWindow>
+  static POOL_INLINE void by_rows(const Plan& p, const Masks<kStride>& masks, const Factors& factors,
+                                  const Inner& inner, const Alike& of, Ahead& ahead) {
+    if constexpr (kIsTuned && kSize == 1 && kWindow > 0) {
+      switch (of.count) {
+        case 1: return alike<kSize, kStride, kWindow, 1>(p, masks, factors, inner, of, ahead);
+        case 2: return alike<kSize, kStride, kWindow, 2>(p, masks, factors, inner, of, ahead);
+        case 3: return alike<kSize, kStride, kWindow, 3>(p, masks, factors, inner, of, ahead);
+      }
+    }
+    alike<kSize, kStride, kWindow, 0>(p, masks, factors, inner, of, ahead);
+  }
+
   template <int kSize, int kStride, int kWindow, int kRows>
   static __attribute__((noinline)) void alike(const Plan& p, const Masks<kStride>& masks, const Factors& factors,
                                               const Inner& inner, const Alike& of, Ahead& ahead) {
@@ -258,24 +278,30 @@ struct GradientDirect : MaskedLanes<S> {
                  inner.bases[of.from + i], inner.factor};
     }
     char* out = of.out;
-    if (kRows > 0 && masks.count == 1) {
-      const std::int64_t j = masks.first;
-      Mask windows[Masks<kStride>::kBack], written[kStride];
-      for (int i = 0; i < Masks<kStride>::kBack; ++i) windows[i] = masks.windows[0][i];
-      for (int v = 0; v < kStride; ++v) written[v] = masks.positions[0][v];
-      out += (j * kStride - p.w.lo) * E::kSize;
-      for (std::int64_t r = 0; r < of.rows; ++r, out += out_step) {
-        ahead.come_to(out);
-        Vec<V> before = first_before<kWindow, kRows, true>(p.w, factors, rows, count, j);
-        positions<kSize, kStride, kWindow, kRows, true, false>(p.w, factors, rows, count, j, out, windows, written, before);
-#pragma GCC unroll 3
-        for (int i = 0; i < count; ++i) rows[i].values += value_step, rows[i].offsets += offset_step;
-      }
-      return;
+    if constexpr (kRows > 0) {
+      if (masks.count == 1) return alike_short<kSize, kStride, kWindow, kRows>(p, masks, factors, rows, of, ahead);
     }
     for (std::int64_t r = 0; r < of.rows; ++r, out += out_step) {
       row<kSize, kStride, kWindow, kRows, true>(p, masks, factors, rows, count, ahead, out);
       for (int i = 0; i < count; ++i) rows[i].values += value_step, rows[i].offsets += offset_step;
+    }
+  }
+
+  // Rows of one vector, whose masks stay in registers.
+  template <int kSize, int kStride, int kWindow, int kRows>
+  static POOL_INLINE void alike_short(const Plan& p, const Masks<kStride>& masks, const Factors& factors,
+                                      Row (&rows)[kRows], const Alike& of, Ahead& ahead) {
+    Mask windows[Masks<kStride>::kBack], written[kStride];
+    for (int i = 0; i < Masks<kStride>::kBack; ++i) windows[i] = masks.windows[0][i];
+    for (int v = 0; v < kStride; ++v) written[v] = masks.positions[0][v];
+    char* out = of.out + (masks.first * kStride - p.w.lo) * E::kSize;
+    for (std::int64_t r = 0; r < of.rows; ++r, out += p.h.stride * p.h.out_step) {
+      ahead.come_to(out);
+      Vec<V> before = first_before<kWindow, kRows, true>(p.w, factors, rows, kRows, masks.first);
+      positions<kSize, kStride, kWindow, kRows, true, false>(p.w, factors, rows, kRows, masks.first, out, windows,
+                                                             written, before);
+#pragma GCC unroll 3
+      for (int i = 0; i < kRows; ++i) rows[i].values += p.h.in_step, rows[i].offsets += p.h.offset_step;
     }
   }
 

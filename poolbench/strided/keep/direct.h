@@ -20,6 +20,8 @@ struct KeepDirect : MaskedLanes<S> {
       "contiguous rows, strides of up to 4 along w, up to 8 elements along w and 64 in all";
   static constexpr const char* kCost = "kd·kh·kw";
   static constexpr std::int64_t kBand = 32;
+  // Unrolled for the usual windows. The other types do with less, for the compiler takes long over each of them.
+  static constexpr bool kIsTuned = std::is_same_v<S, float>;
 
   static bool fits(const Plan& p) { return L::fits(p) && p.w.windows * 2 >= kN / 4; }
   // A unit is a band of rows of outputs.
@@ -27,23 +29,30 @@ struct KeepDirect : MaskedLanes<S> {
   static std::int64_t units(const Plan& p) { return p.planes() * p.d.windows * bands(p); }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
-    const std::int64_t rows = L::largest(p.d) * L::largest(p.h), window = p.w.window;
+    const std::int64_t rows = kIsTuned ? L::largest(p.d) * L::largest(p.h) : 0, window = p.w.window;
     switch (p.w.windows == 1 ? 1 : p.w.stride) {
       case 1:
-        if (window == 3 && rows == 3) return all<1, 3, 3>(p, first, last);
-        if (window == 3) return all<1, 3, 0>(p, first, last);
-        return all<1, 0, 0>(p, first, last);
+        if constexpr (kIsTuned) {
+          if (window == 3 && rows == 3) return all<1, 3, 3>(p, first, last);
+        }
+        return window == 3 ? all<1, 3, 0>(p, first, last) : all<1, 0, 0>(p, first, last);
       case 2:
-        if (window == 2 && rows == 2) return all<2, 2, 2>(p, first, last);
-        if (window == 3 && rows == 3) return all<2, 3, 3>(p, first, last);
-        if (window == 2) return all<2, 2, 0>(p, first, last);
-        if (window == 3) return all<2, 3, 0>(p, first, last);
-        return all<2, 0, 0>(p, first, last);
+        if constexpr (kIsTuned) {
+          if (window == 2 && rows == 2) return all<2, 2, 2>(p, first, last);
+          if (window == 3 && rows == 3) return all<2, 3, 3>(p, first, last);
+        }
+        return window == 2   ? all<2, 2, 0>(p, first, last)
+               : window == 3 ? all<2, 3, 0>(p, first, last)
+                             : all<2, 0, 0>(p, first, last);
       case 3:
-        if (window == 3 && rows == 1) return all<3, 3, 1>(p, first, last);
+        if constexpr (kIsTuned) {
+          if (window == 3 && rows == 1) return all<3, 3, 1>(p, first, last);
+        }
         return all<3, 0, 0>(p, first, last);
       default:
-        if (window == 4 && rows == 1) return all<4, 4, 1>(p, first, last);
+        if constexpr (kIsTuned) {
+          if (window == 4 && rows == 1) return all<4, 4, 1>(p, first, last);
+        }
         return all<4, 0, 0>(p, first, last);
     }
   }
@@ -166,28 +175,34 @@ struct KeepDirect : MaskedLanes<S> {
     const char* in = of.in;
     char* out = of.out;
     char* offsets = of.offsets;
-    if (kRows > 0 && masks.count == 1 && !ahead.asks()) {
-      constexpr int kReads = kWindow > 0 ? (kWindow + kStride - 1) / kStride : static_cast<int>(L::kMostAcross);
-      Reads few;
-#pragma GCC unroll 8
-      for (int i = 0; i < kReads; ++i) {
-#pragma GCC unroll 4
-        for (int v = 0; v < kStride; ++v) few[i][v] = masks.table[0][i][v];
-      }
-      const int rest = static_cast<int>(p.w.windows);
-      for (std::int64_t r = 0; r < of.rows; ++r, out += p.h.out_step, offsets += p.h.offset_step) {
-        QuickSearch<V> best;
-        search<kStride, kWindow, kRows, false>(p.w, rows, count, -p.w.lo, begins, few, best);
-        put(p, rows, count, 0, rest, begins, best, out, offsets);
-#pragma GCC unroll 3
-        for (int i = 0; i < count; ++i) rows[i].at += step;
-      }
-      return;
+    if constexpr (kRows > 0) {
+      if (masks.count == 1 && !ahead.asks()) return alike_short<kStride, kWindow, kRows>(p, masks, rows, of, begins);
     }
     for (std::int64_t r = 0; r < of.rows; ++r, in += step, out += p.h.out_step, offsets += p.h.offset_step) {
       ahead.begin(p, in, d, h);
       row<kStride, kWindow, kRows>(p, masks, rows, count, begins, ahead, out, offsets);
       for (int i = 0; i < count; ++i) rows[i].at += step;
+    }
+  }
+
+  // Rows of one vector, whose masks stay in registers.
+  template <int kStride, int kWindow, int kRows>
+  static POOL_INLINE void alike_short(const Plan& p, const Masks<kStride>& masks, Row (&rows)[kRows], const Alike& of,
+                                      Vec<P> begins) {
+    Reads few;
+#pragma GCC unroll 8
+    for (int i = 0; i < (kWindow + kStride - 1) / kStride; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kStride; ++v) few[i][v] = masks.table[0][i][v];
+    }
+    char* out = of.out;
+    char* offsets = of.offsets;
+    for (std::int64_t r = 0; r < of.rows; ++r, out += p.h.out_step, offsets += p.h.offset_step) {
+      QuickSearch<V> best;
+      search<kStride, kWindow, kRows, false>(p.w, rows, kRows, -p.w.lo, begins, few, best);
+      put(p, rows, kRows, 0, static_cast<int>(p.w.windows), begins, best, out, offsets);
+#pragma GCC unroll 3
+      for (int i = 0; i < kRows; ++i) rows[i].at += p.h.stride * p.h.in_step;
     }
   }
 

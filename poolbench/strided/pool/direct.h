@@ -1,25 +1,59 @@
-// Averages of few elements over rows of many: each output adds up its window where it lies, row by row (in_order.h).
+// Windows of few elements over rows of many: each output combines its window where it lies, row by row (in_order.h).
 // Needs masks for the columns beside the input, so it is there for AVX-512 alone.
 #pragma once
 
 #include "pool/flat.h"
 #include "simd/in_order.h"
+#include "simd/strides.h"
 
 POOL_BEGIN
 
+// How elements are loaded, combined and stored, and what becomes of them in the end.
+template <class O>
+struct Combined : InOrder<typename O::Stored> {
+  using typename InOrder<typename O::Stored>::Value;
+  using Finish = Divider<Value>;
+  static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return known + fresh; }
+};
+
+template <class S>
+struct Combined<Max<S>> {
+  using O = Max<S>;
+  using Value = typename O::Value;
+  static constexpr int kCount = O::kCount;
+  struct Finish {
+    double by;
+    explicit POOL_INLINE Finish(double number) : by(number) {}
+    POOL_INLINE Vec<Value> divide(Vec<Value> largest) const { return largest; }
+  };
+  static POOL_INLINE Vec<Value> load(const char* at) { return O::load(at); }
+  static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) { return O::load_masked(at, mask); }
+  static POOL_INLINE void store(char* at, Vec<Value> value) { O::store(at, value, value); }
+  static POOL_INLINE void store_masked(char* at, Vec<Value> value, std::uint64_t mask) {
+    O::store_masked(at, value, value, mask);
+  }
+  static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return O::combine(known, fresh); }
+};
+
 template <class O>
 struct Direct {
-  using Sum = InOrder<typename O::Stored>;
+  using Sum = Combined<O>;
   using Value = typename Sum::Value;
+  using Finish = typename Sum::Finish;
   static constexpr const char* kName = "direct";
   static constexpr const char* kTakes =
-      "averages of up to 9 elements with strides of up to 3 along w, each vector of outputs where it lies";
+      "windows of up to 9 elements with strides of up to 4 along w, of maxima 2 and more: each vector of outputs where it lies";
   static constexpr const char* kCost = "kd·kh·kw";
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kN = Sum::kCount;
-  static constexpr std::int64_t kMostStride = 3;
+  static constexpr std::int64_t kMostStride = 4;
   static constexpr std::int64_t kLeastColumns = 8;  // outputs along w
   static constexpr std::int64_t kFlatColumns = 24;  // up to which what is flat is faster in double
+  // Vectors of a row from which on rows of windows that share nothing are walked one after the other: it is how memory
+  // likes them, unless they are so wide that the rows of one window are few streams. Otherwise the rows of a block go
+  // together, vector by vector.
+  static constexpr std::int64_t kLongRow = O::kIsMax ? 2 : 4;  // vectors
+  static constexpr std::int64_t kWideRow = 512;                // bytes
   static constexpr int kEdges = 3;                  // vectors of a row that may need masks: the first, the last two
   static constexpr int kLoads =
       static_cast<int>(kFewElements + kMostStride) - 1;  // vectors that a row of a window loads
@@ -28,7 +62,7 @@ struct Direct {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
     if (!has_few_elements(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.windows < kLeastColumns)
       return false;
-    if (p.w.windows <= kFlatColumns && Flat<O>::fits(p)) return false;
+    if (O::kIsMax ? !pays(p) : p.w.windows <= kFlatColumns && Flat<O>::fits(p)) return false;
     // Otherwise more vectors than the edges would leave the input.
     const std::int64_t beyond = (p.w.windows - 1) * p.w.stride - p.w.lo + p.w.window - p.w.positions;
     return p.w.lo < kN && beyond <= kN;
@@ -41,11 +75,24 @@ struct Direct {
     switch (p.w.stride) {
       case 1: self.template with_taps<1>(first, last); break;
       case 2: self.template with_taps<2>(first, last); break;
-      default: self.template with_taps<3>(first, last);
+      case 3: self.template with_taps<3>(first, last); break;
+      default: self.template with_taps<4>(first, last);
     }
   }
 
  private:
+  // Of maxima those that share no elements: others are combined once for several outputs.
+  static bool pays(const Plan& p) {
+    if (!is_apart(p) || p.w.window == 1) return false;
+    if (is_one_row(p)) return p.w.stride > 2 && p.w.windows >= kLeastOfOne;
+    return p.w.windows >= kLeastOfMany && p.w.positions * kSize <= kWideRow;
+  }
+  static bool is_apart(const Plan& p) {
+    return p.w.window <= p.w.stride && p.h.window <= p.h.stride && p.d.window <= p.d.stride;
+  }
+  static bool is_one_row(const Plan& p) { return p.h.window == 1 && p.d.window == 1; }
+  static constexpr std::int64_t kLeastOfMany = 24, kLeastOfOne = 96;  // outputs along w
+
   // A vector of outputs some of whose windows leave the input, or of which some are not there.
   struct Edge {
     std::int64_t vector;
@@ -62,6 +109,7 @@ struct Direct {
       const std::int64_t end = begin + loads - p.w.stride + kN * p.w.stride;
       if (begin < 0 || end > p.w.positions || (v + 1) * kN > p.w.windows) add_edge(v, begin, loads);
     }
+    by_rows_ = is_apart(p) && vectors_ >= kLongRow && (is_one_row(p) || p.w.positions * kSize <= kWideRow);
     divisor_ = divisor_of(p) * (p.counts_w ? static_cast<double>(p.w.window) : 1.0);
     row_step_ = p.h.stride * p.h.in_step;
     block_rows_ = std::max<std::int64_t>(4, (16 << 10) / (p.w.positions * kSize * p.h.stride));
@@ -90,12 +138,15 @@ struct Direct {
   }
 
   void divide_by(double divisor) {
-    if (divisor != divider_.by) divider_ = Divider<Value>(divisor);
+    if (divisor != divider_.by) divider_ = Finish(divisor);
   }
 
   template <int kStride>
   void with_taps(std::int64_t first, std::int64_t last) {
     switch (p.w.window) {
+      case 4:
+        if constexpr (kStride == 4) return planes<kStride, 4>(first, last);
+        return planes<kStride, 0>(first, last);
       case 2: planes<kStride, 2>(first, last); break;
       case 3: planes<kStride, 3>(first, last); break;
       default: planes<kStride, 0>(first, last);
@@ -150,8 +201,12 @@ struct Direct {
 
   template <int kStride, int kTaps, int kRows>
   void columns(const char* in, const std::int64_t* offsets, int count, std::int64_t rows, char* out) {
-    const Divider<Value> divider = divider_;
+    const Finish divider = divider_;
     std::int64_t v = 0;
+    if (by_rows_) {
+      along<kStride, kTaps, kRows>(in, offsets, count, rows, out);
+      return;
+    }
     for (int e = 0;; ++e, ++v) {
       const std::int64_t end = e < edges_ ? edge_[e].vector : vectors_;
       for (; v < end; ++v) {
@@ -166,15 +221,35 @@ struct Direct {
     }
   }
 
+  // Long rows, each from its beginning to its end. Not inlined, for the sake of the loops over rows that go together.
+  template <int kStride, int kTaps, int kRows>
+  __attribute__((noinline)) void along(const char* in, const std::int64_t* offsets, int count, std::int64_t rows,
+                                       char* out) {
+    const Finish divider = divider_;
+    for (std::int64_t r = 0; r < rows; ++r, in += row_step_, out += p.h.out_step) {
+      std::int64_t v = 0;
+      for (int e = 0;; ++e, ++v) {
+        const std::int64_t end = e < edges_ ? edge_[e].vector : vectors_;
+        const char* at = in + v * kN * kStride * kSize;
+        char* to = out + v * kN * kSize;
+        for (; v < end; ++v, at += kN * kStride * kSize, to += kN * kSize) {
+          Sum::store(to, divider.divide(window<kStride, kTaps, kRows, false>(at, offsets, count, nullptr)));
+        }
+        if (e == edges_) break;
+        edge<kStride, kTaps, kRows>(in, offsets, count, 1, out, edge_[e]);
+      }
+    }
+  }
+
   template <int kStride, int kTaps, int kRows>
   POOL_INLINE void edge(const char* in, const std::int64_t* offsets, int count, std::int64_t rows, char* out,
                         const Edge& edge) {
     const char* at = in + edge.vector * kN * kStride * kSize;
     char* to = out + edge.vector * kN * kSize;
-    const Divider<Value> divider = divider_;
+    const Finish divider = divider_;
     // Where windows count differently along w: what they count, over and above what the divider takes for granted.
     Vec<Value> counts{};
-    if (p.counts_w) {
+    if (!O::kIsMax && p.counts_w) {
       counts = load_vec<Value>(edge.counts) *
                fill_vec<Value>(static_cast<Value>(divider.by / static_cast<double>(p.w.window)));
     }
@@ -182,7 +257,7 @@ struct Direct {
     for (int i = 0; i < kLoads; ++i) masks[i] = edge.loads[i];
     for (std::int64_t r = 0; r < rows; ++r, at += row_step_, to += p.h.out_step) {
       const Vec<Value> sum = window<kStride, kTaps, kRows, true>(at, offsets, count, masks);
-      Sum::store_masked(to, p.counts_w ? sum / counts : divider.divide(sum), edge.stored);
+      Sum::store_masked(to, !O::kIsMax && p.counts_w ? sum / counts : divider.divide(sum), edge.stored);
     }
   }
 
@@ -204,42 +279,22 @@ struct Direct {
 #pragma GCC unroll 3
     for (int t = 0; t < taps; t += kStride) {
       Vec<Value> loaded[kStride];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
       for (int i = 0; i < kStride; ++i) {
         const char* own = row + (t + i * kN) * kSize;
         loaded[i] = kMasked ? Sum::load_masked(own, masks[t + i]) : Sum::load(own);
       }
-      sum = kFirst && t == 0 ? phase<kStride, 0>(loaded) : sum + phase<kStride, 0>(loaded);
-      if constexpr (kStride > 1) {
-        if (t + 1 < taps) sum += phase<kStride, 1>(loaded);
-      }
-      if constexpr (kStride > 2) {
-        if (t + 2 < taps) sum += phase<kStride, 2>(loaded);
+      StridedLanes<Value, kStride>::part(loaded);
+#pragma GCC unroll 4
+      for (int i = 0; i < kStride; ++i) {
+        if (t + i >= taps) continue;
+        sum = kFirst && t + i == 0 ? loaded[i] : Sum::combine(sum, loaded[i]);
       }
     }
-  }
-
-  // Lanes kPhase, kPhase + kStride, … of kStride vectors behind each other.
-  template <int kStride, int kPhase>
-  static POOL_INLINE Vec<Value> phase(const Vec<Value>* loaded) {
-    if constexpr (kStride == 1) {
-      return loaded[0];
-    } else if constexpr (kStride == 2) {
-      return kPhase == 0 ? even_lanes<Value>(loaded[0], loaded[1]) : odd_lanes<Value>(loaded[0], loaded[1]);
-    } else {
-      return every_third<kPhase>(loaded[0], loaded[1], loaded[2], LaneIndices<Value>{});
-    }
-  }
-
-  template <int kPhase, int... kI>
-  static POOL_INLINE Vec<Value> every_third(Vec<Value> a, Vec<Value> b, Vec<Value> c, Indices<kI...>) {
-    constexpr int kAll = kLanes<Value>;
-    const Vec<Value> ab = __builtin_shufflevector(a, b, (3 * kI + kPhase < 2 * kAll ? 3 * kI + kPhase : 0)...);
-    return __builtin_shufflevector(ab, c, (3 * kI + kPhase < 2 * kAll ? kI : 3 * kI + kPhase - kAll)...);
   }
 
   const Plan& p;
-  Divider<Value> divider_;
+  Finish divider_;
   double divisor_ = 1;  // of windows that lie in the input along w; without what differs along h and d
   double plane_divisor_ = 1;
   const char* in_ = nullptr;  // the plane, from where the first window begins along w
@@ -247,6 +302,7 @@ struct Direct {
   std::int64_t row_step_ = 0, block_rows_ = 0, inside_begin_ = 0, inside_end_ = 0;
   std::int64_t vectors_ = 0;
   int edges_ = 0;
+  bool by_rows_;
   Edge edge_[kEdges];
 };
 

@@ -40,7 +40,7 @@ constexpr auto kList = join(
     pool<Full, Maxima, ByteMaxima, Averages>(),
 #if POOL_AVX512
     pool<Planes, WideMaxima, Averages>(),
-    pool<Direct, Averages>(),
+    pool<Direct, WideMaxima, Averages>(),
     pool<ShortRows, Maxima, Averages>(),
     pool<Flat, Maxima, ByteMaxima, Averages>(),
 #endif
