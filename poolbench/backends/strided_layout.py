@@ -26,6 +26,12 @@ FEW_ELEMENTS = 9
 LARGE_WINDOW = 27
 """Windows of more elements are combined along one axis after the other, for which rows lie better than channels."""
 
+MANY_POSITIONS = 2048
+"""Maxima over planes of at least so many positions are as fast on rows, whose windows lie beside each other."""
+
+WIDE_ROW = 128
+"""Rows of more positions than this are few streams of memory where windows share nothing; channels are one."""
+
 LARGE_PLANE = 100
 """The sum of a plane of more elements than this is faster along its rows, trained or not."""
 
@@ -48,8 +54,8 @@ def _trains_better(workload: Workload) -> bool:
 def _infers_better(workload: Workload) -> bool:
     """Whether pooling alone is faster with channels innermost.
 
-    It is where neighbouring outputs share little: rows that are read with a stride must be sorted in registers,
-    channels need not. Where windows overlap in each step, rows are combined once for several outputs.
+    It is where neighbouring outputs share little and rows are short: rows that are read with a stride must be sorted in
+    registers, channels need not. Where windows overlap in each step, rows are combined once for several outputs.
     """
     if workload.channels < MANY_CHANNELS:
         return False
@@ -57,10 +63,20 @@ def _infers_better(workload: Workload) -> bool:
     if elements > LARGE_WINDOW:
         return False
     if spec.stride is None or max(spec.stride) > 1:
-        return True
+        if spec.kind is Kind.AVG or math.prod(workload.spatial) < MANY_POSITIONS:
+            return True
+        return _lie_apart(workload) and workload.spatial[-1] > WIDE_ROW
     if elements > FEW_ELEMENTS:
         return False
     return spec.kind is Kind.AVG or math.prod(workload.spatial) <= SMALL_PLANE
+
+
+def _lie_apart(workload: Workload) -> bool:
+    """Whether no two windows share an element. Adaptive ones hardly do."""
+    spec = workload.spec
+    if spec.window is None or spec.stride is None:
+        return True
+    return all(window <= stride for window, stride in zip(spec.window, spec.stride, strict=True))
 
 
 def _window_elements(workload: Workload) -> int:

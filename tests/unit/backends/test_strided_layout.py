@@ -19,8 +19,13 @@ from poolbench.verify.reference import pool
 @pytest.mark.parametrize(
     ("text", "order"),
     [
-        ("max2d-n1c64-h56w56-k3s2p1-f32-nchw", "nhwc"),
-        ("max2d-n1c64-h56w56-k2-f32-nhwc", "nhwc"),
+        ("max2d-n1c64-h28w28-k3s2p1-f32-nchw", "nhwc"),
+        ("max2d-n1c64-h28w28-k2-f32-nhwc", "nhwc"),
+        ("max2d-n1c64-h56w56-k3s2p1-f32-nhwc", "nchw"),  # long rows
+        ("max2d-n1c64-h56w56-k2-f32-nchw", "nchw"),
+        ("max2d-n1c64-h224w224-k3s2p1-f32-nchw", "nchw"),
+        ("max2d-n1c64-h224w224-k2-f32-nchw", "nhwc"),  # wide ones, whose windows share nothing
+        ("avg2d-n1c64-h56w56-k2-f32-nchw", "nhwc"),
         ("max2d-n1c3-h56w56-k2-f32-nchw", "nchw"),  # few channels
         ("max2d-n1c512-h12w16-k13s1p6-f32-nchw", "nchw"),  # windows that overlap in each step
         ("max2d-n1c512-h12w16-k13s1p6-f32-nchw.train", "nhwc"),
@@ -30,7 +35,8 @@ from poolbench.verify.reference import pool
         ("max1d-n32c256-w473-k4-f32-ncw", "nwc"),
         ("max1d-n256c32-w496-k4-f32-ncw", "ncw"),
         ("avg1d-n128c512-w30-k30-f32-ncw", "ncw"),
-        ("max3d-n1c64-d16h56w56-k2-f32-ncdhw", "ndhwc"),
+        ("max3d-n1c64-d16h56w56-k2-f32-ncdhw", "ncdhw"),
+        ("max3d-n1c64-d4h14w14-k2-f32-ncdhw", "ndhwc"),
     ],
 )
 def test_the_order_depends_on_the_workload(text: str, order: str) -> None:
