@@ -34,8 +34,10 @@ struct GradientDirect : MaskedLanes<S> {
     if (!(L::fits(p) && rows <= L::kMostWindow && p.w.stride <= L::kMostStride && p.w.positions * 2 >= kN / 4 &&
           p.w.windows < (1 << 30) && p.h.windows < (1 << 30)))
       return false;
+    if (kIsMax) return p.offset_size == 1;
+    const bool has_room = p.w.windows <= kMostFactors && (p.w.lo + p.w.positions) / p.w.stride < p.w.windows + kN;
     // Where no window of an axis reads anything, there is no finite factor.
-    return kIsMax || (std::isfinite(p.scale) && rows * most_readers(p.w) <= kMostReads && (!p.counts_w || (p.w.windows <= kMostFactors && (p.w.lo + p.w.positions) / p.w.stride < p.w.windows + kN)));
+    return std::isfinite(p.scale) && rows * most_readers(p.w) <= kMostReads && (!p.counts_w || has_room);
   }
   // A unit is a band of rows of positions.
   static std::int64_t bands(const Plan& p) { return (p.h.positions + kBand - 1) / kBand; }
@@ -43,30 +45,22 @@ struct GradientDirect : MaskedLanes<S> {
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const std::int64_t window = p.w.window;
-    if (kIsMax && p.offset_size != 1) {
-      switch (p.w.stride) {
-        case 1: return all<2, 1, 0>(p, first, last);
-        case 2: return all<2, 2, 0>(p, first, last);
-        case 3: return all<2, 3, 0>(p, first, last);
-        default: return all<2, 4, 0>(p, first, last);
-      }
-    }
     switch (p.w.stride) {
-      case 1: return window == 3 ? all<1, 1, 3>(p, first, last) : all<1, 1, 0>(p, first, last);
+      case 1: return window == 3 ? all<1, 3>(p, first, last) : all<1, 0>(p, first, last);
       case 2:
-        return window == 3   ? all<1, 2, 3>(p, first, last)
-               : window == 2 ? all<1, 2, 2>(p, first, last)
-                             : all<1, 2, 0>(p, first, last);
+        return window == 3   ? all<2, 3>(p, first, last)
+               : window == 2 ? all<2, 2>(p, first, last)
+                             : all<2, 0>(p, first, last);
       case 3:
         if constexpr (kIsTuned) {
-          if (window == 3) return all<1, 3, 3>(p, first, last);
+          if (window == 3) return all<3, 3>(p, first, last);
         }
-        return all<1, 3, 0>(p, first, last);
+        return all<3, 0>(p, first, last);
       default:
         if constexpr (kIsTuned) {
-          if (window == 4) return all<1, 4, 4>(p, first, last);
+          if (window == 4) return all<4, 4>(p, first, last);
         }
-        return all<1, 4, 0>(p, first, last);
+        return all<4, 0>(p, first, last);
     }
   }
 
@@ -196,7 +190,7 @@ struct GradientDirect : MaskedLanes<S> {
     }
   };
 
-  template <int kSize, int kStride, int kWindow>
+  template <int kStride, int kWindow>
   static void all(const Plan& p, std::int64_t first, std::int64_t last) {
     const Masks<kStride> masks(p.w);
     const Inner inner(p);
@@ -204,12 +198,12 @@ struct GradientDirect : MaskedLanes<S> {
     Ahead ahead(asks_ahead<S>(p));
     PlaneRow at(p, first, p.d.positions, bands(p));
     for (; first < last; ++first, at.next(p, p.d.positions, bands(p))) {
-      band<kSize, kStride, kWindow>(p, masks, factors, inner, at, ahead);
+      band<kStride, kWindow>(p, masks, factors, inner, at, ahead);
     }
   }
 
   // The rows [begin, end) of the band; those between `low` and `high` are inner ones.
-  template <int kSize, int kStride, int kWindow>
+  template <int kStride, int kWindow>
   static void band(const Plan& p, const Masks<kStride>& masks, const Factors& factors, const Inner& inner,
                    const PlaneRow& at, Ahead& ahead) {
     const Axis& h = p.h;
@@ -231,7 +225,7 @@ struct GradientDirect : MaskedLanes<S> {
                          from,
                          inner.begins[d_remainder * h.stride + h_remainder + 1] - from,
                          together ? (high - low - i + h.stride - 1) / h.stride : 1};
-        by_rows<kSize, kStride, kWindow>(p, masks, factors, inner, rows, ahead);
+        by_rows<kStride, kWindow>(p, masks, factors, inner, rows, ahead);
         if (++h_remainder == h.stride) h_remainder = 0, ++h_number;
       }
     }
@@ -240,7 +234,7 @@ struct GradientDirect : MaskedLanes<S> {
       if (ih == low) ih = high;
       if (ih == end) break;
       const int count = list(p, at, ih, rows);
-      row<kSize, kStride, kWindow, 0, false>(p, masks, factors, rows, count, ahead,
+      row<kStride, kWindow, 0, false>(p, masks, factors, rows, count, ahead,
                                       at.out + at.d * p.d.out_step + ih * h.out_step);
     }
   }
@@ -254,20 +248,20 @@ struct GradientDirect : MaskedLanes<S> {
     std::int64_t rows;
   };
 
-  template <int kSize, int kStride, int kWindow>
+  template <int kStride, int kWindow>
   static POOL_INLINE void by_rows(const Plan& p, const Masks<kStride>& masks, const Factors& factors,
                                   const Inner& inner, const Alike& of, Ahead& ahead) {
-    if constexpr (kIsTuned && kSize == 1 && kWindow > 0) {
+    if constexpr (kIsTuned && kWindow > 0) {
       switch (of.count) {
-        case 1: return alike<kSize, kStride, kWindow, 1>(p, masks, factors, inner, of, ahead);
-        case 2: return alike<kSize, kStride, kWindow, 2>(p, masks, factors, inner, of, ahead);
-        case 3: return alike<kSize, kStride, kWindow, 3>(p, masks, factors, inner, of, ahead);
+        case 1: return alike<kStride, kWindow, 1>(p, masks, factors, inner, of, ahead);
+        case 2: return alike<kStride, kWindow, 2>(p, masks, factors, inner, of, ahead);
+        case 3: return alike<kStride, kWindow, 3>(p, masks, factors, inner, of, ahead);
       }
     }
-    alike<kSize, kStride, kWindow, 0>(p, masks, factors, inner, of, ahead);
+    alike<kStride, kWindow, 0>(p, masks, factors, inner, of, ahead);
   }
 
-  template <int kSize, int kStride, int kWindow, int kRows>
+  template <int kStride, int kWindow, int kRows>
   static __attribute__((noinline)) void alike(const Plan& p, const Masks<kStride>& masks, const Factors& factors,
                                               const Inner& inner, const Alike& of, Ahead& ahead) {
     const std::int64_t value_step = p.h.in_step, offset_step = p.h.offset_step, out_step = p.h.stride * p.h.out_step;
@@ -279,16 +273,16 @@ struct GradientDirect : MaskedLanes<S> {
     }
     char* out = of.out;
     if constexpr (kRows > 0) {
-      if (masks.count == 1) return alike_short<kSize, kStride, kWindow, kRows>(p, masks, factors, rows, of, ahead);
+      if (masks.count == 1) return alike_short<kStride, kWindow, kRows>(p, masks, factors, rows, of, ahead);
     }
     for (std::int64_t r = 0; r < of.rows; ++r, out += out_step) {
-      row<kSize, kStride, kWindow, kRows, true>(p, masks, factors, rows, count, ahead, out);
+      row<kStride, kWindow, kRows, true>(p, masks, factors, rows, count, ahead, out);
       for (int i = 0; i < count; ++i) rows[i].values += value_step, rows[i].offsets += offset_step;
     }
   }
 
   // Rows of one vector, whose masks stay in registers.
-  template <int kSize, int kStride, int kWindow, int kRows>
+  template <int kStride, int kWindow, int kRows>
   static POOL_INLINE void alike_short(const Plan& p, const Masks<kStride>& masks, const Factors& factors,
                                       Row (&rows)[kRows], const Alike& of, Ahead& ahead) {
     Mask windows[Masks<kStride>::kBack], written[kStride];
@@ -298,7 +292,7 @@ struct GradientDirect : MaskedLanes<S> {
     for (std::int64_t r = 0; r < of.rows; ++r, out += p.h.stride * p.h.out_step) {
       ahead.come_to(out);
       Vec<V> before = first_before<kWindow, kRows, true>(p.w, factors, rows, kRows, masks.first);
-      positions<kSize, kStride, kWindow, kRows, true, false>(p.w, factors, rows, kRows, masks.first, out, windows,
+      positions<kStride, kWindow, kRows, true, false>(p.w, factors, rows, kRows, masks.first, out, windows,
                                                              written, before);
 #pragma GCC unroll 3
       for (int i = 0; i < kRows; ++i) rows[i].values += p.h.in_step, rows[i].offsets += p.h.offset_step;
@@ -323,7 +317,7 @@ struct GradientDirect : MaskedLanes<S> {
     return count;
   }
 
-  template <int kSize, int kStride, int kWindow, int kRows, bool kIsInner>
+  template <int kStride, int kWindow, int kRows, bool kIsInner>
   static POOL_INLINE void row(const Plan& p, const Masks<kStride>& masks, const Factors& factors, const Row* rows,
                               int count, Ahead& ahead, char* out) {
     const Axis& w = p.w;
@@ -333,19 +327,19 @@ struct GradientDirect : MaskedLanes<S> {
       char* const to = out + at * E::kSize;
       ahead.come_to(to);
       if (vector >= masks.begin && vector < masks.end) {
-        positions<kSize, kStride, kWindow, kRows, kIsInner, true>(w, factors, rows, count, j, to, nullptr, nullptr, before);
+        positions<kStride, kWindow, kRows, kIsInner, true>(w, factors, rows, count, j, to, nullptr, nullptr, before);
       } else if (vector < Masks<kStride>::kTabled) {
-        positions<kSize, kStride, kWindow, kRows, kIsInner, false>(w, factors, rows, count, j, to, masks.windows[vector],
+        positions<kStride, kWindow, kRows, kIsInner, false>(w, factors, rows, count, j, to, masks.windows[vector],
                                                          masks.positions[vector], before);
       } else {
         Mask windows[Masks<kStride>::kBack], written[kStride];
         masks.find(w, vector, windows, written);
-        positions<kSize, kStride, kWindow, kRows, kIsInner, false>(w, factors, rows, count, j, to, windows, written, before);
+        positions<kStride, kWindow, kRows, kIsInner, false>(w, factors, rows, count, j, to, windows, written, before);
       }
     }
   }
 
-  template <int kSize, int kStride, int kWindow, int kRows, bool kIsInner, bool kInside>
+  template <int kStride, int kWindow, int kRows, bool kIsInner, bool kInside>
   static POOL_INLINE void positions(const Axis& w, const Factors& factors, const Row* rows, int count, std::int64_t j,
                                     char* to, const Mask* within, const Mask* written, Vec<V>& before) {
     const std::int64_t window = kWindow > 0 ? kWindow : w.window;
@@ -369,7 +363,7 @@ struct GradientDirect : MaskedLanes<S> {
             const std::int64_t k = back * kStride + f;
             if (k >= window) continue;
             if constexpr (kIsMax) {
-              const Mask found = is_place<kSize>(row.offsets + ow * kSize, valid, row.base + static_cast<P>(k));
+              const Mask found = is_place(row.offsets + ow, valid, row.base + static_cast<P>(k));
               sums[f] = L::add(sums[f], found, row.values + ow * E::kSize);
             } else {
               sums[f] += share;
@@ -442,12 +436,11 @@ struct GradientDirect : MaskedLanes<S> {
   }
 
   // Which of the lanes' offsets are the number.
-  template <int kSize>
   static POOL_INLINE Mask is_place(const char* at, Mask valid, P number) {
-    if constexpr (kSize == 1 && sizeof(V) == 4) {
+    if constexpr (sizeof(V) == 4) {
       return _mm_mask_cmpeq_epi8_mask(valid, _mm_maskz_loadu_epi8(valid, at), _mm_set1_epi8(static_cast<char>(number)));
     } else {
-      return L::equal(valid, (Vec<P>)ConvertOf<V, kSize>::load_lanes(at, valid), fill_vec<P>(number));
+      return L::equal(valid, (Vec<P>)ConvertOf<V, 1>::load_lanes(at, valid), fill_vec<P>(number));
     }
   }
 };
