@@ -1,6 +1,7 @@
 // How exact an average, and a gradient of averages, has to be.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "draw.h"
@@ -16,13 +17,30 @@ inline bool is_exact(const Drawn& drawn, const Sum& want) {
          want.terms * kLargest < kRoom / want.largest_divisor;
 }
 
+// Whether floats may be added up as floats: no chain of additions, along w and then over the rows, is longer than that
+// of nine elements.
+inline bool has_short_sums(const Problem& p) {
+  std::int64_t most[3] = {0, 0, 0};
+  for (int i = 0; i < 3; ++i) {
+    for (std::int64_t o = 0; o < p.axes[i].windows; ++o) most[i] = std::max(most[i], p.axes[i].taps(o).count);
+  }
+  for (int i = 0; i < 3; ++i) {  // a plan may say so of any of them that it is w
+    if (most[i] + most[(i + 1) % 3] * most[(i + 2) % 3] <= 10) return true;
+  }
+  return false;
+}
+
 // How far from the exact average the kernel's may lie: the last place of the type, and what rounding the sum loses. A
-// float's sum is taken in double, or in float where the window has nine elements at most, and a half's in float; a
-// double's in double, but as well as by pairs.
-inline long double tolerance_of_average(Type type, const Sum& want) {
+// float's sum is taken in double, or in float where it is short, and a half's in float; a double's in double, but as
+// well as by pairs.
+inline long double tolerance_of_average(const Problem& p, const Sum& want) {
   const auto terms = static_cast<long double>(want.terms);
-  if (type == Type::kF64) return std::ldexp(2 + std::log2(terms + 1), -52) * want.magnitude;
-  if (type == Type::kF32) return std::ldexp(terms, terms <= 9 ? -24 : -53) * want.magnitude + std::ldexp(1.0L, -149);
+  if (p.type == Type::kF64) return std::ldexp(2 + std::log2(terms + 1), -52) * want.magnitude;
+  if (p.type == Type::kF32) {
+    const bool is_short = terms <= 9 || has_short_sums(p);
+    return std::ldexp(is_short ? std::min(terms, 9.0L) : terms, is_short ? -24 : -53) * want.magnitude +
+           std::ldexp(1.0L, -149);
+  }
   return std::ldexp(terms, -24) * want.magnitude + std::ldexp(1.0L, -149);
 }
 
@@ -38,7 +56,7 @@ inline long double tolerance_of_gradient(Type type, const Sum& want) {
 
 inline long double tolerance(const Problem& p, const Sum& want) {
   const long double lost =
-      p.pass == Pass::kGradient ? tolerance_of_gradient(p.type, want) : tolerance_of_average(p.type, want);
+      p.pass == Pass::kGradient ? tolerance_of_gradient(p.type, want) : tolerance_of_average(p, want);
   return lost + format_of(p.type).ulp(want.exact);
 }
 

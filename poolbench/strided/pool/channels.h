@@ -27,7 +27,7 @@ struct FewElements {
 
 #if POOL_AVX512
 template <>
-struct FewElements<Avg<float>> {
+struct FewElements<FloatAvg> {
   using Op = FloatSums;
   double divisor;
   Divider<float> divider;

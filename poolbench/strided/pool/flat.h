@@ -20,7 +20,6 @@ struct Flat {
   static constexpr std::int64_t kMostFactors = 4096;
   static constexpr int kMostTaps = 15;           // along w
   static constexpr int kWide = 7;                // windows from here on are put together in steps
-  static constexpr std::int64_t kLarge = 400;    // outputs of a plane from which on it is faster than short rows
   using Mask = std::conditional_t<kN == 64, std::uint64_t,
                                   std::conditional_t<kN == 32, std::uint32_t,
                                                      std::conditional_t<kN == 16, std::uint16_t, std::uint8_t>>>;

@@ -158,8 +158,9 @@ Choice choose(const Problem& problem, const Settings& settings) {
   if (choice.fitting.empty()) return choice;
   choice.kernel = choice.fitting.front();
   const Kernel& kernel = all.at(choice.kernel);
-  choice.units = kernel.units(choice.plan);
-  if (of_samples && choice.is_planned) {
+  if (!of_samples || !choice.is_planned) {
+    choice.units = kernel.units(choice.plan);
+  } else {  // a kernel that fits the sample may not fit the batch
     run_average(problem, plans, settings, [&](const Kernel&, const Plan& chosen, bool by_sample) {
       choice.by_sample = by_sample;
       choice.units = kernel.units(chosen) * (by_sample ? problem.batch.count : 1);

@@ -30,7 +30,7 @@
 #include "pool/direct.h"
 #include "pool/flat.h"
 #include "pool/planes.h"
-#include "pool/short_rows.h"
+#include "pool/stripes.h"
 #endif
 
 POOL_BEGIN
@@ -39,9 +39,9 @@ POOL_BEGIN
 constexpr auto kList = join(
     pool<Full, Maxima, ByteMaxima, Averages>(),
 #if POOL_AVX512
+    pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
-    pool<ShortRows, Maxima, Averages>(),
     pool<Flat, Maxima, ByteMaxima, Averages>(),
 #endif
     pool<Channels, Maxima, ByteMaxima, Averages>(),

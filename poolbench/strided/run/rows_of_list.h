@@ -1,8 +1,7 @@
 // What the rows of the list are made by: a kernel's rows are one for each type that it is compiled for.
 #pragma once
 
-#include "simd/avg.h"
-#include "simd/max.h"
+#include "simd/combine.h"
 
 POOL_BEGIN
 
@@ -37,9 +36,26 @@ constexpr auto join(const KernelRows<kFirst>& first, const KernelRows<kSecond>& 
   return join(join(first, second), rest...);
 }
 
+// A kernel for averages of floats: short sums are taken in float, others in double.
+template <template <class> class K>
+struct OfFloats {
+  using Short = K<FloatAvg>;
+  using Long = K<Avg<float>>;
+  static constexpr const char* kName = Long::kName;
+  static constexpr const char* kTakes = Long::kTakes;
+  static constexpr const char* kCost = Long::kCost;
+  static bool fits(const Plan& p) { return has_short_sums(p) ? Short::fits(p) : Long::fits(p); }
+  static std::int64_t units(const Plan& p) { return has_short_sums(p) ? Short::units(p) : Long::units(p); }
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    has_short_sums(p) ? Short::run(p, first, last) : Long::run(p, first, last);
+  }
+};
+template <template <class> class K, class O>
+using PoolKernel = std::conditional_t<std::is_same_v<O, Avg<float>>, OfFloats<K>, K<O>>;
+
 template <template <class> class K, class... O>
 constexpr KernelRows<sizeof...(O)> pool_rows(Operations<O...>) {
-  return {{row<K<O>>(Pass::kPool, O::kIsMax ? Op::kMax : Op::kAvg, type_of<typename O::Stored>)...}};
+  return {{row<PoolKernel<K, O>>(Pass::kPool, O::kIsMax ? Op::kMax : Op::kAvg, type_of<typename O::Stored>)...}};
 }
 template <template <class> class K, class Some>
 constexpr auto pool() {

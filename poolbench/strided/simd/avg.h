@@ -149,16 +149,31 @@ struct Widened<F16> : WidenedHalf<F16> {
   }
 };
 
-template <class S>
+// Floats that are added up as they are: good enough where chains of additions are short (has_short_sums in combine.h),
+// and twice the lanes.
+struct PlainFloats {
+  using Value = float;
+  static POOL_INLINE Vec<float> load(const char* at) { return load_vec<float>(at); }
+  static POOL_INLINE void store(char* at, Vec<float> value) { store_vec<float>(at, value); }
+  static POOL_INLINE float get(const char* at) {
+    float value;
+    __builtin_memcpy(&value, at, sizeof value);
+    return value;
+  }
+  static POOL_INLINE void put(char* at, float value) { __builtin_memcpy(at, &value, sizeof value); }
+};
+
+// `Elements` says in which type they are added up, and how they get there and back.
+template <class S, class Elements = Widened<S>>
 struct Avg {
   using Stored = S;
-  using Value = typename Widened<S>::Value;
+  using Value = typename Elements::Value;
   static constexpr int kCount = kLanes<Value>;
   static constexpr bool kIsMax = false;
 
   static constexpr Value least() { return 0; }
   static POOL_INLINE Vec<Value> neutral() { return Vec<Value>{}; }
-  static POOL_INLINE Vec<Value> load(const char* at) { return Widened<S>::load(at); }
+  static POOL_INLINE Vec<Value> load(const char* at) { return Elements::load(at); }
   static POOL_INLINE Vec<Value> load_part(const char* at, int n) {
 #if POOL_AVX512
     return load_masked(at, first_lanes(n));
@@ -166,34 +181,38 @@ struct Avg {
     if (n == kCount) return load(at);
     alignas(kBytes) char few[kBytes] = {};
     copy_few(few, at, n * static_cast<std::int64_t>(sizeof(S)));
-    return Widened<S>::load(few);
+    return Elements::load(few);
 #endif
   }
 #if POOL_AVX512
   static POOL_INLINE Vec<Value> load_masked(const char* at, std::uint64_t mask) {
-    if constexpr (sizeof(S) == 4) {
-      return Widened<S>::widen((Floats)_mm256_maskz_loadu_ps(static_cast<__mmask8>(mask), at));
+    if constexpr (std::is_same_v<Elements, PlainFloats>) {
+      return (Vec<Value>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), at);
+    } else if constexpr (sizeof(S) == 4) {
+      return Elements::widen((Floats)_mm256_maskz_loadu_ps(static_cast<__mmask8>(mask), at));
     } else if constexpr (sizeof(S) == 8) {
       return (Vec<Value>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), at);
     } else {
-      return Widened<S>::widen((HalfBits)_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask), at));
+      return Elements::widen((HalfBits)_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask), at));
     }
   }
   static POOL_INLINE Vec<Value> load_some(const char* at, std::uint64_t mask) { return load_masked(at, mask); }
   static POOL_INLINE void store_masked(char* at, Vec<Value> value, Vec<Value> factor, std::uint64_t mask) {
     value *= factor;
-    if constexpr (sizeof(S) == 4) {
-      _mm256_mask_storeu_ps(at, static_cast<__mmask8>(mask), (__m256)Widened<S>::narrow(value));
+    if constexpr (std::is_same_v<Elements, PlainFloats>) {
+      _mm512_mask_storeu_ps(at, static_cast<__mmask16>(mask), (__m512)value);
+    } else if constexpr (sizeof(S) == 4) {
+      _mm256_mask_storeu_ps(at, static_cast<__mmask8>(mask), (__m256)Elements::narrow(value));
     } else if constexpr (sizeof(S) == 8) {
       _mm512_mask_storeu_pd(at, static_cast<__mmask8>(mask), (__m512d)value);
     } else {
-      _mm256_mask_storeu_epi16(at, static_cast<__mmask16>(mask), (__m256i)Widened<S>::narrow(value));
+      _mm256_mask_storeu_epi16(at, static_cast<__mmask16>(mask), (__m256i)Elements::narrow(value));
     }
   }
 #endif
   static POOL_INLINE Vec<Value> combine(Vec<Value> known, Vec<Value> fresh) { return known + fresh; }
   static POOL_INLINE void store(char* at, Vec<Value> value, Vec<Value> factor) {
-    Widened<S>::store(at, value * factor);
+    Elements::store(at, value * factor);
   }
   static POOL_INLINE void store_part(char* at, Vec<Value> value, Vec<Value> factor, int n) {
 #if POOL_AVX512
@@ -209,8 +228,10 @@ struct Avg {
 #endif
   }
   static POOL_INLINE Value one(Value known, Value fresh) { return known + fresh; }
-  static POOL_INLINE Value load_one(const char* at) { return Widened<S>::get(at); }
-  static POOL_INLINE void store_one(char* at, Value value, Value factor) { Widened<S>::put(at, value * factor); }
+  static POOL_INLINE Value load_one(const char* at) { return Elements::get(at); }
+  static POOL_INLINE void store_one(char* at, Value value, Value factor) { Elements::put(at, value * factor); }
 };
+
+using FloatAvg = Avg<float, PlainFloats>;
 
 POOL_END

@@ -107,6 +107,12 @@ static inline bool has_few_elements(const Plan& p) {
          p.d.window * p.h.window * p.w.window <= kFewElements;
 }
 
+// Whether an average's chain of additions, along w and then over the rows, is no longer than that of few elements: then
+// floats are added up as floats.
+static inline bool has_short_sums(const Plan& p) {
+  return p.w.most_taps() + p.d.most_taps() * p.h.most_taps() <= kFewElements + 1;
+}
+
 // What the windows of a plan divide by, but for the axes whose outputs count differently.
 static inline double divisor_of(const Plan& p) { return std::nearbyint(1 / p.scale); }
 

@@ -1,0 +1,338 @@
+// Pooling of planes whose rows are a few vectors long. A stripe as wide as a vector of outputs walks down the plane: each
+// row is loaded once, the rows of a window are combined in registers, and neighbours along w are brought together by
+// permuting lanes. Where rows are short, a vector holds those of several planes. Needs masks and permutations by
+// variable, so it is there for AVX-512 alone.
+#pragma once
+
+#include "pool/stripes_layout.h"
+
+POOL_BEGIN
+
+template <class O>
+struct Stripes {
+  using Value = typename O::Value;
+  using Lanes = Permuted<sizeof(Value)>;
+  using Mask = typename Lanes::Mask;
+  static constexpr const char* kName = "stripes";
+  static constexpr const char* kTakes = "rows of a few vectors, walked down in stripes; short ones of two planes side by side";
+  static constexpr const char* kCost = "kd·kh + kw";
+  static constexpr std::int64_t kSize = sizeof(typename O::Stored);
+  static constexpr int kN = O::kCount;
+
+  static bool fits(const Plan& p) {
+    StripesLayout<O> layout;
+    return layout.choose(p);
+  }
+
+  // A unit is a band of rows of the planes that go together.
+  static std::int64_t units(const Plan& p) {
+    StripesLayout<O> layout;
+    layout.choose(p);
+    return groups(p, layout) * p.d.windows * bands(p);
+  }
+
+  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+    Stripes self(p);
+    const StripesLayout<O>& l = self.layout_;
+    if (l.registers == 1) {
+      l.packs ? self.template with_window<1, 2, 2>(first, last) : self.template with_window<1, 1, 1>(first, last);
+    } else {
+      l.packs ? self.template with_window<2, 1, 2>(first, last) : self.template with_window<2, 1, 1>(first, last);
+    }
+  }
+
+ private:
+  static std::int64_t groups(const Plan& p, const StripesLayout<O>& layout) {
+    return (p.outer[0].count * p.outer[1].count + layout.together() - 1) / layout.together();
+  }
+  // Output rows of a band: so many that what they read stays in the nearest cache while stripe after stripe walks down.
+  static std::int64_t band_rows(const Plan& p) {
+    const std::int64_t taken = p.h.adaptive() ? p.h.positions / p.h.windows + 1 : p.h.stride;
+    return std::max<std::int64_t>(8, (16 << 10) / (p.w.positions * kSize * taken * p.d.most_taps() + 1));
+  }
+  static std::int64_t bands(const Plan& p) { return (p.h.windows + band_rows(p) - 1) / band_rows(p); }
+
+  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)) {
+    layout_.choose(p);
+    for (int i = 0; i < layout_.stripes; ++i) stripes_[i].set(p, layout_, i);
+    if (!p.h.adaptive()) p.h.inside(inside_begin_, inside_end_);
+    in_width_ = kN / layout_.parts * kSize;
+    out_width_ = kN / layout_.together() * kSize;
+    if (!O::kIsMax) set_factors();
+  }
+
+  std::int64_t edges() const { return inside_begin_ + p.h.windows - inside_end_; }
+  // Which of the factors of a stripe a row of outputs takes.
+  std::int64_t factors_of(std::int64_t oh) const {
+    if (!p.counts_h || (oh >= inside_begin_ && oh < inside_end_)) return kMostEdges;
+    return oh < inside_begin_ ? oh : inside_begin_ + oh - inside_end_;
+  }
+
+  void set_factors() {
+    if (O::kIsMax || p.h.adaptive() || edges() > kMostEdges) return;
+    const double scale = p.scale * plane_scale_;
+    for (int s = 0; s < layout_.stripes; ++s) {
+      set_factors(stripes_[s], kMostEdges, p.counts_h ? scale / static_cast<double>(p.h.window) : scale);
+      if (!p.counts_h) continue;
+      for (std::int64_t oh = 0; oh < p.h.windows; ++oh) {
+        if (oh == inside_begin_) oh = std::max(inside_begin_, inside_end_);
+        if (oh < p.h.windows) set_factors(stripes_[s], factors_of(oh), scale * p.factor(p.h, oh));
+      }
+    }
+  }
+  // Lanes that are not stored get one too: what is multiplied with garbage may take a hundred times as long.
+  static void set_factors(Stripe<O>& stripe, std::int64_t row, double scale) {
+    for (int i = 0; i < kN; ++i) stripe.factors[row][i] = static_cast<Value>(stripe.columns[i] * scale);
+  }
+
+  template <int kRegisters, int kParts, int kTogether>
+  void with_window(std::int64_t first, std::int64_t last) {
+    if constexpr (std::is_same_v<Value, float>) {
+      const std::int64_t taps = p.w.most_taps(), step = p.h.stride;
+      const std::int64_t high = p.h.adaptive() || p.h.dilation > 1 || edges() > kMostEdges ? 0 : p.h.window;
+      if (taps != high) return units<kRegisters, kParts, kTogether, 0, 0>(first, last);
+      if (high == 3 && step == 1) return units<kRegisters, kParts, kTogether, 3, 2>(first, last);
+      if (high == 3 && step == 2) return units<kRegisters, kParts, kTogether, 3, 1>(first, last);
+      if (high == 3) return units<kRegisters, kParts, kTogether, 3, 0>(first, last);
+      if (high == 2 && step == 1) return units<kRegisters, kParts, kTogether, 2, 1>(first, last);
+      if (high == 2) return units<kRegisters, kParts, kTogether, 2, 0>(first, last);
+      if (high == 1) return units<kRegisters, kParts, kTogether, 1, 0>(first, last);
+    }
+    units<kRegisters, kParts, kTogether, 0, 0>(first, last);
+  }
+
+  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown>
+  void units(std::int64_t first, std::int64_t last) {
+    const std::int64_t all_bands = bands(p);
+    std::int64_t band = first % all_bands, od = first / all_bands % p.d.windows;
+    begin_group(first / all_bands / p.d.windows);
+    begin_depth(od);
+    for (; first < last; ++first) {
+      begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
+      end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
+      for (int s = 0; s < layout_.stripes; ++s) {
+        if (kTaps > 0 && deep_.count > 0) {
+          walk<kRegisters, kParts, kTogether, kTaps, kKnown>(stripes_[s], od);
+        } else {
+          walk_any<kRegisters, kParts, kTogether>(stripes_[s], od);
+        }
+      }
+      if (++band < all_bands) continue;
+      band = 0;
+      if (++od == p.d.windows) {
+        od = 0;
+        next_group();
+      }
+      begin_depth(od);
+    }
+  }
+
+  void begin_group(std::int64_t group) {
+    const std::int64_t plane = group * layout_.together();
+    n_ = plane / p.outer[1].count;
+    c_ = plane % p.outer[1].count;
+    next_group();
+  }
+
+  // The planes behind those of the group before. Lanes without a plane do the last one's work again.
+  void next_group() {
+    planes_ = 0;
+    for (int i = 0; i < layout_.together(); ++i) {
+      if (n_ < p.outer[0].count) {
+        in_planes_[i] = p.in + n_ * p.outer[0].in_step + c_ * p.outer[1].in_step;
+        out_planes_[i] = p.out + n_ * p.outer[0].out_step + c_ * p.outer[1].out_step;
+        ++planes_;
+        if (++c_ == p.outer[1].count) c_ = 0, ++n_;
+      } else if (i > 0) {
+        in_planes_[i] = in_planes_[i - 1];
+        out_planes_[i] = out_planes_[i - 1];
+      }
+    }
+  }
+
+  void begin_depth(std::int64_t od) {
+    if (is_flat_) return;
+    deep_ = p.d.taps(od);
+    if (O::kIsMax || !p.counts_d || plane_scale_ == p.factor(p.d, od)) return;
+    plane_scale_ = p.factor(p.d, od);
+    set_factors();
+  }
+
+  // Where the lanes of a stripe come from and go to, for as long as it walks: what is stored could change members.
+  template <int kRegisters, int kParts, int kTogether>
+  struct Lane {
+    static constexpr int kLoads = kRegisters * kParts;
+    const char* in[kLoads];
+    char* out[kTogether];
+    Mask loads[kLoads], stores[kTogether];
+    std::int64_t deep, deep_step;
+
+    POOL_INLINE Lane(const Stripes& all, const Stripe<O>& stripe, std::int64_t od)
+        : deep(all.deep_.count), deep_step(all.p.d.dilation * all.p.d.in_step) {
+      const std::int64_t from = all.deep_.first * all.p.d.in_step + stripe.in_bytes;
+      const std::int64_t to = od * all.p.d.out_step + stripe.out_bytes;
+#pragma GCC unroll 4
+      for (int i = 0; i < kLoads; ++i) {
+        in[i] = all.in_planes_[kTogether > 1 ? i : 0] + from - (kTogether > 1 ? i % kParts * all.in_width_ : -i * kN * kSize);
+        loads[i] = stripe.loads[i];
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < kTogether; ++i) {
+        out[i] = all.out_planes_[i] + to - i * all.out_width_;
+        stores[i] = i < all.planes_ ? stripe.stores[i] : Mask{0};
+      }
+    }
+
+    // One row of the input, all taps along d.
+    POOL_INLINE void load(VecFor<O>* row, std::int64_t at) const {
+#pragma GCC unroll 2
+      for (int r = 0; r < kRegisters; ++r) row[r] = load_one(r, at);
+      for (std::int64_t i = 1; i < deep; ++i) {
+        at += deep_step;
+#pragma GCC unroll 2
+        for (int r = 0; r < kRegisters; ++r) row[r] = O::combine(row[r], load_one(r, at));
+      }
+    }
+    POOL_INLINE VecFor<O> load_one(int r, std::int64_t at) const {
+      VecFor<O> value = O::load_some(in[r * kParts] + at, loads[r * kParts]);
+#pragma GCC unroll 4
+      for (int i = r * kParts + 1; i < (r + 1) * kParts; ++i) {
+        if constexpr (std::is_same_v<typename O::Stored, Value>) {
+          value = (VecFor<O>)Masked<sizeof(Value)>::load_lanes(in[i] + at, loads[i], (__m512i)value);
+        } else {
+          value = (VecFor<O>)Lanes::blend(loads[i], (__m512i)value, (__m512i)O::load_some(in[i] + at, loads[i]));
+        }
+      }
+      return value;
+    }
+    // The same of row y, which may lie outside.
+    POOL_INLINE void load(VecFor<O>* row, std::int64_t y, std::int64_t height, std::int64_t at) const {
+      if (static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height)) return load(row, at);
+#pragma GCC unroll 2
+      for (int r = 0; r < kRegisters; ++r) row[r] = O::neutral();
+    }
+
+    POOL_INLINE void store(std::int64_t at, VecFor<O> value, VecFor<O> factor) const {
+#pragma GCC unroll 4
+      for (int i = 0; i < kTogether; ++i) O::store_masked(out[i] + at, value, factor, stores[i]);
+    }
+  };
+
+  // What brings neighbours together.
+  template <int kRegisters, int kTaps>
+  struct Across {
+    const Stripe<O>& stripe;
+    const int taps;
+    __m512i index[kTaps > 0 ? kTaps : 1];
+    Mask mask[kTaps > 0 ? kTaps : 1];
+
+    Across(const Stripe<O>& own, std::int64_t most) : stripe(own), taps(kTaps > 0 ? kTaps : static_cast<int>(most)) {
+#pragma GCC unroll 4
+      for (int t = 0; t < kTaps; ++t) {
+        index[t] = Lanes::index(stripe.indices[t]);
+        mask[t] = stripe.masks[t];
+      }
+    }
+    POOL_INLINE VecFor<O> tap(const VecFor<O>* row, int t) const {
+      const __m512i own = kTaps > 0 ? index[kTaps > 0 ? t : 0] : Lanes::index(stripe.indices[t]);
+      if constexpr (O::kIsMax) {
+        if constexpr (kRegisters == 1) return (VecFor<O>)Lanes::permute(own, (__m512i)row[0]);
+        return (VecFor<O>)Lanes::permute(own, (__m512i)row[0], (__m512i)row[kRegisters - 1]);
+      } else {
+        const Mask there = kTaps > 0 ? mask[kTaps > 0 ? t : 0] : stripe.masks[t];
+        if constexpr (kRegisters == 1) return (VecFor<O>)Lanes::permute_or_zero(there, own, (__m512i)row[0]);
+        return (VecFor<O>)Lanes::permute_or_zero(there, own, (__m512i)row[0], (__m512i)row[kRegisters - 1]);
+      }
+    }
+    POOL_INLINE VecFor<O> combine(const VecFor<O>* row) const {
+      VecFor<O> value = tap(row, 0);
+#pragma GCC unroll 4
+      for (int t = 1; t < taps; ++t) value = O::combine(value, tap(row, t));
+      return value;
+    }
+  };
+
+  // Square windows without gaps: each row of the input is loaded once, kKnown rows of a window by the one before it.
+  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown>
+  __attribute__((noinline)) void walk(const Stripe<O>& stripe, std::int64_t od) const {
+    const Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
+    const Across<kRegisters, kTaps> across(stripe, kTaps);
+    const std::int64_t step = p.h.in_step, height = p.h.positions;
+    std::int64_t y = begin_ * p.h.stride - p.h.lo, at = y * step, to = begin_ * p.h.out_step;
+    const std::int64_t skipped = p.h.stride - (kTaps - kKnown);
+    const std::int64_t end = end_, to_step = p.h.out_step;
+    // The rows of outputs in [alike, unlike) have the same factors.
+    const std::int64_t alike = p.counts_h ? inside_begin_ : 0, unlike = p.counts_h ? inside_end_ : end;
+    VecFor<O> rows[kTaps][kRegisters];
+#pragma GCC unroll 4
+    for (int i = 0; i < kKnown; ++i, ++y, at += step) lane.load(rows[i], y, height, at);
+    VecFor<O> factor{};
+    if constexpr (!O::kIsMax) factor = load_vec<Value>(stripe.factors[kMostEdges]);
+    for (std::int64_t oh = begin_; oh < end; ++oh, to += to_step, y += skipped, at += skipped * step) {
+#pragma GCC unroll 4
+      for (int i = kKnown; i < kTaps; ++i, ++y, at += step) lane.load(rows[i], y, height, at);
+      VecFor<O> all[kRegisters];
+#pragma GCC unroll 2
+      for (int r = 0; r < kRegisters; ++r) {
+        all[r] = rows[0][r];
+#pragma GCC unroll 4
+        for (int i = 1; i < kTaps; ++i) all[r] = O::combine(all[r], rows[i][r]);
+      }
+      if (O::kIsMax || (oh >= alike && oh < unlike)) {
+        lane.store(to, across.combine(all), factor);
+      } else {
+        lane.store(to, across.combine(all), load_vec<Value>(stripe.factors[O::kIsMax ? 0 : factors_of(oh)]));
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < kKnown; ++i) {
+#pragma GCC unroll 2
+        for (int r = 0; r < kRegisters; ++r) rows[i][r] = rows[i + kTaps - kKnown][r];
+      }
+    }
+  }
+
+  // Windows of any kind.
+  template <int kRegisters, int kParts, int kTogether>
+  __attribute__((noinline)) void walk_any(const Stripe<O>& stripe, std::int64_t od) const {
+    const Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
+    const Across<kRegisters, 0> across(stripe, p.w.most_taps());
+    for (std::int64_t oh = begin_; oh < end_; ++oh) {
+      const Axis::Taps high = p.h.taps(oh);
+      VecFor<O> all[kRegisters];
+#pragma GCC unroll 2
+      for (int r = 0; r < kRegisters; ++r) all[r] = O::neutral();
+      if (high.count > 0 && deep_.count > 0) {
+        std::int64_t at = high.first * p.h.in_step;
+        lane.load(all, at);
+        for (std::int64_t i = 1; i < high.count; ++i) {
+          VecFor<O> row[kRegisters];
+          lane.load(row, at += p.h.dilation * p.h.in_step);
+#pragma GCC unroll 2
+          for (int r = 0; r < kRegisters; ++r) all[r] = O::combine(all[r], row[r]);
+        }
+      }
+      VecFor<O> factor{};
+      if constexpr (!O::kIsMax) {
+        const double scale = p.scale * plane_scale_ * (p.counts_h ? p.factor(p.h, oh) : 1.0);
+        for (int i = 0; i < kN; ++i) factor[i] = static_cast<Value>(stripe.columns[i] * scale);
+      }
+      lane.store(oh * p.h.out_step, across.combine(all), factor);
+    }
+  }
+
+  const Plan& p;
+  StripesLayout<O> layout_;
+  Stripe<O> stripes_[kMostStripes];
+  std::int64_t inside_begin_ = 0, inside_end_ = 0;
+  std::int64_t in_width_, out_width_;  // bytes of a plane in a register
+  double plane_scale_ = 1;
+  std::int64_t begin_ = 0, end_ = 0;  // output rows of the band
+  Axis::Taps deep_{0, 1};
+  bool is_flat_;
+  std::int64_t n_ = 0, c_ = 0;        // of the plane behind the group's
+  int planes_ = 0;                    // of the group
+  const char* in_planes_[kMostTogether];
+  char* out_planes_[kMostTogether];
+};
+
+POOL_END
