@@ -45,7 +45,8 @@ struct Lending {
 inline Lending ask_lending(PyTypeObject* type) {
   Lending lending;
   const Reference attributes(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__dict__"));
-  const Reference capsule(attributes ? PyMapping_GetItemString(attributes.get(), "__dlpack_c_exchange_api__") : nullptr);
+  const Reference capsule(
+      attributes ? PyMapping_GetItemString(attributes.get(), "__dlpack_c_exchange_api__") : nullptr);
   if (capsule && PyCapsule_IsValid(capsule.get(), "dlpack_exchange_api")) {
     const auto* table =
         static_cast<const dlpack::Exchange*>(PyCapsule_GetPointer(capsule.get(), "dlpack_exchange_api"));
@@ -53,7 +54,12 @@ inline Lending ask_lending(PyTypeObject* type) {
     if (table != nullptr && table->lend != nullptr) lending.exchange = table;
   }
   PyErr_Clear();
-  lending.has_gradients = PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), "requires_grad") == 1;
+  const auto has = [type](const char* name) {
+    return PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), name) == 1;
+  };
+  lending.has_gradients = has("requires_grad");
+  // PaddlePaddle's tensors have the exchange too, and say the opposite: what they refuse, they refuse themselves.
+  if (has("stop_gradient")) lending.exchange = nullptr;
   return lending;
 }
 

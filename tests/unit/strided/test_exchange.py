@@ -178,6 +178,13 @@ def test_a_derived_type_gives_its_memory_out_its_own_way() -> None:
     assert framework.lent == 0
 
 
+def test_a_type_that_tells_of_gradients_in_another_way_is_asked_itself() -> None:
+    framework = Framework()
+    framework.array.stop_gradient = False
+    assert strided.max_pool1d(framework.array(ramp(1, 4)), 2).tolist() == [[1, 3]]
+    assert (framework.lent, framework.asked) == (0, 1)
+
+
 def test_pytorchs_tensors_are_taken_without_a_call_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     if not hasattr(torch.Tensor, "__dlpack_c_exchange_api__"):
