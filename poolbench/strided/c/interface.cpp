@@ -154,7 +154,11 @@ extern "C" {
 
 int32_t poolbench_abi(void) { return POOLBENCH_ABI; }
 
-int32_t poolbench_processors(void) { return poolbench::count_processors(); }
+int32_t poolbench_processors(void) {
+  std::int32_t processors = 1;  // where there is no memory to find it out
+  answer(nullptr, [&] { processors = poolbench::count_processors(); });
+  return processors;
+}
 
 int32_t poolbench_describe(const poolbench_pooling* pooling, const poolbench_array* input_given,
                            poolbench_output* output, poolbench_error* error) {
@@ -166,7 +170,8 @@ int32_t poolbench_describe(const poolbench_pooling* pooling, const poolbench_arr
     const Resolved resolved = resolve(request, input.array, input.type);
     poolbench_output told{};
     told.dims = resolved.dims;
-    told.kept_type = request.op == Op::kMax ? number_of(type_for_offsets(resolved.problem)) : 0;
+    const bool keeps = request.op == Op::kMax && has_gradients(input.type);
+    told.kept_type = keeps ? number_of(type_for_offsets(resolved.problem)) : 0;
     std::copy(resolved.shape, resolved.shape + resolved.dims, told.shape);
     choose_steps(resolved, input.array, size_of(input.type), told.strides);
     *output = told;

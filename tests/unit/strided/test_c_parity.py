@@ -95,9 +95,9 @@ def pool_in_c(library: Library, call: Call) -> tuple[NDArray[Any], NDArray[Any] 
     shape = tuple(told.shape[: told.dims])
     memory = np.empty(int(np.prod(shape)), call.x.dtype)
     output = np.lib.stride_tricks.as_strided(memory, shape, tuple(told.strides[: told.dims]))
-    kept = None
-    if told.kept_type and call.x.dtype.name in FLOATS:
-        kept = np.empty(shape, TYPES[told.kept_type - 1])
+    keeps = "max" in call.name and call.x.dtype.name in FLOATS
+    assert (told.kept_type > 0) == keeps
+    kept = np.empty(shape, TYPES[told.kept_type - 1]) if keeps else None
     places = None if kept is None else array_of(kept)
     assert library.call("pool", call.pooling, source, array_of(output), None, places, 1) == (OK, "")
     return output, kept

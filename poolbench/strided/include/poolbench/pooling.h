@@ -103,7 +103,8 @@ static inline poolbench_pooling poolbench_pooling_of(int32_t kind, int32_t rank)
 /* What comes out of a pooling. */
 typedef struct poolbench_output {
   int32_t dims;
-  int32_t kept_type; /* the type of the array that training keeps for the gradient of a maximum; 0 for an average */
+  int32_t kept_type; /* the type of the array that training keeps for the gradient of a maximum; 0 where nothing is kept:
+                        for averages, and for integers, which have no gradients */
   int64_t shape[POOLBENCH_MOST_AXES];
   int64_t strides[POOLBENCH_MOST_AXES]; /* of a fresh output, in bytes: C order, or with the channels innermost where the
                                            input's memory has them innermost although its shape has not */
