@@ -25,12 +25,16 @@ bool grow(Int* product, Int factor) {
   return !__builtin_mul_overflow(*product, factor, product) && *product <= kLimit;
 }
 
+[[noreturn]] void fail_least(const Request& request, const Array& input, const char* name, const Int* values,
+                             Int least) {
+  fail(std::string(name) + " is " + text_of(values, request.rank) + ": each entry must be at least " +
+       to_string(least) + "; " + of_input(input));
+}
+
+// Apart from its sentence, this is small enough to be inlined: every call does it five times.
 void check_least(const Request& request, const Array& input, const char* name, const Int* values, Int least) {
   for (int i = 0; i < request.rank; ++i) {
-    if (values[i] < least) {
-      fail(std::string(name) + " is " + text_of(values, request.rank) + ": each entry must be at least " +
-           to_string(least) + "; " + of_input(input));
-    }
+    if (values[i] < least) fail_least(request, input, name, values, least);
   }
 }
 
