@@ -1,6 +1,7 @@
 """The pooling kernel: a library that needs NumPy alone.
 
-For: pooling under the names of ``torch.nn.functional``, forward and for training, and telling which kernel does it.
+For: pooling under the names of ``torch.nn.functional``, forward and for training, telling which kernel does it, and
+telling programs in C where the library for them is.
 May not: import anything else of poolbench, or load NumPy or the compiled module when the package is imported.
 
     >>> import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         max_pool2d,
         max_pool3d,
     )
+    from poolbench.strided.linking import get_include, get_library
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -46,6 +48,8 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "explain",
+    "get_include",
+    "get_library",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -59,10 +63,15 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("poolbench.strided.training")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("get_"):
+        from poolbench.strided import linking
+
+        return getattr(linking, name)
     from poolbench.strided import explanation, functional
 
     for each in __all__:
-        globals()[each] = getattr(explanation if each in ("explain", "variants") else functional, each)
+        if not each.startswith("get_"):
+            globals()[each] = getattr(explanation if each in ("explain", "variants") else functional, each)
     return globals()[name]
 
 

@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from pathspec import GitIgnoreSpec
 
 import poolbench
 
@@ -75,3 +76,12 @@ def test_the_version_is_said_once_and_the_same_everywhere() -> None:
 @pytest.mark.parametrize("name", ["shapes_image.txt", "set_core.txt"])
 def test_catalogue_data_is_found_where_it_is_installed(name: str) -> None:
     assert (files("poolbench.catalogue") / "data" / name).is_file()
+
+
+def test_of_the_kernels_sources_the_wheel_has_the_header_for_c_alone() -> None:
+    excluded = GitIgnoreSpec.from_lines(PROJECT["tool"]["scikit-build"]["wheel"]["exclude"])
+    folder = ROOT / "poolbench" / "strided"
+    sources = [path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.suffix in {".h", ".cpp", ".map"}]
+    assert [name for name in sources if not excluded.match_file(name)] == [
+        "poolbench/strided/include/poolbench/pooling.h"
+    ]

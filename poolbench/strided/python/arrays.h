@@ -8,6 +8,7 @@
 #include <string>
 
 #include "python/dlpack.h"
+#include "python/exchange.h"
 #include "python/objects.h"
 
 namespace poolbench::pool {
@@ -20,6 +21,7 @@ class Borrowed : public Described {
     if (PyArray_Check(object)) {
       if (!PyArray_CheckExact(object)) check_subclass(object, writable);
       take_numpy(reinterpret_cast<PyArrayObject*>(object), writable);
+    } else if (take_lent(object, writable, *this, loan_)) {
     } else if (PyObject_HasAttrString(object, "__dlpack__")) {
       take_dlpack(object, writable, *this, capsule_);
     } else if (PyObject_CheckBuffer(object)) {
@@ -123,6 +125,7 @@ class Borrowed : public Described {
     }
   };
 
+  Loan loan_;
   Reference capsule_;  // its destructor gives the DLPack tensor back
   View view_;
 };

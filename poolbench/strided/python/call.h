@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "problem/bind.h"
 #include "problem/resolve.h"
 #include "python/arguments.h"
 #include "python/arrays.h"
@@ -13,6 +14,8 @@
 #include "python/kept.h"
 #include "python/output_arrays.h"
 #include "python/running.h"
+#include "run/checks.h"
+#include "run/indexed.h"
 
 namespace poolbench::pool {
 
@@ -31,24 +34,14 @@ struct Call {
   PyObject* gradient = Py_None;  // what the explained pullback would be given; None for one that lies as a fresh one does
 };
 
-inline void check_type(const Borrowed& input, Op op) {
-  const bool is_float = input.type == Type::kF64 || input.type == Type::kF32 || input.type == Type::kF16 ||
-                        input.type == Type::kBf16;
-  if (input.has_type && (op == Op::kMax || is_float)) return;
-  const std::string got = input.has_type ? name_of(input.type) : input.type_name;
-  throw WrongType("The input has elements of type " + got + (op == Op::kMax ? ": a maximum" : ": an average") +
-                  " is taken of float64, float32, float16" +
-                  (op == Op::kMax ? ", bfloat16, int8, uint8, int16, int32 and int64." : " and bfloat16."));
-}
-
 // Returns what the Python function returns.
 inline PyObject* pool(const Call& call) {
   static const Isa checked = default_isa();  // throws, as often as it is asked, where POOLBENCH_ISA is wrong
   (void)checked;
   const Settings settings = read_settings(call.threads, call.isa, call.kernel);
   const Borrowed input(call.input, "input", false);
-  check_type(input, call.request.op);
-  if (call.kept != nullptr) Kept::check(input);
+  check_input_type(input, call.request.op);
+  if (call.kept != nullptr) check_has_gradients(input.type);
   Resolved resolved = resolve(call.request, input.array, input.type);
   Offsets found;  // where maxima are, unless that is kept for longer
   if (call.request.op == Op::kMax && (call.kept != nullptr || call.return_indices)) {

@@ -38,6 +38,8 @@ struct VersionedTensor {
 
 constexpr std::uint64_t kReadOnly = 1;
 
+constexpr bool is_in_memory(long device) { return device == kCpu || device == kCudaHost || device == kRocmHost; }
+
 }  // namespace dlpack
 
 inline void check_device(PyObject* object, const char* name) {
@@ -46,7 +48,7 @@ inline void check_device(PyObject* object, const char* name) {
   const Reference kind(device ? PySequence_GetItem(device.get(), 0) : nullptr);
   const long code = kind ? PyLong_AsLong(kind.get()) : -1;
   if (PyErr_Occurred()) throw WrongType(std::string(name) + " does not say where it is: " + take_error());
-  if (code == dlpack::kCpu || code == dlpack::kCudaHost || code == dlpack::kRocmHost) return;
+  if (dlpack::is_in_memory(code)) return;
   throw std::invalid_argument(std::string(name) + " is a " + class_of(object) + " on DLPack device type " +
                               std::to_string(code) + ": only arrays in the CPU's memory are pooled; copy it there.");
 }

@@ -70,16 +70,4 @@ inline PyObject* explain_call(const Resolved& resolved, const Settings& settings
   return passes.release().ptr();
 }
 
-// Where indices are written: an array of the output's shape.
-inline Indices indices_at(const Resolved& resolved, char* data, const std::int64_t* steps) {
-  Indices indices;
-  indices.data = data;
-  if (resolved.dims > resolved.rank + 1) indices.steps[0] = steps[0];
-  indices.steps[1] = steps[resolved.channels_axis];
-  for (int i = 0; i < resolved.rank; ++i) {
-    indices.steps[5 - resolved.rank + i] = steps[resolved.first_pooled_axis + i];
-  }
-  return indices;
-}
-
 }  // namespace poolbench::pool

@@ -6,11 +6,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "problem/bind.h"
 #include "problem/resolve.h"
 #include "python/arrays.h"
 #include "python/output_arrays.h"
 #include "python/outputs.h"
 #include "python/running.h"
+#include "run/checks.h"
 
 namespace poolbench::pool {
 
@@ -47,15 +49,6 @@ class Kept {
  public:
   Offsets offsets;
 
-  // Refuses what has no gradient.
-  static void check(const Borrowed& input) {
-    const bool is_float = input.type == Type::kF64 || input.type == Type::kF32 || input.type == Type::kF16 ||
-                          input.type == Type::kBf16;
-    if (is_float) return;
-    throw WrongType(std::string("The input has elements of type ") + name_of(input.type) +
-                    ": there are gradients for float64, float32, float16 and bfloat16.");
-  }
-
   void take(const Resolved& resolved, const Borrowed& input) {
     resolved_ = resolved;
     input_ = input.array;
@@ -67,11 +60,7 @@ class Kept {
     const Borrowed grad(grad_output, "grad_output", false);
     const std::int64_t size = size_of(type_);
     check_like(grad, "grad_output", resolved_.shape, "the output");
-    std::int64_t first, length;
-    if (!extent(grad.array, size, &first, &length)) {
-      throw std::invalid_argument("grad_output's sizes times its strides overflow; its shape is " +
-                                  text_of(grad.array.shape, grad.array.dims) + ".");
-    }
+    check_reach(grad.array, "grad_output", size);
     std::optional<Borrowed> given;
     Reference out;
     Array to = input_;
@@ -133,17 +122,8 @@ class Kept {
   }
 
   void check_like(const Borrowed& given, const char* name, const std::int64_t* shape, const char* like) const {
-    const Array& array = given.array;
-    if (!given.has_type || given.type != type_) {
-      const std::string got = given.has_type ? name_of(given.type) : given.type_name;
-      throw WrongType(std::string(name) + " has elements of type " + got + "; it must have the input's, " +
-                      name_of(type_) + ".");
-    }
-    if (array.dims == resolved_.dims && std::equal(array.shape, array.shape + array.dims, shape)) return;
-    throw std::invalid_argument(std::string(name) + " has shape " + text_of(array.shape, array.dims) +
-                                "; it must have that of " + like + ", " + text_of(shape, resolved_.dims) +
-                                ": an input of shape " + text_of(input_.shape, input_.dims) +
-                                " was pooled to an output of shape " + text_of(resolved_.shape, resolved_.dims) + ".");
+    check_type(given, name, type_, "the input's, ", name_of(type_));
+    check_gradient_shape(given.array, name, shape, like, resolved_, input_.shape);
   }
 
   Resolved resolved_;

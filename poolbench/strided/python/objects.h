@@ -7,13 +7,9 @@
 #include <string>
 
 #include "problem/resolve.h"
+#include "run/checks.h"
 
 namespace poolbench::pool {
-
-// Becomes a TypeError, as std::invalid_argument becomes a ValueError.
-struct WrongType : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 // Python's error is set already.
 struct PythonError {};
@@ -80,12 +76,9 @@ inline std::string take_error() {
 }
 
 // An array as its owner describes it.
-struct Described {
+struct Described : Elements {
   const char* name;  // what the caller knows it by
   Array array;
-  Type type{};
-  bool has_type = false;  // whether `type` is one of ours; `type_name` says what it is otherwise
-  std::string type_name;
 
   explicit Described(const char* known_as) : name(known_as) {}
 
@@ -95,11 +88,7 @@ struct Described {
   }
 
   void set_dims(std::int64_t dims) {
-    if (dims > kMostAxes) {
-      throw std::invalid_argument(std::string(name) + " has " + std::to_string(dims) +
-                                  " axes: pooling takes at most " + std::to_string(kMostAxes) +
-                                  ", (N, C, D, H, W).");
-    }
+    check_dims(name, dims);
     array.dims = static_cast<int>(dims);
   }
 

@@ -1,14 +1,13 @@
 // The arrays that are written to: new ones, and those that a caller gives. For one source file.
 #pragma once
 
-#include <algorithm>
 #include <stdexcept>
 #include <string>
 
 #include "problem/resolve.h"
 #include "python/arrays.h"
 #include "python/outputs.h"
-#include "run/dispatch.h"
+#include "run/checks.h"
 
 namespace poolbench::pool {
 
@@ -108,27 +107,12 @@ inline void check_apart(const Array& a, std::int64_t a_size, const char* a_name,
                               text_of(b.shape, b.dims) + ": give one that lies elsewhere.");
 }
 
-inline void check_apart_from_itself(const Array& array, const char* name, std::int64_t size) {
-  std::int64_t first, length;
-  if (extent(array, size, &first, &length) && is_free_of_overlap(array, size)) return;
-  throw std::invalid_argument(std::string(name) + " of shape " + text_of(array.shape, array.dims) + " has strides " +
-                              text_of(array.steps, array.dims) +
-                              ", by which its elements overlap: give one whose elements lie apart.");
-}
-
 // An output that the caller has given.
 inline void check_given(const Borrowed& given, const char* name, const Resolved& resolved, Type type,
                         const char* type_name, const Borrowed& input) {
   const Array& array = given.array;
-  if (!given.has_type || given.type != type) {
-    const std::string got = given.has_type ? name_of(given.type) : given.type_name;
-    throw WrongType(std::string(name) + " has elements of type " + got + "; it must have " + type_name + ".");
-  }
-  if (array.dims != resolved.dims || !std::equal(array.shape, array.shape + array.dims, resolved.shape)) {
-    throw std::invalid_argument(std::string(name) + " has shape " + text_of(array.shape, array.dims) +
-                                "; the output for an input of shape " + text_of(input.array.shape, input.array.dims) +
-                                " has " + text_of(resolved.shape, resolved.dims) + ".");
-  }
+  check_type(given, name, type, type_name);
+  check_output_shape(array, name, resolved, input.array);
   check_apart_from_itself(array, name, size_of(type));
   check_apart(array, size_of(type), name, input.array, size_of(input.type), "the input");
 }

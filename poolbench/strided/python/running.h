@@ -6,10 +6,10 @@
 #include <stdexcept>
 #include <string>
 
-#include "keep/indices.h"
 #include "python/arguments.h"
 #include "python/interpreter.h"
 #include "run/dispatch.h"
+#include "run/indexed.h"
 #include "run/processors.h"
 
 namespace poolbench::pool {
@@ -42,12 +42,6 @@ inline Settings read_settings(PyObject* threads, PyObject* wanted, PyObject* ker
     if (settings.kernel == nullptr) throw PythonError{};
   }
   return settings;
-}
-
-inline int run_and_index(const Problem& problem, const Settings& settings, const Indices* indices) {
-  const int done_by = run(problem, settings);
-  if (done_by >= 0 && indices != nullptr) write_indices(problem, *indices, settings.threads);
-  return done_by;
 }
 
 inline int run_unlocked(const Problem& problem, const Settings& settings, std::int64_t bytes,

@@ -102,7 +102,7 @@ def test_parameters_are_pytorchs_and_further_ones_are_given_by_keyword(name: str
 
 
 def test_all_functions_are_exported_and_documented() -> None:
-    assert set(strided.__all__) == {*FUNCTIONS, "explain", "variants"}
+    assert set(strided.__all__) == {*FUNCTIONS, "explain", "variants", "get_include", "get_library"}
     assert set(strided.__all__) <= set(dir(strided))
     for name in strided.__all__:
         assert len(inspect.getdoc(getattr(strided, name)) or "") > 40
