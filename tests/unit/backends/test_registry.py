@@ -28,6 +28,7 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "numpy:shifted",
         "torch",
         "torch:channels_last",
+        "torch:mkldnn",
         "torch:compile",
         "tensorflow",
         "tensorflow:graph",
