@@ -33,6 +33,7 @@ ALLOWED = {
     "backends/onnxruntime_*.py": {"onnxruntime", "onnx"},
     "backends/openvino_*.py": {"openvino"},
     "backends/litert_*.py": {"ai_edge_litert", "flatbuffers"},
+    "backends/mnn_*.py": {"MNN", "_tools"},
     "backends/ncnn_*.py": {"ncnn"},
     "backends/jax_*.py": {"jax", "jaxlib"},
     "observe/*.py": {"torch", "tensorflow"},

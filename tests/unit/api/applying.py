@@ -32,7 +32,7 @@ SPECS = (PoolSpec.windowed("max", (2, 2)), PoolSpec.windowed("avg", (1, 2)))
 COMPILED = ("torch:compile", "tensorflow:graph", "tensorflow:xla")
 """Backends that take their time for each call: they get the types that a process could narrow, and one other."""
 
-MODULES = {"litert": "ai_edge_litert"}
+MODULES = {"litert": "ai_edge_litert", "mnn": "MNN"}
 """Modules of frameworks that have another name."""
 
 

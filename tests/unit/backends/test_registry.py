@@ -39,6 +39,8 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "jax",
         "litert",
         "litert:out",
+        "mnn",
+        "mnn:out",
         "ncnn",
         "onednn",
         "onednn:out",
@@ -195,7 +197,8 @@ def test_names_and_listing_import_no_backend_and_no_framework() -> None:
         "registry.names(); registry.resolve('numpy')\n"
         "print(sorted(name for name in set(sys.modules) - before if 'poolbench' in name))\n"
         "for info in registry.describe_all(): pass\n"
-        "frameworks = {'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax', 'ai_edge_litert', 'ncnn'}\n"
+        "frameworks = {'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax'}\n"
+        "frameworks |= {'ai_edge_litert', 'ncnn', 'MNN'}\n"
         "print(sorted(frameworks & set(sys.modules)))\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
