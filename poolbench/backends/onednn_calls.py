@@ -54,7 +54,7 @@ def prepared_forward(workload: Workload, source: Source, form: onednn.Form, *, r
 
         def pool() -> Array:
             result = new_output()
-            primitive.place(onednn.DESTINATION, result)
+            primitive.place_new(onednn.DESTINATION, result)
             primitive.execute()
             return result
 
@@ -65,7 +65,7 @@ def prepared_forward(workload: Workload, source: Source, form: onednn.Form, *, r
     def given() -> Array:
         x, result = entering(array), new_output()
         primitive.place(onednn.SOURCE, x)
-        primitive.place(onednn.DESTINATION, result)
+        primitive.place_new(onednn.DESTINATION, result)
         primitive.execute()
         return leaving(result)
 
@@ -99,17 +99,17 @@ def prepared_training(workload: Workload, source: Source, form: onednn.Form, *, 
     def pool() -> tuple[Array, Callable[[], Array]]:
         x, result, kept = entering(array), new_output(), new_workspace()
         forward.place(onednn.SOURCE, x)
-        forward.place(onednn.DESTINATION, result)
+        forward.place_new(onednn.DESTINATION, result)
         if kept is not None:
-            forward.place(onednn.WORKSPACE, kept)
+            forward.place_new(onednn.WORKSPACE, kept)
         forward.execute()
 
         def pullback() -> Array:
             dy, dx = entering_gradient(gradient), new_gradient()
             backward.place(onednn.DESTINATION_GRADIENT, dy)
-            backward.place(onednn.SOURCE_GRADIENT, dx)
+            backward.place_new(onednn.SOURCE_GRADIENT, dx)
             if kept is not None:
-                backward.place(onednn.WORKSPACE, kept)
+                backward.place_new(onednn.WORKSPACE, kept)
             backward.execute()
             return leaving_gradient(dx)
 
