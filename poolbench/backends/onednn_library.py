@@ -136,7 +136,8 @@ class Primitive:
 
     def place_new(self, place: int, array: Array) -> None:
         """Do the same for a contiguous array that may be written to, in a third of the time."""
-        self._set(self._memories[place], ctypes.addressof(ctypes.c_char.from_buffer(array)))
+        buffer: Any = array  # NumPy declares its arrays as buffers from Python 3.12 on
+        self._set(self._memories[place], ctypes.addressof(ctypes.c_char.from_buffer(buffer)))
 
     def hold(self, place: int, array: Array) -> None:
         """Let the memory at ``place`` be ``array``'s from now on, and keep that alive."""
