@@ -38,6 +38,23 @@ def test_channels_are_packed_as_the_layer_likes_them_and_the_values_stay(channel
     assert np.array_equal(prepared.output(), expected)
 
 
+def test_the_timed_call_is_given_blobs_that_are_packed_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared, _ = prepare("max2d-n2c32-h5w7-k2s1-f32-nchw")
+    import ncnn
+
+    packs = []
+    enter = ncnn.Extractor.input
+
+    def spy(extractor: Any, name: int, blob: Any) -> int:
+        packs.append(blob.elempack)
+        return int(enter(extractor, name, blob))
+
+    monkeypatch.setattr(ncnn.Extractor, "input", spy)
+    (pack,) = {blob.elempack for blob in prepared.run()}
+    assert pack > 1
+    assert packs == [pack, pack]
+
+
 def test_each_call_makes_a_blob_for_each_sample() -> None:
     prepared, _ = prepare("max2d-n3c16-h4w4-k2-f32-nchw")
     first, second = prepared.run(), prepared.run()
