@@ -41,7 +41,7 @@ def compare(
     """Measure and return the summary as a frame."""
     if batch not in (None, "source"):
         raise UsageError(f"batch is '{batch}'; it takes 'source', or nothing for the catalogue's own batch.")
-    chosen, notes = choose_subjects(subjects)
+    chosen, notes = choose_subjects(subjects, layout=LayoutPolicy(layout))
     choice = choose(workloads, batch_from_source=batch == "source", passes=passes, gradients=gradients)
     crowd = thread_notes(threads, [subject.threads for subject in chosen])
     entries, notes = choice.workloads, (*notes, *choice.notes, *crowd)

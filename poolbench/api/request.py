@@ -13,14 +13,17 @@ from poolbench.errors import MissingFrameworkError, UsageError
 from poolbench.measure.headroom import limit_bytes
 from poolbench.model.gate import GateTerms
 from poolbench.model.machine import Hardware
-from poolbench.model.method import Limits, Method
+from poolbench.model.method import LayoutPolicy, Limits, Method
 from poolbench.model.plan import StoppingRule
 from poolbench.model.result import ResultRow, RunHeader
 from poolbench.model.subject import LIMIT, Subject, number_copies, parse_subject
 from poolbench.model.verdict import Policy
 from poolbench.model.workload import Workload
 
-DEFAULT_SUBJECTS = ("strided", "numpy", "torch", "torch:channels_last", "tensorflow")
+DEFAULT_SUBJECTS = ("strided", "strided+layout=given", "numpy", "torch", "torch:channels_last", "tensorflow")
+"""This project's kernel stands in them twice, so that what its choice of a layout brings is seen: in the one that it
+likes best, and on the array as it lies."""
+
 SECONDS_PER_WORKLOAD = 9.0
 MEMORY_SECONDS_PER_WORKLOAD = 2.0
 """What the memory launches of the default subjects take, about."""
@@ -72,15 +75,18 @@ class Plan(Protocol):
         ...
 
 
-def choose_subjects(texts: Sequence[str] | None) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
+def choose_subjects(
+    texts: Sequence[str] | None, *, layout: LayoutPolicy = LayoutPolicy.BEST
+) -> tuple[tuple[Subject, ...], tuple[str, ...]]:
     """Return the subjects that ``texts`` name, repetitions numbered, and notes on what was left out.
 
-    With None these are the default subjects whose framework is installed. Raises an UsageError for a subject that does
-    not exist here or where none is named, MissingFrameworkError for one whose framework is not installed.
+    With None these are the default subjects whose framework is installed, without those that would only repeat another
+    one because the run's own ``layout`` is theirs. Raises an UsageError for a subject that does not exist here or where
+    none is named, MissingFrameworkError for one whose framework is not installed.
     """
     if texts is not None:
         if not texts:
-            raise UsageError(f"No subject is named: give some, such as {', '.join(DEFAULT_SUBJECTS[:3])}.")
+            raise UsageError("No subject is named: give some, such as strided, numpy, torch.")
         subjects = [parse_subject(text) for text in texts]
         for subject in subjects:
             _require(subject)
@@ -88,6 +94,8 @@ def choose_subjects(texts: Sequence[str] | None) -> tuple[tuple[Subject, ...], t
     chosen, notes = [], []
     for text in DEFAULT_SUBJECTS:
         subject = parse_subject(text)
+        if subject.layout is layout:
+            continue
         try:
             _require(subject)
         except MissingFrameworkError as error:

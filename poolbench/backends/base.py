@@ -56,7 +56,11 @@ class Source:
 
 @runtime_checkable
 class Prepared(Protocol):
-    """A workload ready to run. ``layout`` is the axis order that the timed call computes in."""
+    """A workload ready to run.
+
+    ``layout`` is the axis order that the timed call computes in, with the channels in blocks as oneDNN writes it:
+    ``nChw16c``.
+    """
 
     layout: str
 

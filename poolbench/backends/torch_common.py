@@ -98,6 +98,8 @@ def to_array(tensor: Tensor, order: str) -> NDArray[Any]:
     import torch
 
     tensor = tensor.detach()
+    if tensor.is_mkldnn:
+        tensor = tensor.to_dense()
     if tensor.dtype is torch.bfloat16:
         array = tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)  # uint16 came with 2.3
     else:

@@ -32,8 +32,8 @@ def training_best(workload: Workload, source: Source, pool: common.Pool, layout:
     x = common.as_tensor(contiguous(source.array, workload.order, layout), training=True).permute(axes)
     x.requires_grad_()
     gradient = in_order(source.gradient, workload.order, layout, workload.gradient_view)
-    given = _given(workload, gradient, axes)
-    return _training_call(workload, lambda: x, pool, given, natural, layout)
+    given = given_gradient(workload, gradient, axes)
+    return training_call(workload, lambda: x, pool, given, natural, layout)
 
 
 def training_given(
@@ -47,7 +47,7 @@ def training_given(
     to_natural, back = reference_axes(order, natural), reference_axes(natural, order)
     same = tuple(range(len(order)))
     assert source.gradient is not None
-    given = _given(workload, source.gradient, same)
+    given = given_gradient(workload, source.gradient, same)
 
     def on(tensor: Tensor) -> Tensor:
         viewed = tensor.permute(to_natural)
@@ -64,10 +64,10 @@ def training_given(
         def leaf() -> Tensor:
             return tensor
 
-    return _training_call(workload, leaf, on, given, order, order if convert is None else layout)
+    return training_call(workload, leaf, on, given, order, order if convert is None else layout)
 
 
-def _given(workload: Workload, gradient: NDArray[Any], axes: tuple[int, ...]) -> Given:
+def given_gradient(workload: Workload, gradient: NDArray[Any], axes: tuple[int, ...]) -> Given:
     """Return what gives ``gradient`` with its axes permuted; a reversed view is made by a copy in each call."""
     if workload.gradient_view.kind is ViewKind.REVERSED:
         held = common.as_tensor(gradient[..., ::-1], training=True)
@@ -76,7 +76,7 @@ def _given(workload: Workload, gradient: NDArray[Any], axes: tuple[int, ...]) ->
     return lambda: tensor
 
 
-def _training_call(
+def training_call(
     workload: Workload, leaf: Callable[[], Tensor], pool: common.Pool, given: Given, order: str, layout: str
 ) -> Prepared:
     """Return the call on ``leaf``, whose axes are in ``order``."""

@@ -74,7 +74,7 @@ def compare(
 
     if batch not in (None, "source"):
         raise UsageError(f"--batch takes 'source', or is left out for the catalogue's own batch; '{batch}' is neither.")
-    chosen, notes = choose_subjects(subjects or None)
+    chosen, notes = choose_subjects(subjects or None, layout=layout)
     for note in (*notes, *thread_notes(threads, [subject.threads for subject in chosen])):
         print_warning(note)
     entries = chosen_workloads(workloads, passes, gradients, batch_from_source=batch == "source")

@@ -37,6 +37,9 @@ DISTRIBUTIONS = (
     "jax",
     "jaxlib",
     "onednn-cpu-gomp",
+    "ai-edge-litert",
+    "ncnn",
+    "MNN",
     "memray",
 )
 """The distributions whose versions may move a number. Those that are not installed are left out."""

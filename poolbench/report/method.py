@@ -49,8 +49,17 @@ def conditions(summary: RunSummary) -> str:
     hardware, method = header.machine.hardware, header.method
     return (
         f"{header.run} on {hardware.processor or hardware.architecture}, {counted(hardware.cores, 'core')}: "
-        f"{counted(method.threads, 'thread')}, {method.cache} cache, {method.layout} layout"
+        f"{counted(method.threads, 'thread')}, {method.cache} cache, {_layouts(header)}"
     )
+
+
+def _layouts(header: RunHeader) -> str:
+    """Say which layout the run gives its subjects, and which of them have the other one: their names say so too."""
+    text = f"{header.method.layout} layout"
+    others = [subject for subject in header.subjects if subject.layout not in (None, header.method.layout)]
+    if not others:
+        return text
+    return f"{text} ({others[0].layout} layout for {', '.join(str(subject) for subject in others)})"
 
 
 def machine_lines(header: RunHeader) -> Iterator[str]:
@@ -80,7 +89,7 @@ def method_paragraphs(summary: RunSummary) -> Iterator[str]:
     dirty = ", with uncommitted changes" if header.dirty else ""
     yield (
         f"Run {header.run}, {header.started_at}, poolbench revision {header.revision or 'unknown'}{dirty}, method "
-        f"version {method.version}: {counted(method.threads, 'thread')}, {method.cache} cache, {method.layout} layout, "
+        f"version {method.version}: {counted(method.threads, 'thread')}, {method.cache} cache, {_layouts(header)}, "
         f"slots of {method.slot_ns / 1e6:g} ms, seed {method.seed}, a budget of {header.budget_s:g} s."
     )
     yield (

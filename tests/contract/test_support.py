@@ -52,7 +52,9 @@ def test_asking_for_support_loads_no_framework() -> None:
         "from poolbench.backends import registry\n"
         "for name in support.built_in():\n"
         "    support.listing(registry.create(name))\n"
-        "print(sorted({'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax'} & set(sys.modules)))\n"
+        "frameworks = {'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax'}\n"
+        "frameworks |= {'ai_edge_litert', 'ncnn', 'MNN'}\n"
+        "print(sorted(frameworks & set(sys.modules)))\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

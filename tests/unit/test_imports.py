@@ -13,7 +13,18 @@ import pytest
 import poolbench
 
 PACKAGE = Path(poolbench.__file__).parent
-FRAMEWORKS = {"torch", "tensorflow", "onnxruntime", "onnx", "openvino", "jax", "jaxlib"}
+FRAMEWORKS = {
+    "torch",
+    "tensorflow",
+    "onnxruntime",
+    "onnx",
+    "openvino",
+    "jax",
+    "jaxlib",
+    "ai_edge_litert",
+    "ncnn",
+    "MNN",
+}
 HEAVY = FRAMEWORKS | {"numpy", "pandas", "matplotlib", "ml_dtypes"}
 
 ALLOWED = {
@@ -21,6 +32,9 @@ ALLOWED = {
     "backends/tensorflow_*.py": {"tensorflow"},
     "backends/onnxruntime_*.py": {"onnxruntime", "onnx"},
     "backends/openvino_*.py": {"openvino"},
+    "backends/litert_*.py": {"ai_edge_litert", "flatbuffers"},
+    "backends/mnn_*.py": {"MNN", "_tools"},
+    "backends/ncnn_*.py": {"ncnn"},
     "backends/jax_*.py": {"jax", "jaxlib"},
     "observe/*.py": {"torch", "tensorflow"},
 }

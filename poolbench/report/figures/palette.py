@@ -62,7 +62,16 @@ LOOKS = {
 }
 """The looks that are given by name, of backends."""
 
-_FAMILIES = {"strided": "sky", "torch": "amber", "tensorflow": "green", "numpy": "charcoal", "jax": "sand"}
+_FAMILIES = {
+    "strided": "sky",
+    "torch": "amber",
+    "tensorflow": "green",
+    "numpy": "charcoal",
+    "jax": "sand",
+    "litert": "green",
+    "ncnn": "pink",
+    "mnn": "charcoal",
+}
 _MARKERS = "<>vph8*d"
 _DASHES = (_LONG, _SHORT, _MIXED)
 

@@ -32,6 +32,9 @@ SPECS = (PoolSpec.windowed("max", (2, 2)), PoolSpec.windowed("avg", (1, 2)))
 COMPILED = ("torch:compile", "tensorflow:graph", "tensorflow:xla")
 """Backends that take their time for each call: they get the types that a process could narrow, and one other."""
 
+MODULES = {"litert": "ai_edge_litert", "mnn": "MNN"}
+"""Modules of frameworks that have another name."""
+
 
 def values(dtype: DType) -> NDArray[Any]:
     """Return values that a narrower type does not hold, and whose averages of two are exact in ``dtype``."""
@@ -149,9 +152,11 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
 def problems_when_fresh(framework: str) -> list[str]:
     """Return what importing ``framework`` for a call leaves behind."""
     before = settings("")
-    assert framework not in sys.modules
+    assert MODULES.get(framework, framework) not in sys.modules
     poolbench.apply(SPECS[0], values(DType.F32), first_of(framework))
-    assert framework in sys.modules or "libdnnl.so" in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert MODULES.get(framework, framework) in sys.modules or "libdnnl.so" in Path("/proc/self/maps").read_text(
+        encoding="utf-8"
+    )
     return list(changes(before, settings("")))
 
 

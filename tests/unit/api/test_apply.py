@@ -25,7 +25,7 @@ POOLED = [[[[6, 8], [14, 16]]]]
 MAX = PoolSpec.windowed("max", (2, 2))
 ID = "max2d-n1c1-h4w4-k2"
 OWN = ("numpy", "numpy:loops", "numpy:windows", "strided", "strided:out")
-FRAMEWORKS = ("torch", "tensorflow", "jax", "onnxruntime", "openvino", "onednn")
+FRAMEWORKS = ("torch", "tensorflow", "jax", "onnxruntime", "openvino", "onednn", "litert", "ncnn", "mnn")
 
 
 @pytest.mark.parametrize("state", ["fresh", "used"])

@@ -28,6 +28,7 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "numpy:shifted",
         "torch",
         "torch:channels_last",
+        "torch:mkldnn",
         "torch:compile",
         "tensorflow",
         "tensorflow:graph",
@@ -36,8 +37,17 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "openvino",
         "openvino:out",
         "jax",
+        "litert",
+        "litert:out",
+        "mnn",
+        "mnn:out",
+        "ncnn",
         "onednn",
+        "onednn:out",
         "onednn:channels_last",
+        "onednn:channels_last_out",
+        "onednn:blocked",
+        "onednn:blocked_out",
         "strided",
         "strided:out",
         "strided:baseline",
@@ -187,7 +197,9 @@ def test_names_and_listing_import_no_backend_and_no_framework() -> None:
         "registry.names(); registry.resolve('numpy')\n"
         "print(sorted(name for name in set(sys.modules) - before if 'poolbench' in name))\n"
         "for info in registry.describe_all(): pass\n"
-        "print(sorted({'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax'} & set(sys.modules)))\n"
+        "frameworks = {'torch', 'tensorflow', 'onnxruntime', 'onnx', 'openvino', 'jax'}\n"
+        "frameworks |= {'ai_edge_litert', 'ncnn', 'MNN'}\n"
+        "print(sorted(frameworks & set(sys.modules)))\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[:2] == ["[]", "[]"]
