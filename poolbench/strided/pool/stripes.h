@@ -96,6 +96,8 @@ struct Stripes {
       if (high == 3) return units<kRegisters, kParts, kTogether, 3, 0>(first, last);
       if (high == 2 && step == 1) return units<kRegisters, kParts, kTogether, 2, 1>(first, last);
       if (high == 2) return units<kRegisters, kParts, kTogether, 2, 0>(first, last);
+      if (high == 4 && step == 1) return units<kRegisters, kParts, kTogether, 4, 3>(first, last);
+      if (high == 5 && step == 1) return units<kRegisters, kParts, kTogether, 5, 4>(first, last);
       if (high == 1) return units<kRegisters, kParts, kTogether, 1, 0>(first, last);
     }
     units<kRegisters, kParts, kTogether, 0, 0>(first, last);
@@ -227,7 +229,7 @@ struct Stripes {
     Mask mask[kTaps > 0 ? kTaps : 1];
 
     Across(const Stripe<O>& own, std::int64_t most) : stripe(own), taps(kTaps > 0 ? kTaps : static_cast<int>(most)) {
-#pragma GCC unroll 4
+#pragma GCC unroll 5
       for (int t = 0; t < kTaps; ++t) {
         index[t] = Lanes::index(stripe.indices[t]);
         mask[t] = stripe.masks[t];
@@ -246,7 +248,7 @@ struct Stripes {
     }
     POOL_INLINE VecFor<O> combine(const VecFor<O>* row) const {
       VecFor<O> value = tap(row, 0);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
       for (int t = 1; t < taps; ++t) value = O::combine(value, tap(row, t));
       return value;
     }
@@ -264,18 +266,18 @@ struct Stripes {
     // The rows of outputs in [alike, unlike) have the same factors.
     const std::int64_t alike = p.counts_h ? inside_begin_ : 0, unlike = p.counts_h ? inside_end_ : end;
     VecFor<O> rows[kTaps][kRegisters];
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int i = 0; i < kKnown; ++i, ++y, at += step) lane.load(rows[i], y, height, at);
     VecFor<O> factor{};
     if constexpr (!O::kIsMax) factor = load_vec<Value>(stripe.factors[kMostEdges]);
     for (std::int64_t oh = begin_; oh < end; ++oh, to += to_step, y += skipped, at += skipped * step) {
-#pragma GCC unroll 4
+#pragma GCC unroll 5
       for (int i = kKnown; i < kTaps; ++i, ++y, at += step) lane.load(rows[i], y, height, at);
       VecFor<O> all[kRegisters];
 #pragma GCC unroll 2
       for (int r = 0; r < kRegisters; ++r) {
         all[r] = rows[0][r];
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int i = 1; i < kTaps; ++i) all[r] = O::combine(all[r], rows[i][r]);
       }
       if (O::kIsMax || (oh >= alike && oh < unlike)) {
@@ -283,7 +285,7 @@ struct Stripes {
       } else {
         lane.store(to, across.combine(all), load_vec<Value>(stripe.factors[O::kIsMax ? 0 : factors_of(oh)]));
       }
-#pragma GCC unroll 4
+#pragma GCC unroll 5
       for (int i = 0; i < kKnown; ++i) {
 #pragma GCC unroll 2
         for (int r = 0; r < kRegisters; ++r) rows[i][r] = rows[i + kTaps - kKnown][r];

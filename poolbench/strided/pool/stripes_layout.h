@@ -40,8 +40,8 @@ struct StripesLayout {
     if (p.h.windows == 1 || p.h.windows * p.w.windows < kLeastOutputs || p.w.windows < kLeastColumns) return false;
     if (is_identity(p.h) && is_identity(p.d) && (taps > 1 || is_identity(p.w))) return false;
     if (p.w.adaptive() && p.w.windows < kLeastAdaptive) return false;
-    // Large maxima are put together in steps, and large sums in double have half the lanes.
-    if (taps > (!O::kIsMax && p.w.stride > 1 ? 5 : 4) || p.h.most_taps() * p.d.most_taps() > kMostDown) return false;
+    // Large maxima are put together in steps, and sums of floats in double have half the lanes.
+    if (std::is_same_v<O, Avg<float>> || taps > kMostNeighbours || p.h.most_taps() * p.d.most_taps() > kMostDown) return false;
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
     const std::int64_t planes = p.outer[0].count * p.outer[1].count;
     double best = 0;
