@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Protocol
 
 from poolbench.backends.base import Backend, Recycling, Saving
 from poolbench.measure.clock import calibrate, run_slot
@@ -21,9 +22,20 @@ from poolbench.model.workload import Workload
 _OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
 
 
-def serve(channel: Channel, backend: Backend) -> None:
-    """Answer requests until the channel closes. Every failure of the backend becomes a reply with a status."""
-    worker = Worker(backend)
+class Server(Protocol):
+    """What answers the requests that reach a worker process."""
+
+    def handle(self, request: Message) -> Message:
+        """Carry out one request and return the reply's content."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+def serve(channel: Channel, worker: Server) -> None:
+    """Answer requests until the channel closes. Every failure of the worker becomes a reply with a status."""
     while True:
         try:
             request = channel.receive()

@@ -1,0 +1,52 @@
+"""Running a user's model in a process of its own, within the limits of a subject's worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from poolbench.errors import CaptureError, UsageError
+from poolbench.measure.client import Importer, WorkerFailure
+from poolbench.model.method import Limits
+from poolbench.model.workload import Pass
+from poolbench.observe.inputs import InputSpec
+from poolbench.observe.sighting import Report, report_from
+from poolbench.observe.target import Target
+
+
+def observe_apart(
+    target: Target,
+    inputs: Sequence[InputSpec],
+    pass_: Pass,
+    *,
+    framework: str,
+    device: str,
+    limits: Limits,
+) -> Report:
+    """Return the pooling calls of what ``target`` names, run in a process of its own.
+
+    Raises UsageError for what is wrong with the request, and CaptureError where the process ends, hangs or takes too
+    much memory before it answers. What the model prints goes nowhere.
+    """
+    from poolbench.observe.observer import SERVER
+
+    with closing(
+        Importer(backends=(), environment={}, threads=1, limits=limits, module="poolbench.observe.observer")
+    ) as importer:
+        try:
+            importer.wait_ready()
+            with closing(importer.fork(SERVER)) as worker:
+                reply = worker.ask(
+                    "capture",
+                    deadline_s=limits.request_s,
+                    target=str(target),
+                    inputs=[str(spec) for spec in inputs],
+                    framework=framework,
+                    device=device,
+                    **{"pass": pass_.value},
+                )
+        except WorkerFailure as failure:
+            raise CaptureError(f"{target} ended before its calls were told. {failure.note}") from failure
+    if "usage" in reply:
+        raise UsageError(reply["usage"])
+    return report_from(reply["report"])

@@ -1,0 +1,273 @@
+"""Pooling calls of PyTorch as they happen, by a function mode beside a dispatch mode.
+
+The function mode sees what a model asks for: ``adaptive_avg_pool2d`` to 1 is a ``mean`` below it. The dispatch mode
+sees what reaches the operators without a Python function that names it: scripted modules, second derivatives,
+``interpolate(mode="area")``. What the dispatcher does inside of a call that the function mode knows belongs to that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from poolbench.model.pooling import Ints
+from poolbench.model.workload import DType, Pass, default_order
+from poolbench.observe.arguments import Asked, asked, input_of
+from poolbench.observe.sighting import Seen, Sighting, sighting
+from poolbench.observe.torch_layers import Layers
+from poolbench.observe.torch_sequences import SpatialTensors
+
+_POOL_BY_REDUCING = ("interpolate",)
+"""Functions below which a mean over spatial axes pools: interpolate has the mode "area"."""
+
+_NO_GRAPH = -1
+"""The number of the graph that autograd goes through while it goes through none."""
+
+_DTYPES = {f"torch.{dtype.numpy_name}": dtype for dtype in DType}
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A call whose gradient may still come."""
+
+    number: int
+    seen: Seen
+    function: str
+    pointer: int
+
+
+class TorchWatch:
+    """Watches this thread between ``start`` and ``stop``; ``sightings`` has what it saw, in order.
+
+    A call that keeps what a gradient needs counts as a training step's where its gradient comes, and as a training
+    step's forward part where none does.
+    """
+
+    def __init__(self) -> None:
+        self.sightings: Counter[Sighting] = Counter()
+        self._first: dict[Sighting, int] = {}
+        self._number = 0
+        self._went_backward = False
+        self._layers = Layers()
+        self._spatial = SpatialTensors()
+        self._open: dict[_Open, None] = {}
+        self._by_operator: list[_Open] = []
+        self._handles: list[Any] = []
+        self._context = ExitStack()
+        self._function = ""
+        self._is_inside = False
+        self._is_below = False
+
+    @contextmanager
+    def watching(self) -> Iterator[TorchWatch]:
+        """Watch within the context."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def start(self) -> None:
+        """Begin to watch this thread."""
+        import torch
+
+        from poolbench.observe.torch_modes import modes
+
+        # What is compiled runs as it is written: the compiler would take the modes' own code into its graph.
+        self._context.enter_context(torch.compiler.set_stance("force_eager"))
+        self._layers.start()
+        self._context.callback(self._layers.stop)
+        for mode in modes(self):
+            self._context.enter_context(mode)
+
+    def stop(self) -> None:
+        """Watch no longer. Calls whose gradient has not come count without it."""
+        self._context.close()
+        while self._handles:
+            self._handles.pop().remove()
+        for call in self._open:
+            # Formulas of gradients have no operator for a mean, and no node tells of what no function called.
+            is_trained = self._went_backward and call.seen.is_reduction and call in self._by_operator
+            self._count(call, Pass.TRAINING if is_trained else Pass.TRAINING_FORWARD)
+        self._open.clear()
+        self._by_operator.clear()
+        in_order = sorted(self.sightings.items(), key=lambda item: self._first[item[0]])
+        self.sightings = Counter(dict(in_order))
+        self._spatial.clear()
+
+    def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Carry out a call that the function mode intercepted."""
+        if self._is_below:  # the dispatch mode's own call of an operator
+            return function(*args, **kwargs)
+        name = getattr(function, "__name__", "")
+        given = input_of(args, kwargs)
+        request = self._asked(name, given, args, kwargs)
+        if request is None:
+            before, self._function = self._function, name.partition(".")[0]
+            try:
+                output = function(*args, **kwargs)
+            finally:
+                self._function = before
+            self._spatial.follow(name, args, output)
+            return output
+        seen = self._seen(request, given)
+        self._is_inside = True
+        try:
+            output = function(*args, **kwargs)
+        finally:
+            self._is_inside = False
+        self._spatial.follow(request.function, args, output)
+        self._add(seen, request, output)
+        return output
+
+    def operate(self, operator: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Carry out an operator that the dispatch mode intercepted."""
+        before, self._is_below = self._is_below, True
+        try:
+            output = operator(*args, **kwargs)
+        finally:
+            self._is_below = before
+        if not self._is_inside:
+            self._operated(getattr(operator, "__name__", "").partition(".")[0], args, kwargs, output)
+        return output
+
+    def _operated(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], output: Any) -> None:
+        """Take note of an operator that no function which is known called."""
+        import torch
+
+        if name.endswith("_backward"):
+            self._differentiated(name.removesuffix("_backward"), args)
+            return
+        name = name.removesuffix("_with_indices")  # max_pool2d is that operator, whether indices are wanted or not
+        given = input_of(args, kwargs)
+        request = self._asked(name, given, args, kwargs)
+        if request is None or (request.is_reduction and not self._may_be_pooling()):
+            return
+        seen = self._seen(request, given)
+        call = self._new(seen, name, given.data_ptr())
+        if torch.is_grad_enabled() and given.requires_grad:
+            self._open[call] = None
+            self._by_operator.append(call)
+        else:
+            self._count(call, Pass.FORWARD)
+
+    def _may_be_pooling(self) -> bool:
+        """Whether a reduction in the dispatcher is one that a model wrote: formulas of gradients have their own."""
+        import torch
+
+        return self._function in _POOL_BY_REDUCING or (
+            not self._function and torch._C._current_graph_task_id() == _NO_GRAPH
+        )
+
+    def _differentiated(self, name: str, args: Sequence[Any]) -> None:
+        """Take note of the gradient of an operator; of one that a function called, autograd's node tells."""
+        import torch
+
+        name = name.removesuffix("_with_indices")
+        gradient, given = (*args, None, None)[:2]
+        if not isinstance(given, torch.Tensor) or not isinstance(gradient, torch.Tensor):
+            return
+        for call in reversed(self._by_operator):
+            if (call.function, call.pointer) == (name, given.data_ptr()):
+                self._by_operator.remove(call)
+                self._trained(call, gradient)
+                return
+
+    def _asked(self, name: str, given: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Asked | None:
+        import torch
+
+        if not isinstance(given, torch.Tensor):
+            return None
+        request = asked(name, tuple(given.shape), args, kwargs)
+        if request is not None and request.is_reduction and request.rank == 1 and not self._spatial.has(given):
+            return None
+        return request
+
+    def _seen(self, request: Asked, given: Any) -> Seen:
+        import torch
+
+        shape, strides = tuple(given.shape), _strides(given)
+        return Seen(
+            function=request.function,
+            spec=request.spec,
+            refusal=request.refusal,
+            shape=_usual(shape, request, batch=1),
+            strides=None if strides is None else _usual(strides, request, batch=0),
+            given=shape,
+            given_strides=strides,
+            order="" if strides is not None else default_order(request.rank),
+            dtype=_DTYPES.get(str(given.dtype)),
+            dtype_name=str(given.dtype).removeprefix("torch."),
+            layer=self._layers.path,
+            model=self._layers.model,
+            device=str(given.device),
+            threads=torch.get_num_threads(),
+            is_reduction=request.is_reduction,
+            note=_device_note(given),
+        )
+
+    def _add(self, seen: Seen, request: Asked, output: Any) -> None:
+        import torch
+
+        result = output[0] if isinstance(output, tuple) else output
+        node = result.grad_fn if isinstance(result, torch.Tensor) else None
+        call = self._new(seen, request.function, 0)
+        if node is None:
+            self._count(call, Pass.FORWARD)
+            return
+        place = result.output_nr
+        self._open[call] = None
+
+        def reached(gradients: tuple[Any, ...]) -> None:
+            if gradients[place] is not None:
+                self._trained(call, gradients[place])
+
+        self._handles.append(node.register_prehook(reached))
+
+    def _trained(self, call: _Open, gradient: Any) -> None:
+        """Count a call as a step's, at its first gradient: a graph that is kept may be gone through again."""
+        if call not in self._open:
+            return
+        del self._open[call]
+        self._went_backward = True
+        self._count(call, Pass.TRAINING, gradient)
+
+    def _new(self, seen: Seen, function: str, pointer: int) -> _Open:
+        self._number += 1
+        return _Open(self._number, seen, function, pointer)
+
+    def _count(self, call: _Open, pass_: Pass, gradient: Any = None) -> None:
+        strides = None if gradient is None else _strides(gradient)
+        found = sighting(
+            call.seen,
+            pass_,
+            gradient_shape=None if strides is None else tuple(gradient.shape),
+            gradient_strides=strides,
+        )
+        self.sightings[found] += 1
+        self._first[found] = min(call.number, self._first.get(found, call.number))
+
+
+def _usual(values: Ints, request: Asked, *, batch: int) -> Ints:
+    """Return sizes or strides with batch and channels outermost; ``batch`` is the batch's where there is none."""
+    if not request.is_batched:
+        values = (batch, *values)
+    if request.is_channels_last:
+        return (values[0], values[-1], *values[1:-1])
+    return values
+
+
+def _strides(tensor: Any) -> Ints | None:
+    """Return the strides, None where there are none, as in oneDNN's blocked layouts."""
+    try:
+        return tuple(tensor.stride())
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def _device_note(tensor: Any) -> str:
+    kind = tensor.device.type
+    return "" if kind in ("cpu", "meta") else f"It ran on {tensor.device}; poolbench measures its workload on the CPU."
