@@ -9,6 +9,8 @@ from poolbench.errors import UsageError, unknown_name_message
 from poolbench.model.pooling import Ints
 from poolbench.model.workload import DType
 
+DEFAULT_DTYPE = "float32"
+
 _INPUT = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<shape>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?")
 _DTYPES = {
     **{dtype.numpy_name: dtype.numpy_name for dtype in DType},
@@ -23,7 +25,7 @@ class InputSpec:
     """An array that a model is given: its shape, NumPy's name of its type, and its name, "" for the next argument."""
 
     shape: Ints
-    dtype: str = "float32"
+    dtype: str = DEFAULT_DTYPE
     name: str = ""
 
     @property
@@ -33,7 +35,8 @@ class InputSpec:
 
     def __str__(self) -> str:
         name = f"{self.name}=" if self.name else ""
-        return f"{name}{'x'.join(map(str, self.shape))}:{self.dtype}"
+        dtype = "" if self.dtype == DEFAULT_DTYPE else f":{self.dtype}"
+        return f"{name}{'x'.join(map(str, self.shape))}{dtype}"
 
 
 def parse_input(text: str) -> InputSpec:
@@ -44,7 +47,7 @@ def parse_input(text: str) -> InputSpec:
             f"--input '{text}' is no shape: write numbers joined by x, and a type behind a colon where it is not "
             "float32, such as 8x3x224x224 or 8x128:int64."
         )
-    dtype = match["dtype"] or "float32"
+    dtype = match["dtype"] or DEFAULT_DTYPE
     if dtype not in DTYPES:
         raise UsageError(f"--input '{text}': {unknown_name_message('type', dtype, DTYPES)}")
     try:

@@ -180,7 +180,7 @@ class _Graph:
             return None  # nothing tells whether it pools
         if shape is None:
             free = sorted({d.dim_param for v in self.graph.input for d in _dims(v) if d.dim_param})
-            which = f" {listed(free)} of the model's inputs are free: --input NAME=SIZE gives one." if free else ""
+            which = f" The model leaves {listed(free)} free: --input NAME=SIZE says how long one is." if free else ""
             refusal = refusal or f"Its input's shape is not told by the file.{which}"
         elif is_reduction:
             request = asked(_REDUCTIONS[node.op_type], shape, (None, self._axes(node)), {})

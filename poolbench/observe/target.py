@@ -158,10 +158,11 @@ def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"There is no file '{path}': name a module or a Python file with a model in it.")
     sys.path.insert(0, str(path.resolve().parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"_{path.stem}" if path.stem in sys.modules else path.stem  # a model's file may be called as a library is
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # the ending is .py
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
