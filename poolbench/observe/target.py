@@ -170,8 +170,8 @@ def _from_file(path: Path) -> ModuleType:
 def first_line(error: BaseException) -> str:
     """Return an error's class and the first line of what it says, without a full stop."""
     lines = str(error).strip().splitlines()
-    if lines and lines[0] == "in user code:":  # TensorFlow's, who puts what was said last
-        lines = [line for line in lines if line.strip()][-1:]
+    if lines and lines[0] == "in user code:":  # TensorFlow's, which puts the error with its class last
+        return lines[-1].strip().rstrip(".")[:300]
     said = lines[0].strip().rstrip(".")[:300] if lines else ""
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
