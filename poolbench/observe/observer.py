@@ -65,7 +65,9 @@ def observe(
     except (Exception, SystemExit) as error:  # a user's function may do anything
         raise UsageError(f"{target} makes no model: {first_line(error)}{where(error)}.") from error
     if not callable(model):
-        raise UsageError(f"{target} is a {type(model).__name__}, which cannot be called: name a model or a function.")
+        raise UsageError(
+            f"{target} is of type {type(model).__name__}, which cannot be called: name a model or a function."
+        )
     chosen = framework_of(target, model, framework)
     if device and chosen != "torch":
         raise UsageError(f"--device is for PyTorch, and {target} is a model of {chosen}: leave it out.")

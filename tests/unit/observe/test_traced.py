@@ -152,7 +152,9 @@ def test_functions_of_tensorflow(seen):
     assert "indices" in reason
 
 
-@pytest.mark.parametrize(("text", "said"), [(JAX, r"TypeError: dot_general.* \(planted.py, line \d+\)"), (TENSORFLOW, "ValueError: Negative dimension .*")]
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(JAX, r"TypeError: dot_general.* \(planted.py, line \d+\)"), (TENSORFLOW, "ValueError: Negative dimension .*")],
 )
 def test_a_function_that_fails(seen, text, said):
     with pytest.raises(CaptureError, match=rf"wrong failed: {said}\.$"):
