@@ -19,7 +19,8 @@ from poolbench.model.memory import Amount, not_measured
 from poolbench.model.result import Status
 from poolbench.model.workload import Workload
 
-_OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
+OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
+"""What frameworks say where an allocation is refused."""
 
 
 class Server(Protocol):
@@ -165,7 +166,7 @@ class Worker:
 
 def _status_of(error: BaseException) -> Status:
     text = f"{type(error).__name__}: {error}"
-    return Status.OUT_OF_MEMORY if any(word in text for word in _OUT_OF_MEMORY_WORDS) else Status.FAILED
+    return Status.OUT_OF_MEMORY if any(word in text for word in OUT_OF_MEMORY_WORDS) else Status.FAILED
 
 
 def _first_line(error: BaseException) -> str:

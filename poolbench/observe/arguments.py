@@ -77,6 +77,10 @@ def asked(name: str, shape: Ints, args: Sequence[Any], kwargs: Mapping[str, Any]
         spec = _spec(family, rank, shape, values)
     except InvalidSpecError as error:
         return Asked(function=base, spec=None, rank=rank, is_batched=is_batched, refusal=str(error))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        # What PyTorch refuses it says itself when the call is carried out; what it takes all the same is told.
+        unread = f"Its arguments cannot be read ({type(error).__name__}: {error}), so that no id says it."
+        return Asked(function=base, spec=None, rank=rank, is_batched=is_batched, refusal=unread)
     wants_indices = bool(values.get("return_indices")) or with_indices
     return Asked(
         function=base,

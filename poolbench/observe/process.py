@@ -7,6 +7,8 @@ from contextlib import closing
 
 from poolbench.errors import CaptureError, UsageError
 from poolbench.measure.client import Importer, WorkerFailure
+from poolbench.measure.headroom import gibibytes
+from poolbench.measure.worker import OUT_OF_MEMORY_WORDS
 from poolbench.model.method import Limits
 from poolbench.model.workload import Pass
 from poolbench.observe.inputs import InputSpec
@@ -49,4 +51,7 @@ def observe_apart(
             raise CaptureError(f"{target} ended before its calls were told. {failure.note}") from failure
     if "usage" in reply:
         raise UsageError(reply["usage"])
-    return report_from(reply["report"])
+    report = report_from(reply["report"])
+    if any(words in report.problem for words in OUT_OF_MEMORY_WORDS):
+        report.problem += f" It may take {gibibytes(limits.memory_bytes)}, a third of this machine's memory."
+    return report

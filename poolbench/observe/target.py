@@ -131,7 +131,10 @@ def _framework_of_type(kind: type) -> str | None:
         package = each.__module__.partition(".")[0]
         if package in ("torch", "jax", "jaxlib", "flax", "tensorflow"):
             return _PACKAGES[package]
-    return "tensorflow" if any(each.__module__.startswith("keras") for each in kind.__mro__) else None
+    if any(each.__module__.startswith("keras") for each in kind.__mro__):
+        backend = str(sys.modules["keras"].backend.backend())  # a model of Keras computes with what was set for all
+        return backend if backend in FRAMEWORKS else None
+    return None
 
 
 def _framework_of_value(value: object) -> str | None:

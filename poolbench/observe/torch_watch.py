@@ -13,20 +13,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from poolbench.model.pooling import Ints
-from poolbench.model.workload import DType, Pass, default_order
+from poolbench.model.workload import Pass
 from poolbench.observe.arguments import Asked, asked, input_of
 from poolbench.observe.sighting import Seen, Sighting, sighting
 from poolbench.observe.torch_layers import Layers
+from poolbench.observe.torch_reductions import StepwiseReductions
 from poolbench.observe.torch_sequences import SpatialTensors
+from poolbench.observe.torch_tensors import address_of, facts_of, is_plain, seen, strides_of
 
 _POOL_BY_REDUCING = ("interpolate",)
 """Functions below which a mean over spatial axes pools: interpolate has the mode "area"."""
 
 _NO_GRAPH = -1
 """The number of the graph that autograd goes through while it goes through none."""
-
-_DTYPES = {f"torch.{dtype.numpy_name}": dtype for dtype in DType}
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +52,7 @@ class TorchWatch:
         self._went_backward = False
         self._layers = Layers()
         self._spatial = SpatialTensors()
+        self._stepwise = StepwiseReductions()
         self._open: dict[_Open, None] = {}
         self._by_operator: list[_Open] = []
         self._handles: list[Any] = []
@@ -97,10 +97,11 @@ class TorchWatch:
         in_order = sorted(self.sightings.items(), key=lambda item: self._first[item[0]])
         self.sightings = Counter(dict(in_order))
         self._spatial.clear()
+        self._stepwise.clear()
 
     def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Carry out a call that the function mode intercepted."""
-        if self._is_below:  # the dispatch mode's own call of an operator
+        if self._is_below:  # an operator that the dispatch mode calls, or what is asked of a tensor here
             return function(*args, **kwargs)
         name = getattr(function, "__name__", "")
         given = input_of(args, kwargs)
@@ -112,29 +113,38 @@ class TorchWatch:
             finally:
                 self._function = before
             self._spatial.follow(name, args, output)
+            last = self._stepwise.follow(name, given, args, kwargs, output)
+            if last is not None:
+                self._add(seen(last.asked, last.given, self._layers), output)
             return output
-        seen = self._seen(request, given)
+        found = seen(request, facts_of(given), self._layers)
         self._is_inside = True
         try:
             output = function(*args, **kwargs)
         finally:
             self._is_inside = False
         self._spatial.follow(request.function, args, output)
-        self._add(seen, request, output)
+        self._add(found, output)
         return output
 
     def operate(self, operator: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Carry out an operator that the dispatch mode intercepted."""
-        before, self._is_below = self._is_below, True
-        try:
+        with self._below():
             output = operator(*args, **kwargs)
-        finally:
-            self._is_below = before
-        if not self._is_inside:
-            self._operated(getattr(operator, "__name__", "").partition(".")[0], args, kwargs, output)
+            if not self._is_inside:
+                self._operated(getattr(operator, "__name__", "").partition(".")[0], args, kwargs)
         return output
 
-    def _operated(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], output: Any) -> None:
+    @contextmanager
+    def _below(self) -> Iterator[None]:
+        """Let the function mode pass on what is called within, unseen."""
+        before, self._is_below = self._is_below, True
+        try:
+            yield
+        finally:
+            self._is_below = before
+
+    def _operated(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Take note of an operator that no function which is known called."""
         import torch
 
@@ -146,8 +156,7 @@ class TorchWatch:
         request = self._asked(name, given, args, kwargs)
         if request is None or (request.is_reduction and not self._may_be_pooling()):
             return
-        seen = self._seen(request, given)
-        call = self._new(seen, name, given.data_ptr())
+        call = self._new(seen(request, facts_of(given), self._layers), name, address_of(given))
         if torch.is_grad_enabled() and given.requires_grad:
             self._open[call] = None
             self._by_operator.append(call)
@@ -164,57 +173,30 @@ class TorchWatch:
 
     def _differentiated(self, name: str, args: Sequence[Any]) -> None:
         """Take note of the gradient of an operator; of one that a function called, autograd's node tells."""
-        import torch
-
         name = name.removesuffix("_with_indices")
         gradient, given = (*args, None, None)[:2]
-        if not isinstance(given, torch.Tensor) or not isinstance(gradient, torch.Tensor):
+        if not is_plain(given) or not is_plain(gradient):
             return
         for call in reversed(self._by_operator):
-            if (call.function, call.pointer) == (name, given.data_ptr()):
+            if (call.function, call.pointer) == (name, address_of(given)):
                 self._by_operator.remove(call)
                 self._trained(call, gradient)
                 return
 
     def _asked(self, name: str, given: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Asked | None:
-        import torch
-
-        if not isinstance(given, torch.Tensor):
+        if not is_plain(given):
             return None
         request = asked(name, tuple(given.shape), args, kwargs)
         if request is not None and request.is_reduction and request.rank == 1 and not self._spatial.has(given):
             return None
         return request
 
-    def _seen(self, request: Asked, given: Any) -> Seen:
-        import torch
-
-        shape, strides = tuple(given.shape), _strides(given)
-        return Seen(
-            function=request.function,
-            spec=request.spec,
-            refusal=request.refusal,
-            shape=_usual(shape, request, batch=1),
-            strides=None if strides is None else _usual(strides, request, batch=0),
-            given=shape,
-            given_strides=strides,
-            order="" if strides is not None else default_order(request.rank),
-            dtype=_DTYPES.get(str(given.dtype)),
-            dtype_name=str(given.dtype).removeprefix("torch."),
-            layer=self._layers.path,
-            model=self._layers.model,
-            device=str(given.device),
-            threads=torch.get_num_threads(),
-            is_reduction=request.is_reduction,
-            note=_device_note(given),
-        )
-
-    def _add(self, seen: Seen, request: Asked, output: Any) -> None:
+    def _add(self, found: Seen, output: Any) -> None:
         import torch
 
         result = output[0] if isinstance(output, tuple) else output
         node = result.grad_fn if isinstance(result, torch.Tensor) else None
-        call = self._new(seen, request.function, 0)
+        call = self._new(found, found.function, 0)
         if node is None:
             self._count(call, Pass.FORWARD)
             return
@@ -222,8 +204,9 @@ class TorchWatch:
         self._open[call] = None
 
         def reached(gradients: tuple[Any, ...]) -> None:
-            if gradients[place] is not None:
-                self._trained(call, gradients[place])
+            with self._below():
+                if gradients[place] is not None:
+                    self._trained(call, gradients[place])
 
         self._handles.append(node.register_prehook(reached))
 
@@ -235,12 +218,12 @@ class TorchWatch:
         self._went_backward = True
         self._count(call, Pass.TRAINING, gradient)
 
-    def _new(self, seen: Seen, function: str, pointer: int) -> _Open:
+    def _new(self, found: Seen, function: str, pointer: int) -> _Open:
         self._number += 1
-        return _Open(self._number, seen, function, pointer)
+        return _Open(self._number, found, function, pointer)
 
     def _count(self, call: _Open, pass_: Pass, gradient: Any = None) -> None:
-        strides = None if gradient is None else _strides(gradient)
+        strides = None if gradient is None else strides_of(gradient)
         found = sighting(
             call.seen,
             pass_,
@@ -249,25 +232,3 @@ class TorchWatch:
         )
         self.sightings[found] += 1
         self._first[found] = min(call.number, self._first.get(found, call.number))
-
-
-def _usual(values: Ints, request: Asked, *, batch: int) -> Ints:
-    """Return sizes or strides with batch and channels outermost; ``batch`` is the batch's where there is none."""
-    if not request.is_batched:
-        values = (batch, *values)
-    if request.is_channels_last:
-        return (values[0], values[-1], *values[1:-1])
-    return values
-
-
-def _strides(tensor: Any) -> Ints | None:
-    """Return the strides, None where there are none, as in oneDNN's blocked layouts."""
-    try:
-        return tuple(tensor.stride())
-    except (RuntimeError, NotImplementedError):
-        return None
-
-
-def _device_note(tensor: Any) -> str:
-    kind = tensor.device.type
-    return "" if kind in ("cpu", "meta") else f"It ran on {tensor.device}; poolbench measures its workload on the CPU."

@@ -159,7 +159,7 @@ def test_what_was_seen_before_a_failure_is_told(capture):
         ("crashes", 3, "SIGSEGV"),
         ("hangs", 3, "within 5 s"),
         ("leaves", 3, "SystemExit: left on purpose"),
-        ("grows", 3, "allocate memory"),
+        ("grows", 3, "a third of this machine's memory"),
         ("nothing", 2, "is of type int, which cannot be called"),
         ("Nets", 2, "Did you mean Net"),
     ],

@@ -71,7 +71,8 @@ def summary(capture: Capture) -> Counter[str]:
     counts: Counter[str] = Counter()
     for call in capture.calls:
         for place in call.places:
-            counts["means"] += place.count * (place.is_reduction and len(call.shape) == 4)
+            steps = len(place.function.split(", "))  # one axis after the other
+            counts["means"] += steps * place.count * (place.is_reduction and len(call.shape) == 4)
             counts["pooling"] += place.count * (not place.is_reduction)
             window = not place.is_reduction and call.workload is not None and not call.workload.spec.is_global
             counts["windows' gradients"] += place.count * (window and call.pass_ is Pass.TRAINING)

@@ -54,6 +54,11 @@ def watched(function, *args):
         (lambda: torch.mean(X, dim=[-1, -2], keepdim=True), "avg2d-n2c8-h12w12-a1-f32-nchw"),
         (lambda: torch.amax(VOLUME, (2, 3, 4)), "max3d-n2c4-d6h6w6-a1-f32-ncdhw"),
         (lambda: X.permute(0, 2, 3, 1).contiguous().mean((1, 2)), "avg2d-n2c8-h12w12-a1-f32-nhwc"),
+        (lambda: X.mean(3).mean(2), "avg2d-n2c8-h12w12-a1-f32-nchw"),
+        (lambda: X.mean(2, keepdim=True).mean(3, keepdim=True), "avg2d-n2c8-h12w12-a1-f32-nchw"),
+        (lambda: X.max(2)[0].amax(-1), "max2d-n2c8-h12w12-a1-f32-nchw"),
+        (lambda: VOLUME.mean((2, 3)).mean(2), "avg3d-n2c4-d6h6w6-a1-f32-ncdhw"),
+        (lambda: X[:, :5].mean(3).mean(2), "avg2d-n2c5-h12w12-a1-f32-nchw.c8"),
     ],
 )
 def test_a_call_is_its_workload(function, expected):
@@ -76,6 +81,10 @@ def test_adaptive_pooling_to_one_is_what_it_is_called_and_no_mean():
         lambda: X.mean(1),
         lambda: X.mean(),
         lambda: X.sum((2, 3)),
+        lambda: (X.mean(3), X.mean(2)),
+        lambda: X.mean(3).mean(1),
+        lambda: X.mean(3).amax(2),
+        lambda: X.mean(2, keepdim=True).mean(2),
         lambda: F.layer_norm(X, (12, 12)),
         lambda: F.group_norm(X, 2),
         lambda: torch.max(X, X),
@@ -90,7 +99,7 @@ def test_three_axes_are_a_sequence_behind_a_convolution():
 
     def model(x):
         x = torch.relu(convolution(x))
-        return x.max(2)[0], x.transpose(1, 2).mean(-1), x.transpose(1, 2).mean(1)
+        return x.max(2)[0], x.mean(1), x.transpose(1, 2).mean(-1), x.transpose(1, 2).mean(1)
 
     with torch.no_grad():
         calls = watched(model, LINE)
@@ -225,3 +234,29 @@ def test_calls_are_known_behind_the_context(tmp_path):
     with pytest.raises(UsageError, match="makes no pooling call"):
         calls.write(tmp_path / "none.txt")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_pytorch_refuses_it_says_itself():
+    with pytest.raises(TypeError, match="kernel_size"), poolbench.capture() as calls:
+        F.max_pool2d(X)
+    assert len(calls) == 0
+
+
+def test_blocked_memory_has_no_strides():
+    (call,) = watched(lambda: F.max_pool2d(X.to_mkldnn(), 2))
+    assert (call.workload.id, call.strides, call.note) == ("max2d-n2c8-h12w12-k2-f32-nchw", None, "")
+
+
+def test_types_of_16_bits_under_autocast():
+    def step():
+        with torch.no_grad(), torch.autocast("cpu"):
+            return F.max_pool2d(nn.Conv2d(8, 4, 1)(X), 2)
+
+    assert ids(watched(step)) == {"max2d-n2c4-h12w12-k2-bf16-nchw": 1}
+
+
+@pytest.mark.filterwarnings("ignore:Using `torch.compile")
+def test_compiled_models_run_as_they_are_written():
+    model = torch.compile(nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)))
+    (call,) = watched(model, X)
+    assert (call.workload.id, call.places[0].layer) == ("max2d-n2c8-h12w12-k2-f32-nchw", "1")
