@@ -204,7 +204,7 @@ class _Graph:
             order=order or (default_order(len(shape) - 2) if shape and len(shape) - 2 in SPATIAL_RANKS else ""),
             dtype=next((dtype for dtype in DType if dtype.numpy_name == name), None),
             dtype_name=name or "unknown",
-            layer=node.name.strip("/").rpartition("/")[0].replace("/", ".") or node.name,
+            layer=node.name.strip("/").rpartition("/")[0].replace("/", ".") or node.name.strip("/"),
             model=model,
             is_reduction=is_reduction,
         )

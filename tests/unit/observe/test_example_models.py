@@ -12,7 +12,8 @@ from poolbench.model.workload import Pass
 from poolbench.observe.gather import gather
 from poolbench.observe.inputs import parse_input
 from poolbench.observe.observer import observe
-from poolbench.observe.target import Target
+from poolbench.observe.onnx_file import read_onnx
+from poolbench.observe.target import Target, load
 
 MODELS = Path(__file__).parents[3] / "examples/models"
 
@@ -93,6 +94,23 @@ def test_a_training_step_of_a_torch_model(model):
     # The maxima of TextCNN are joined, three times eight channels, and get their gradients as slices of that.
     end = ".train.gc24" if model is TEXTCNN else ".train"
     assert counts(here(model, Pass.TRAINING)) == {f"{key}{end}": count for key, count in model[3].items()}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("model", [model for model in TORCH if model is not VGG], ids=name_of)
+def test_a_torch_model_that_was_exported(model, tmp_path):
+    """All but VGG, whose adaptive average of 7×7 to 7×7 the exporter writes as a window of one element."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    file, name, shape, expected = model
+    spec = parse_input(shape)
+    given = torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
+    path = tmp_path / "exported.onnx"
+    made = load(Target(place=str(MODELS / file), attribute=name))()
+    torch.onnx.export(made.eval(), (given,), path, dynamo=False)
+    assert (
+        counts(gather(read_onnx(str(path), [], Pass.FORWARD), target="exported.onnx", pass_=Pass.FORWARD)) == expected
+    )
 
 
 def test_a_joined_maximum_gets_a_slice_as_its_gradient():

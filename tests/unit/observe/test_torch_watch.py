@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import poolbench  # noqa: E402
+from poolbench.catalogue.load import read_catalogue  # noqa: E402
 from poolbench.errors import UsageError  # noqa: E402
 from poolbench.model.workload import Pass  # noqa: E402
 
@@ -226,6 +227,25 @@ def test_the_process_is_as_it_was():
     ] == hooks
     F.max_pool2d(X, 3)
     assert len(calls) == 1
+
+
+def test_the_file_leads_back_to_the_workloads(tmp_path):
+    x = X[:, :5].clone().requires_grad_()
+
+    def step():
+        joined = torch.cat([F.max_pool2d(x, 2), F.max_pool2d(x, 2), x.mean((2, 3), keepdim=True).expand(2, 5, 6, 6)], 1)
+        joined.backward(torch.ones_like(joined))
+        F.lp_pool2d(x, 2, 2)
+
+    calls = watched(step)
+    calls.write(tmp_path / "folder/mine.txt")
+    read = read_catalogue(tmp_path / "folder/mine.txt")
+    assert read == list(calls.workloads)
+    assert [(w.id, w.weight, "reduction" in w.tags) for w in read] == [
+        ("max2d-n2c5-h12w12-k2-f32-nchw.train.gc15", 2, False),
+        ("avg2d-n2c5-h12w12-a1-f32-nchw.train", 1, True),
+    ]
+    assert "# left out, 1 a step: lp_pool2d" in (tmp_path / "folder/mine.txt").read_text()
 
 
 def test_calls_are_known_behind_the_context(tmp_path):
