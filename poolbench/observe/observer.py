@@ -40,6 +40,7 @@ class Observer:
                 Pass(request["pass"]),
                 framework=request["framework"],
                 device=request["device"],
+                diary=request["diary"],
             )
         except UsageError as error:
             return {"usage": str(error)}
@@ -50,9 +51,12 @@ class Observer:
 
 
 def observe(
-    target: Target, inputs: Sequence[InputSpec], pass_: Pass, *, framework: str = "", device: str = ""
+    target: Target, inputs: Sequence[InputSpec], pass_: Pass, *, framework: str = "", device: str = "", diary: str = ""
 ) -> Report:
-    """Run what ``target`` names in this process and return its pooling calls. Raises UsageError."""
+    """Run what ``target`` names in this process and return its pooling calls. Raises UsageError.
+
+    ``diary`` is as for ``run_torch``; what is only traced needs none.
+    """
     if target.is_onnx:
         from poolbench.observe.onnx_file import read_onnx
 
@@ -76,7 +80,7 @@ def observe(
     if chosen == "torch":
         from poolbench.observe.torch_run import run_torch
 
-        return run_torch(str(target), model, inputs, pass_, device)
+        return run_torch(str(target), model, inputs, pass_, device=device, diary=diary)
     if chosen == "tensorflow":
         from poolbench.observe.tensorflow_graph import trace_tensorflow
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from poolbench.errors import CaptureError, UsageError
 from poolbench.measure.client import Importer, WorkerFailure
@@ -11,6 +13,7 @@ from poolbench.measure.headroom import gibibytes
 from poolbench.measure.worker import OUT_OF_MEMORY_WORDS
 from poolbench.model.method import Limits
 from poolbench.model.workload import Pass
+from poolbench.observe.diary import read_diary
 from poolbench.observe.inputs import InputSpec
 from poolbench.observe.sighting import Report, report_from
 from poolbench.observe.target import Target
@@ -27,14 +30,18 @@ def observe_apart(
 ) -> Report:
     """Return the pooling calls of what ``target`` names, run in a process of its own.
 
-    Raises UsageError for what is wrong with the request, and CaptureError where the process ends, hangs or takes too
-    much memory before it answers. What the model prints goes nowhere.
+    Where the process ends, hangs or takes too much memory, the report has the calls before that, and its problem.
+    Raises UsageError for what is wrong with the request, and CaptureError where there was no call before the end. What
+    the model prints goes nowhere.
     """
     from poolbench.observe.observer import SERVER
 
-    with closing(
-        Importer(backends=(), environment={}, threads=1, limits=limits, module="poolbench.observe.observer")
-    ) as importer:
+    with (
+        NamedTemporaryFile(prefix="poolbench-capture-") as diary,
+        closing(
+            Importer(backends=(), environment={}, threads=1, limits=limits, module="poolbench.observe.observer")
+        ) as importer,
+    ):
         try:
             importer.wait_ready()
             with closing(importer.fork(SERVER)) as worker:
@@ -45,10 +52,15 @@ def observe_apart(
                     inputs=[str(spec) for spec in inputs],
                     framework=framework,
                     device=device,
+                    diary=diary.name,
                     **{"pass": pass_.value},
                 )
         except WorkerFailure as failure:
-            raise CaptureError(f"{target} ended before its calls were told. {failure.note}") from failure
+            problem = f"{target} did not come to its end. {failure.note}"
+            seen = read_diary(Path(diary.name), problem)
+            if seen is None:
+                raise CaptureError(problem) from failure
+            return seen
     if "usage" in reply:
         raise UsageError(reply["usage"])
     report = report_from(reply["report"])

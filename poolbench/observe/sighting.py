@@ -63,11 +63,14 @@ def report_from(message: Mapping[str, Any]) -> Report:
     report = Report(framework=message["framework"], version=message["version"], problem=message["problem"])
     report.notes = list(message["notes"])
     for content, count in message["sightings"]:
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
-        }
-        report.sightings[Sighting(**values)] += count
+        report.sightings[sighting_from(content)] += count
     return report
+
+
+def sighting_from(content: Mapping[str, Any]) -> Sighting:
+    """Return the sighting whose fields JSON has kept, its tuples as lists."""
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Sighting(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from poolbench.errors import UsageError
 from poolbench.model.workload import Pass
+from poolbench.observe.diary import Diary
 from poolbench.observe.inputs import InputSpec
 from poolbench.observe.sighting import Report
 from poolbench.observe.target import first_line, where
@@ -16,11 +17,20 @@ from poolbench.observe.torch_watch import TorchWatch
 _SEED = 20_240_229
 
 
-def run_torch(name: str, model: Callable[..., Any], inputs: Sequence[InputSpec], pass_: Pass, device: str) -> Report:
+def run_torch(
+    name: str,
+    model: Callable[..., Any],
+    inputs: Sequence[InputSpec],
+    pass_: Pass,
+    *,
+    device: str = "",
+    diary: str = "",
+) -> Report:
     """Return the pooling calls of one step of ``model``, a module or a function of tensors.
 
     ``name`` is what sentences call it. In training the module is in its training mode, and what it returns gets a
-    gradient of ones. Where nothing of it is trained, the gradient is taken with respect to its inputs.
+    gradient of ones. Where nothing of it is trained, the gradient is taken with respect to its inputs. ``diary`` is the
+    path of a file that keeps what was seen so far, "" for none.
     Raises UsageError where ``device`` is not there.
     """
     import torch
@@ -34,7 +44,7 @@ def run_torch(name: str, model: Callable[..., Any], inputs: Sequence[InputSpec],
             model.to(where_to)
     torch.manual_seed(_SEED)
     given = [(spec, _tensor(spec, where_to)) for spec in inputs]
-    watch = TorchWatch()
+    watch = _watch(report, diary)
     try:
         with torch.set_grad_enabled(is_training), watch.watching():
             output = _call(model, given)
@@ -42,7 +52,7 @@ def run_torch(name: str, model: Callable[..., Any], inputs: Sequence[InputSpec],
             if is_open:
                 _backward(output)
         if is_training and not is_open:
-            watch = TorchWatch()
+            watch = _watch(report, diary)
             watched_inputs = _requiring(given)
             with torch.set_grad_enabled(True), watch.watching():
                 output = _call(model, watched_inputs)
@@ -54,6 +64,11 @@ def run_torch(name: str, model: Callable[..., Any], inputs: Sequence[InputSpec],
         report.problem = f"{name} failed: {first_line(error)}{where(error)}."
     report.sightings = watch.sightings
     return report
+
+
+def _watch(report: Report, diary: str) -> TorchWatch:
+    """Return a watch that begins the diary anew."""
+    return TorchWatch(Diary(diary, report.framework, report.version).tell) if diary else TorchWatch()
 
 
 def _call(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]) -> Any:

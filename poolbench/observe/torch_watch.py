@@ -41,11 +41,14 @@ class _Open:
 class TorchWatch:
     """Watches this thread between ``start`` and ``stop``; ``sightings`` has what it saw, in order.
 
+    ``tell`` is called with a call's number and what is known of it, and again when its gradient comes.
+
     A call that keeps what a gradient needs counts as a training step's where its gradient comes, and as a training
     step's forward part where none does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[int, Sighting], None] = lambda number, seen: None) -> None:
+        self._tell = tell
         self.sightings: Counter[Sighting] = Counter()
         self._first: dict[Sighting, int] = {}
         self._number = 0
@@ -158,7 +161,7 @@ class TorchWatch:
             return
         call = self._new(seen(request, facts_of(given), self._layers), name, address_of(given))
         if torch.is_grad_enabled() and given.requires_grad:
-            self._open[call] = None
+            self._wait(call)
             self._by_operator.append(call)
         else:
             self._count(call, Pass.FORWARD)
@@ -201,7 +204,7 @@ class TorchWatch:
             self._count(call, Pass.FORWARD)
             return
         place = result.output_nr
-        self._open[call] = None
+        self._wait(call)
 
         def reached(gradients: tuple[Any, ...]) -> None:
             with self._below():
@@ -218,6 +221,11 @@ class TorchWatch:
         self._went_backward = True
         self._count(call, Pass.TRAINING, gradient)
 
+    def _wait(self, call: _Open) -> None:
+        """Keep a call until its gradient comes."""
+        self._open[call] = None
+        self._tell(call.number, sighting(call.seen, Pass.TRAINING_FORWARD))
+
     def _new(self, found: Seen, function: str, pointer: int) -> _Open:
         self._number += 1
         return _Open(self._number, found, function, pointer)
@@ -231,4 +239,5 @@ class TorchWatch:
             gradient_strides=strides,
         )
         self.sightings[found] += 1
+        self._tell(call.number, found)
         self._first[found] = min(call.number, self._first.get(found, call.number))

@@ -61,6 +61,15 @@ def exits(x):
     os._exit(7)
 
 
+def crashes_late(x):
+    x = x.requires_grad_()
+    F.avg_pool2d(x, 2).sum().backward()
+    F.max_pool2d(x, 2)
+    with torch.no_grad():
+        F.max_pool2d(x, 2)
+    os.kill(os.getpid(), 9)
+
+
 def crashes(x):
     ctypes.string_at(0)
 
@@ -150,6 +159,20 @@ def test_what_was_seen_before_a_failure_is_told(capture):
     assert [call["id"] for call in document["calls"]] == ["avg2d-n2c1-h8w8-k2-f32-nchw"]
     assert document["problem"] == "planted:stops failed: ValueError: stopped on purpose (planted.py, line 47)."
     assert "stopped on purpose" in done.stderr
+
+
+def test_what_was_seen_before_a_crash_is_told(capture):
+    """The process is killed: what it saw is in a file."""
+    done = capture("crashes_late", "--pass", "training", "--json")
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert {call["id"]: call["count"] for call in document["calls"]} == {
+        "avg2d-n2c1-h8w8-k2-f32-nchw.train": 1,
+        "max2d-n2c1-h8w8-k2-f32-nchw.trainfwd": 1,
+        "max2d-n2c1-h8w8-k2-f32-nchw": 1,
+    }
+    assert "SIGKILL" in document["problem"]
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def main(wanted: list[str]) -> int:
 def seen(name: str, pass_: Pass) -> Capture:
     """Return what capture sees."""
     model, size = built(name)
-    report = run_torch(name, model, [InputSpec(shape=(2, 3, size, size))], pass_, "")
+    report = run_torch(name, model, [InputSpec(shape=(2, 3, size, size))], pass_)
     assert not report.problem, report.problem
     return gather(report, target=name, pass_=pass_)
 
