@@ -29,8 +29,8 @@ def run_torch(
     """Return the pooling calls of one step of ``model``, a module or a function of tensors.
 
     ``name`` is what sentences call it. In training the module is in its training mode, and what it returns gets a
-    gradient of ones. Where nothing of it is trained, the gradient is taken with respect to its inputs. ``diary`` is the
-    path of a file that keeps what was seen so far, "" for none.
+    gradient of ones, unless it went backward itself. Where nothing of it is trained, the gradient is taken with respect
+    to its inputs. ``diary`` is the path of a file that keeps what was seen so far, "" for none.
     Raises UsageError where ``device`` is not there.
     """
     import torch
@@ -38,20 +38,21 @@ def run_torch(
     where_to = _device(device)
     is_training = pass_.is_training
     report = Report(framework="torch", version=str(torch.__version__))
-    if isinstance(model, torch.nn.Module):
-        model.train(is_training)
-        if device:
-            model.to(where_to)
     torch.manual_seed(_SEED)
     given = [(spec, _tensor(spec, where_to)) for spec in inputs]
     watch = _watch(report, diary)
     try:
+        if isinstance(model, torch.nn.Module):
+            model.train(is_training)
+            if device:
+                model.to(where_to)
         with torch.set_grad_enabled(is_training), watch.watching():
             output = _call(model, given)
-            is_open = is_training and any(tensor.requires_grad for tensor in _tensors(output))
-            if is_open:
+            is_done = not is_training or watch.went_backward  # a function may be a step of training itself
+            if not is_done and any(tensor.requires_grad for tensor in _tensors(output)):
                 _backward(output)
-        if is_training and not is_open:
+                is_done = True
+        if not is_done:
             watch = _watch(report, diary)
             watched_inputs = _requiring(given)
             with torch.set_grad_enabled(True), watch.watching():

@@ -41,7 +41,8 @@ class _Open:
 class TorchWatch:
     """Watches this thread between ``start`` and ``stop``; ``sightings`` has what it saw, in order.
 
-    ``tell`` is called with a call's number and what is known of it, and again when its gradient comes.
+    ``went_backward`` tells whether any call got its gradient. ``tell`` is called with a call's number and what is known
+    of it, and again when its gradient comes.
 
     A call that keeps what a gradient needs counts as a training step's where its gradient comes, and as a training
     step's forward part where none does.
@@ -52,7 +53,7 @@ class TorchWatch:
         self.sightings: Counter[Sighting] = Counter()
         self._first: dict[Sighting, int] = {}
         self._number = 0
-        self._went_backward = False
+        self.went_backward = False
         self._layers = Layers()
         self._spatial = SpatialTensors()
         self._stepwise = StepwiseReductions()
@@ -93,7 +94,7 @@ class TorchWatch:
             self._handles.pop().remove()
         for call in self._open:
             # Formulas of gradients have no operator for a mean, and no node tells of what no function called.
-            is_trained = self._went_backward and call.seen.is_reduction and call in self._by_operator
+            is_trained = self.went_backward and call.seen.is_reduction and call in self._by_operator
             self._count(call, Pass.TRAINING if is_trained else Pass.TRAINING_FORWARD)
         self._open.clear()
         self._by_operator.clear()
@@ -218,7 +219,7 @@ class TorchWatch:
         if call not in self._open:
             return
         del self._open[call]
-        self._went_backward = True
+        self.went_backward = True
         self._count(call, Pass.TRAINING, gradient)
 
     def _wait(self, call: _Open) -> None:
