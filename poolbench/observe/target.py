@@ -127,11 +127,11 @@ def framework_of(target: Target, found: Any, wanted: str) -> str:
 
 
 def _framework_of_type(kind: type) -> str | None:
-    for each in kind.__mro__:
-        package = each.__module__.partition(".")[0]
-        if package in ("torch", "jax", "jaxlib", "flax", "tensorflow"):
+    packages = [each.__module__.partition(".")[0] for each in kind.__mro__]
+    for package in packages:
+        if package != "keras" and package in _PACKAGES:
             return _PACKAGES[package]
-    if any(each.__module__.startswith("keras") for each in kind.__mro__):
+    if "keras" in packages:
         backend = str(sys.modules["keras"].backend.backend())  # a model of Keras computes with what was set for all
         return backend if backend in FRAMEWORKS else None
     return None

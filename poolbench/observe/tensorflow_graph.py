@@ -35,13 +35,16 @@ def trace_tensorflow(name: str, model: Callable[..., Any], inputs: Sequence[Inpu
     """Return the pooling calls of one step of ``model``, which is traced and not run.
 
     ``name`` is what sentences call it. In training the sum of what it returns is differentiated with respect to its
-    trainable variables, or its inputs where it has none.
+    trainable variables, or to its inputs where it has none.
     """
     import tensorflow as tf
 
     report = Report(framework="tensorflow", version=str(tf.__version__))
     try:
-        graph = _traced(model, inputs, pass_)
+        graph = _traced(model, inputs, Pass.FORWARD)
+        if pass_.is_training:
+            # What comes before all that is trained gets a gradient only where its inputs are watched.
+            graph = _traced(model, inputs, pass_, of_inputs=not graph.trainable_variables)
     except (Exception, SystemExit) as error:  # a user's model may do anything
         report.problem = f"{name} failed: {first_line(error)}{where(error)}."
         return report
@@ -64,8 +67,8 @@ def trace_tensorflow(name: str, model: Callable[..., Any], inputs: Sequence[Inpu
     return report
 
 
-def _traced(model: Callable[..., Any], inputs: Sequence[InputSpec], pass_: Pass) -> Any:
-    """Return the graph of one step."""
+def _traced(model: Callable[..., Any], inputs: Sequence[InputSpec], pass_: Pass, *, of_inputs: bool = False) -> Any:
+    """Return the graph of one step; its gradients are those of its trainable variables, or ``of_inputs``."""
     import tensorflow as tf
 
     keys = {"training": pass_.is_training} if hasattr(model, "trainable_variables") and hasattr(model, "layers") else {}
@@ -80,14 +83,13 @@ def _traced(model: Callable[..., Any], inputs: Sequence[InputSpec], pass_: Pass)
     def step(*tensors: Any) -> Any:
         if not pass_.is_training:
             return call(tensors)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch([tensor for tensor in tensors if tensor.dtype.is_floating])
+        with tf.GradientTape() as tape:
+            sources = [tensor for tensor in tensors if of_inputs and tensor.dtype.is_floating]
+            tape.watch(sources)
             output = call(tensors)
             ends = [end for end in tf.nest.flatten(output) if tf.is_tensor(end) and end.dtype.is_floating]
             total = tf.add_n([tf.reduce_sum(tf.cast(end, tf.float32)) for end in ends])
-        variables = tape.watched_variables()
-        sources = [variable for variable in variables if variable.trainable] or list(tensors)
-        return tape.gradient(total, sources)
+        return tape.gradient(total, sources or [each for each in tape.watched_variables() if each.trainable])
 
     specs = [tf.TensorSpec(spec.shape, getattr(tf, spec.dtype)) for spec in inputs]
     return step.get_concrete_function(*specs).graph

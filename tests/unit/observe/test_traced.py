@@ -68,6 +68,11 @@ def net():
     tokens = keras.ops.mean(layers.Reshape((-1, 4))(x), axis=1)
     return keras.Model(images, layers.Dense(2)(layers.Concatenate()([planes, line, tokens])), name="net")
 
+def early():
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 1)(keras.layers.MaxPooling2D(2)(images))
+    return keras.Model(images, keras.layers.GlobalAveragePooling2D()(keras.layers.AveragePooling2D(2)(x)))
+
 @tf.function
 def explicit(x):
     return tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
@@ -143,6 +148,14 @@ def test_a_keras_model_in_training(seen):
     assert seen(TENSORFLOW, "net", "2x16x16x3", pass_=Pass.TRAINING) == expected
 
 
+def test_what_comes_before_all_that_is_trained_has_no_gradient(seen):
+    assert seen(TENSORFLOW, "early", "2x16x16x3", pass_=Pass.TRAINING) == {
+        "max2d-n2c3-h16w16-k2-f32-nhwc": 1,
+        "avg2d-n2c4-h8w8-k2-f32-nhwc.train": 1,
+        "avg2d-n2c4-h4w4-a1-f32-nhwc.train": 1,
+    }
+
+
 def test_functions_of_tensorflow(seen):
     one = {"max2d-n2c3-h16w16-k3s2p1-f32-nhwc": 1}
     assert seen(TENSORFLOW, "explicit", "2x16x16x3") == one
@@ -159,3 +172,21 @@ def test_functions_of_tensorflow(seen):
 def test_a_function_that_fails(seen, text, said):
     with pytest.raises(CaptureError, match=rf"wrong failed: {said}\.$"):
         seen(text, "wrong", "2x3x4x5")
+
+
+KERAS = """
+import os
+os.environ["KERAS_BACKEND"] = "WHICH"
+import keras
+
+def net():
+    images = keras.Input((16, 16, 3))
+    return keras.Model(images, keras.layers.AveragePooling2D(2)(keras.layers.Conv2D(4, 1)(images)))
+"""
+
+
+@pytest.mark.parametrize(("backend", "order"), [("torch", "nchw"), ("jax", "nhwc")])
+def test_a_keras_model_computes_with_the_backend_that_is_set(seen, backend, order):
+    pytest.importorskip(backend)
+    assert list(seen(KERAS.replace("WHICH", backend), "net", "2x16x16x3")) == [f"avg2d-n2c4-h16w16-k2-f32-{order}"]
+    assert seen.capture.framework == backend
