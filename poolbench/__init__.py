@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from poolbench.model.gate import GateResult
     from poolbench.model.pooling import PoolSpec
     from poolbench.model.workload import Workload
+    from poolbench.observe.context import Calls
 
-__all__ = ["__version__", "apply", "compare", "gate", "load_results"]
+__all__ = ["__version__", "apply", "capture", "compare", "gate", "load_results"]
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,27 @@ def apply(spec: PoolSpec | Workload | str, x: Any, backend: str = "numpy") -> ND
     from poolbench.api.apply import apply
 
     return apply(spec, x, backend)
+
+
+def capture(name: str = "code") -> Calls:
+    """Return a context that writes down the pooling calls of the PyTorch code inside of it.
+
+    After it, the calls are a sequence of ``poolbench.model.capture.CapturedCall``: equal calls are one entry with a
+    ``count``. Calls whose gradient came count as training steps. ``write`` makes a file for every verb's ``-w``.
+
+        with poolbench.capture() as calls:
+            model(images).sum().backward()
+        print([(call.workload.id, call.count) for call in calls if call.is_supported])
+        calls.write("mine.txt")                       # poolbench compare -w mine.txt
+
+    The code runs as it is, in this thread; what it does in other threads or processes is not seen. What was compiled
+    by ``torch.compile`` runs without the compiler. ``name`` is what the file calls the code.
+
+    Raises MissingFrameworkError where PyTorch is not installed.
+    """
+    from poolbench.api.capture import capture
+
+    return capture(name)
 
 
 def compare(

@@ -12,6 +12,7 @@
     │   └── RunLockedError           another run holds this machine
     └── MeasurementError             exit 3: the measurement itself failed
         ├── DiskFullError            a row that could not be stored
+        ├── CaptureError             a user's model that failed before its calls were seen
         └── BuildError               an environment that could not be made
 
 Messages are sentences for the person who caused them: what, where, the nearest valid choice, what to do.
@@ -91,6 +92,10 @@ class MeasurementError(PoolbenchError):
 
 class DiskFullError(MeasurementError):
     """A finished row could not be stored, so measuring on would lose results."""
+
+
+class CaptureError(MeasurementError):
+    """A user's model failed, or its process did, before any of its pooling calls was seen."""
 
 
 class BuildError(MeasurementError):

@@ -56,7 +56,10 @@ class _Output:
 
 
 class Importer:
-    """A freshly executed interpreter that has imported one framework; workers are forked from it."""
+    """A freshly executed interpreter that has imported one framework; workers are forked from it.
+
+    ``module`` is what it runs: one that serves forks as ``poolbench.measure.importer`` does, with its arguments.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Importer:
         threads: int,
         limits: Limits,
         interpreter: Interpreter = PRESENT,
+        module: str = "poolbench.measure.importer",
     ) -> None:
         self._limits = limits
         self._output = _Output()
@@ -73,7 +77,7 @@ class Importer:
         self._channel = Channel(ours)
         self._process = subprocess.Popen(
             [
-                *interpreter.command("poolbench.measure.importer"),
+                *interpreter.command(module),
                 str(theirs.fileno()),
                 str(os.getpid()),
                 str(threads),

@@ -12,19 +12,19 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from poolbench.backends import registry
 from poolbench.backends.base import Backend
 from poolbench.measure.lifetime import cap_memory, die_with_parent
 from poolbench.measure.protocol import FORK_FDS, PACKAGE, Channel, ChannelClosedError, Message
-from poolbench.measure.worker import serve
+from poolbench.measure.worker import Server, Worker, serve
 
 
 def main(arguments: list[str]) -> int:
     """Serve fork requests until the session closes the channel."""
-    channel = Channel(socket.socket(fileno=int(arguments[0])))
-    die_with_parent(int(arguments[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the session's to handle
+    channel = open_channel(arguments)
     threads = int(arguments[2])
     try:
         backends = {name: registry.create(name) for name in arguments[3:]}
@@ -36,9 +36,16 @@ def main(arguments: list[str]) -> int:
         channel.send({"ok": False, "note": f"{type(error).__name__}: {error}"})
         return 1
     facts = {name: _facts(backend) for name, backend in backends.items()}
-    channel.send({"ok": True, "facts": facts, "package": PACKAGE})
-    _serve_forks(channel, backends)
+    serve_forks(channel, {name: partial(Worker, backend) for name, backend in backends.items()}, facts)
     return 0
+
+
+def open_channel(arguments: list[str]) -> Channel:
+    """Return the channel to the session, whose descriptor and process the first two arguments are; end with it."""
+    channel = Channel(socket.socket(fileno=int(arguments[0])))
+    die_with_parent(int(arguments[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the session's to handle
+    return channel
 
 
 def _facts(backend: Backend) -> dict[str, str]:
@@ -50,14 +57,21 @@ def _facts(backend: Backend) -> dict[str, str]:
         return {"facts": f"not told: {type(error).__name__}: {error}"}
 
 
-def _serve_forks(channel: Channel, backends: dict[str, Backend]) -> None:
+def serve_forks(
+    channel: Channel, servers: Mapping[str, Callable[[], Server]], facts: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Say that all is imported, and fork a process for one of ``servers`` whenever asked to, until the channel closes.
+
+    A server is made in its own process.
+    """
+    channel.send({"ok": True, "facts": facts, "package": PACKAGE})
     while True:
         try:
             request, fds = channel.receive_with_fds(FORK_FDS)
         except ChannelClosedError:
             return
         if request["op"] == "fork":
-            pid = _fork(channel, backends[request["backend"]], request, fds)
+            pid = _fork(channel, servers[request["backend"]], request, fds)
             for fd in fds:
                 os.close(fd)
             reply: Message = {"pid": pid}
@@ -66,7 +80,7 @@ def _serve_forks(channel: Channel, backends: dict[str, Backend]) -> None:
         channel.send(reply)
 
 
-def _fork(channel: Channel, backend: Backend, request: Message, fds: list[int]) -> int:
+def _fork(channel: Channel, make: Callable[[], Server], request: Message, fds: list[int]) -> int:
     importer = os.getpid()
     pid = os.fork()
     if pid:
@@ -80,7 +94,7 @@ def _fork(channel: Channel, backend: Backend, request: Message, fds: list[int]) 
         os.dup2(fds[1], 2)
         os.close(fds[1])
         cap_memory(request["memory_bytes"])
-        serve(Channel(socket.socket(fileno=fds[0])), backend)
+        serve(Channel(socket.socket(fileno=fds[0])), make())
         status = 0
     except BaseException:
         traceback.print_exc()

@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Protocol
 
 from poolbench.backends.base import Backend, Recycling, Saving
 from poolbench.measure.clock import calibrate, run_slot
@@ -18,12 +19,24 @@ from poolbench.model.memory import Amount, not_measured
 from poolbench.model.result import Status
 from poolbench.model.workload import Workload
 
-_OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
+OUT_OF_MEMORY_WORDS = ("bad_alloc", "not enough memory", "can't allocate memory", "ResourceExhausted", "OOM when")
+"""What frameworks say where an allocation is refused."""
 
 
-def serve(channel: Channel, backend: Backend) -> None:
-    """Answer requests until the channel closes. Every failure of the backend becomes a reply with a status."""
-    worker = Worker(backend)
+class Server(Protocol):
+    """What answers the requests that reach a worker process."""
+
+    def handle(self, request: Message) -> Message:
+        """Carry out one request and return the reply's content."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+def serve(channel: Channel, worker: Server) -> None:
+    """Answer requests until the channel closes. Every failure of the worker becomes a reply with a status."""
     while True:
         try:
             request = channel.receive()
@@ -153,7 +166,7 @@ class Worker:
 
 def _status_of(error: BaseException) -> Status:
     text = f"{type(error).__name__}: {error}"
-    return Status.OUT_OF_MEMORY if any(word in text for word in _OUT_OF_MEMORY_WORDS) else Status.FAILED
+    return Status.OUT_OF_MEMORY if any(word in text for word in OUT_OF_MEMORY_WORDS) else Status.FAILED
 
 
 def _first_line(error: BaseException) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from poolbench.analyse.history.types import History
     from poolbench.errors import ExitCode
     from poolbench.model.calibration import Calibration
+    from poolbench.model.capture import Capture, CapturedCall
     from poolbench.model.gate import GateResult
 
 
@@ -137,6 +138,44 @@ def history_document(history: History) -> dict[str, Any]:
             }
             for change, series in history.changes
         ],
+    }
+
+
+def capture_document(capture: Capture) -> dict[str, Any]:
+    """Return the document of ``capture``."""
+    return {
+        "target": capture.target,
+        "framework": capture.framework,
+        "version": capture.version,
+        "pass": capture.pass_.value,
+        "inputs": list(capture.inputs),
+        "calls": [_call(call) for call in capture.calls],
+        "notes": list(capture.notes),
+        "problem": capture.problem,
+    }
+
+
+def _call(call: CapturedCall) -> dict[str, Any]:
+    workload = call.workload
+    return {
+        "id": None if workload is None else workload.id,
+        "name": call.name,
+        "count": call.count,
+        "pass": call.pass_.value,
+        "supported": call.is_supported,
+        "reason": call.reason,
+        "note": call.note,
+        "reductions": call.reductions,
+        "places": [asdict(place) for place in call.places],
+        "shape": list(call.shape),
+        "strides": None if call.strides is None else list(call.strides),
+        "gradient_strides": None if call.gradient_strides is None else list(call.gradient_strides),
+        "order": None if workload is None else workload.order,
+        "view": None if workload is None else str(workload.view),
+        "gradient_view": None if workload is None else str(workload.gradient_view),
+        "dtype": call.dtype,
+        "device": call.device,
+        "threads": call.threads,
     }
 
 

@@ -1,0 +1,94 @@
+"""The process that a user's model runs in.
+
+    python -m poolbench.observe.observer CHANNEL_FD SESSION_PID THREADS
+
+It serves forks as ``poolbench.measure.importer`` does, and so has the limits and the end of a subject's worker.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from poolbench.errors import UsageError
+from poolbench.measure.importer import open_channel, serve_forks
+from poolbench.measure.protocol import Message
+from poolbench.model.workload import Pass
+from poolbench.observe.inputs import InputSpec, parse_input
+from poolbench.observe.sighting import Report
+from poolbench.observe.target import Target, first_line, framework_of, load, made, parse_target, where
+
+SERVER = "observer"
+"""What the forked process is asked for by."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve fork requests until the session closes the channel."""
+    serve_forks(open_channel(arguments), {SERVER: Observer}, {})
+    return 0
+
+
+class Observer:
+    """Runs one model and says what it pooled. What is wrong with the request is a sentence under ``usage``."""
+
+    def handle(self, request: Message) -> Message:
+        """Return the report of the model that ``request`` names, as a message."""
+        try:
+            report = observe(
+                parse_target(request["target"]),
+                [parse_input(text) for text in request["inputs"]],
+                Pass(request["pass"]),
+                framework=request["framework"],
+                device=request["device"],
+                diary=request["diary"],
+            )
+        except UsageError as error:
+            return {"usage": str(error)}
+        return {"report": report.as_message()}
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def observe(
+    target: Target, inputs: Sequence[InputSpec], pass_: Pass, *, framework: str = "", device: str = "", diary: str = ""
+) -> Report:
+    """Run what ``target`` names in this process and return its pooling calls. Raises UsageError.
+
+    ``diary`` is as for ``run_torch``; what is only traced needs none.
+    """
+    if target.is_onnx:
+        from poolbench.observe.onnx_file import read_onnx
+
+        return read_onnx(target.place, inputs, pass_)
+    found = load(target)
+    try:
+        model = made(target, found)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's function may do anything
+        raise UsageError(f"{target} makes no model: {first_line(error)}{where(error)}.") from error
+    if not callable(model):
+        raise UsageError(
+            f"{target} is of type {type(model).__name__}, which cannot be called: name a model or a function."
+        )
+    chosen = framework_of(target, model, framework)
+    if device and chosen != "torch":
+        raise UsageError(f"--device is for PyTorch, and {target} is a model of {chosen}: leave it out.")
+    if not inputs:
+        raise UsageError(f"{target} needs an input: give its shape, such as --input 1x3x224x224.")
+    if chosen == "torch":
+        from poolbench.observe.torch_run import run_torch
+
+        return run_torch(str(target), model, inputs, pass_, device=device, diary=diary)
+    if chosen == "tensorflow":
+        from poolbench.observe.tensorflow_graph import trace_tensorflow
+
+        return trace_tensorflow(str(target), model, inputs, pass_)
+    from poolbench.observe.jax_trace import trace_jax
+
+    return trace_jax(str(target), model, inputs, pass_)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

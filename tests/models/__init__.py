@@ -1,0 +1,1 @@
+"""Models of other packages, too large for the tests: run by hand."""
