@@ -17,11 +17,11 @@ LEAST_CHANNELS = 16
 MANY_CHANNELS = 64
 """From here on, pooling without a gradient gains from channels innermost, too."""
 
-SMALL_PLANE = 256
-"""Planes of at most so many elements have rows that are short for vectors."""
+SMALL_PLANE = 64
+"""Planes of fewer elements have rows that are short for vectors, even where two planes lie side by side."""
 
 FEW_ELEMENTS = 9
-"""Averages of at most so many elements are added up one by one, in the elements' own type."""
+"""Windows of more elements are combined along rows first, and then once for several outputs."""
 
 LARGE_WINDOW = 27
 """Windows of more elements are combined along one axis after the other, for which rows lie better than channels."""
@@ -55,7 +55,7 @@ def _infers_better(workload: Workload) -> bool:
     """Whether pooling alone is faster with channels innermost.
 
     It is where neighbouring outputs share little and rows are short: rows that are read with a stride must be sorted in
-    registers, channels need not. Where windows overlap in each step, rows are combined once for several outputs.
+    registers, channels need not. Where windows overlap in each step, rows are loaded once for several outputs.
     """
     if workload.channels < MANY_CHANNELS:
         return False
@@ -65,10 +65,8 @@ def _infers_better(workload: Workload) -> bool:
     if spec.stride is None or max(spec.stride) > 1:
         if spec.kind is Kind.AVG or math.prod(workload.spatial) < MANY_POSITIONS:
             return True
-        return _lie_apart(workload) and workload.spatial[-1] > WIDE_ROW
-    if elements > FEW_ELEMENTS:
-        return False
-    return spec.kind is Kind.AVG or math.prod(workload.spatial) <= SMALL_PLANE
+        return spec.rank > 1 and _lie_apart(workload) and workload.spatial[-1] > WIDE_ROW
+    return elements <= FEW_ELEMENTS and math.prod(workload.spatial) < SMALL_PLANE
 
 
 def _lie_apart(workload: Workload) -> bool:

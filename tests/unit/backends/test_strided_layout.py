@@ -33,6 +33,9 @@ from poolbench.verify.reference import pool
         ("avg2d-n1c2048-h60w60-a1-f32-nchw.train", "nchw"),
         ("avg2d-n1c2048-h60w60-a2-f32-nchw.train", "nhwc"),
         ("max1d-n32c256-w473-k4-f32-ncw", "nwc"),
+        ("max1d-n32c64-w8177-k4-f32-ncw", "ncw"),
+        ("avg2d-n1c192-h28w28-k3s1p1-f32-nhwc", "nchw"),  # rows that each window reads again
+        ("avg2d-n1c768-h7w7-k3s1p1-f32-nchw", "nhwc"),
         ("max1d-n256c32-w496-k4-f32-ncw", "ncw"),
         ("avg1d-n128c512-w30-k30-f32-ncw", "ncw"),
         ("max3d-n1c64-d16h56w56-k2-f32-ncdhw", "ncdhw"),

