@@ -26,7 +26,7 @@ ALLOWED = {
 }
 """The frameworks that a file may import, inside functions. No other file may import one."""
 
-BRIDGES = {"strided/torch.py": {"torch"}, "strided/torch_operators.py": {"torch"}}
+BRIDGES = {"strided/torch.py": {"torch"}, "strided/torch_operators.py": {"torch"}, "strided/torch_fast.py": {"torch"}}
 """Modules that are for one framework's users: importing one imports that framework."""
 
 

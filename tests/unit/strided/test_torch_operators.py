@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from poolbench.strided import torch as pooling
 from poolbench.strided.torch_operators import FAMILIES, longest_window
+
+
+@pytest.fixture(params=["operators", "accelerated"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test by the operators alone, and by the compiled way where that can be built here."""
+    if request.param == "operators":
+        monkeypatch.setattr(pooling, "_fast", None)
+    elif accelerated() is None:
+        pytest.skip("there is no C++ compiler for the accelerated way")
+
+
+@functools.cache
+def accelerated() -> Any:
+    try:
+        pooling.accelerate()
+    except RuntimeError as error:
+        assert "no C++ compiler" in str(error) or "2.13" in str(error)
+        return None
+    return pooling._fast
+
+
+both_ways = pytest.mark.usefixtures("way")
 
 SHAPES = {1: (2, 3, 11), 2: (2, 3, 9, 11), 3: (2, 3, 5, 7, 6)}
 MAXIMA: list[dict[str, Any]] = [
@@ -73,6 +98,7 @@ def with_gradient(function: Callable[[torch.Tensor], Any], x: torch.Tensor) -> t
     return output.detach(), leaf.grad
 
 
+@both_ways
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(("rank", "name", "options"), CALLS)
 def test_values_indices_and_gradients(rank: int, name: str, options: dict[str, Any], channels_last: bool) -> None:
@@ -109,6 +135,7 @@ def with_sum(function: Callable[..., Any], x: torch.Tensor, options: dict[str, A
     return leaf.grad
 
 
+@both_ways
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 def test_float_types(dtype: torch.dtype) -> None:
     x = image(2, dtype)
@@ -118,12 +145,14 @@ def test_float_types(dtype: torch.dtype) -> None:
     assert torch.equal(ours, with_gradient(lambda x: F.max_pool2d(x, 2), x)[1])
 
 
+@both_ways
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64])
 def test_maxima_of_integers(dtype: torch.dtype) -> None:
     x = image(2).abs().to(dtype)
     assert torch.equal(pooling.max_pool2d(x, 2), F.max_pool2d(x.long(), 2).to(dtype))
 
 
+@both_ways
 def test_views_are_read_where_they_lie() -> None:
     x = image(2)
     for view in (x.transpose(2, 3), x[:, 1:, ::2], x[..., :1].expand(-1, -1, -1, 6), x[:0]):
@@ -133,6 +162,7 @@ def test_views_are_read_where_they_lie() -> None:
     assert torch.equal(pooling.max_pool2d(negative, 2), F.max_pool2d(negative.resolve_neg(), 2))
 
 
+@both_ways
 def test_windows_of_more_than_256_elements_keep_wider_places() -> None:
     x = torch.randn(1, 2, 40, 40)
     for name, size in (("max_pool2d", 17), ("adaptive_max_pool2d", 2)):
@@ -147,6 +177,7 @@ def test_the_longest_adaptive_window_is_what_the_definition_says() -> None:
         assert longest_window(size, count) == max(lengths), (size, count)
 
 
+@both_ways
 def test_gradcheck() -> None:
     x = torch.randperm(2 * 2 * 6 * 7).double().reshape(2, 2, 6, 7).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: pooling.max_pool2d(x, 3, 2, 1), x)
@@ -233,6 +264,7 @@ def test_exported(strict: bool) -> None:
         torch.testing.assert_close(program.module()(example), model(example, F), rtol=1e-4, atol=1e-4)
 
 
+@both_ways
 @pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
 def test_vmap(name: str) -> None:
     ours, theirs = getattr(pooling, name), getattr(F, name)
@@ -248,6 +280,7 @@ def test_vmap(name: str) -> None:
     close(leaf.grad, with_sum(lambda x: theirs(x.flatten(0, 1), 2), x, {}))
 
 
+@both_ways
 @pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
 def test_gradients_of_functions(name: str) -> None:
     ours, theirs = getattr(pooling, name), getattr(F, name)
@@ -264,6 +297,7 @@ def test_gradients_of_functions(name: str) -> None:
     close(torch.func.vjp(lambda x: ours(x, 2), x[0])[1](torch.ones(2, 4, 3, 3))[0].sum(), torch.tensor(72.0))
 
 
+@both_ways
 def test_indices_under_vmap_and_grad() -> None:
     x = torch.randn(3, 2, 4, 6)
     values, indices = torch.vmap(lambda x: pooling.max_pool1d(x, 2, return_indices=True))(x)
@@ -271,6 +305,7 @@ def test_indices_under_vmap_and_grad() -> None:
     assert torch.equal(indices, torch.stack([F.max_pool1d(y, 2, return_indices=True)[1] for y in x]))
 
 
+@both_ways
 def test_autocast_leaves_the_type() -> None:
     x = image(2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -279,6 +314,7 @@ def test_autocast_leaves_the_type() -> None:
         assert pooling.avg_pool2d(half, 2).dtype == half.dtype == torch.bfloat16
 
 
+@both_ways
 def test_inference_mode_and_no_grad() -> None:
     x = image(2).requires_grad_()
     for mode in (torch.inference_mode, torch.no_grad):
@@ -287,6 +323,7 @@ def test_inference_mode_and_no_grad() -> None:
             assert torch.equal(pooling.max_pool2d(x, 2), F.max_pool2d(x, 2))
 
 
+@both_ways
 def test_subclasses_and_meta_tensors() -> None:
     class Named(torch.Tensor):
         pass
@@ -297,6 +334,7 @@ def test_subclasses_and_meta_tensors() -> None:
     assert meta.device.type == "meta" and meta.shape == (2, 3, 4, 5)
 
 
+@both_ways
 def test_a_gradient_of_a_gradient_is_refused() -> None:
     for name in ("max_pool2d", "avg_pool2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"):
         x = image(2).requires_grad_()
@@ -311,11 +349,13 @@ def test_the_operator_that_keeps_nothing_says_so() -> None:
         output.sum().backward()
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("call", "kind", "sentence"),
     [
         (lambda x: pooling.max_pool2d(x, 3, padding=2), ValueError, r"padding is 2 along h: .*shape \(2, 3, 9, 11\)"),
         (lambda x: pooling.max_pool2d(x, 12), ValueError, r"kernel_size \(12, 12\) does not fit along h"),
+        (lambda x: pooling.max_pool2d(x, 2, stride=0), ValueError, "stride is 0: each entry must be at least 1"),
         (lambda x: pooling.max_pool2d(x, (2, 2, 2)), ValueError, "kernel_size is .* one for each of the 2"),
         (lambda x: pooling.avg_pool2d(x, 2, divisor_override=0), ValueError, "divisor_override is 0"),
         (lambda x: pooling.adaptive_avg_pool2d(x, -1), ValueError, "output_size is -1: each number is at least 1"),
@@ -334,6 +374,7 @@ def test_errors_are_sentences(call: Callable[[torch.Tensor], Any], kind: type[Ex
         call(image(2))
 
 
+@both_ways
 def test_threads_are_those_of_pytorch() -> None:
     x, before = torch.randn(4, 64, 56, 56), torch.get_num_threads()
     try:
@@ -344,9 +385,10 @@ def test_threads_are_those_of_pytorch() -> None:
         torch.set_num_threads(before)
 
 
+@both_ways
 def test_any_maximum() -> None:
     choices = random.Random(20261129)
-    for _ in range(150):
+    for _ in range(60):
         rank = choices.randint(1, 3)
         x = torch.randn([choices.randint(1, 3), choices.randint(1, 3), *(choices.randint(3, 9) for _ in range(rank))])
         window = [choices.randint(1, 3) for _ in range(rank)]
@@ -362,6 +404,67 @@ def test_any_maximum() -> None:
                 torch.testing.assert_close(mine, yours, rtol=1e-5, atol=1e-4)
             meta = getattr(pooling, name)(x.to("meta"), window, **options)
             assert meta.shape == theirs[0].shape
+
+
+@both_ways
+def test_gradients_in_batches() -> None:
+    for name in ("max_pool2d", "avg_pool2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"):
+        ours, theirs = (
+            torch.autograd.grad(getattr(functions, name)(x, 2), x, torch.ones(3, 2, 3, *size), is_grads_batched=True)
+            for functions in (pooling, F)
+            for x in [image(2).requires_grad_()]
+            for size in [getattr(F, name)(x, 2).shape[2:]]
+        )
+        torch.testing.assert_close(ours, theirs)
+
+
+@both_ways
+def test_a_graph_is_gone_after_its_gradient() -> None:
+    output = pooling.max_pool2d(image(2).requires_grad_(), 2).sum()
+    output.backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        output.backward()
+
+
+@both_ways
+def test_modes_see_the_operators() -> None:
+    seen = []
+
+    class Mode(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    with Mode():
+        pooling.max_pool2d(image(2), 2)
+    assert any("poolbench" in name for name in seen)
+
+
+def test_without_a_compiler_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"no C\+\+ compiler .* install g\+\+, or set CXX.* work without"):
+        pooling.accelerate()
+    monkeypatch.setenv("CXX", sys.executable)
+    with pytest.raises(RuntimeError, match=r"(?s)could not build the shorter way .* work without"):
+        pooling.accelerate()
+    assert not list(tmp_path.rglob("*.so"))
+    monkeypatch.setattr(torch, "__version__", "2.12.0")
+    with pytest.raises(RuntimeError, match=r"needs PyTorch 2\.13 or newer, and this is 2\.12\.0"):
+        pooling.accelerate()
+
+
+def test_the_accelerated_way_takes_plain_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    if accelerated() is None:
+        pytest.skip("there is no C++ compiler for the accelerated way")
+    monkeypatch.setattr(pooling, "_maxima", None)
+    monkeypatch.setattr(pooling, "_averages", None)
+    x = image(2).requires_grad_()
+    assert pooling.max_pool2d(x, 2).grad_fn.name() == "PoolBackward"
+    assert pooling.avg_pool2d(x, 2).grad_fn.name() == "PoolBackward"
+    assert pooling.adaptive_max_pool2d(x.detach(), 2, return_indices=True)[1].dtype == torch.int64
+    torch.testing.assert_close(pooling.adaptive_avg_pool2d(x, 1), F.adaptive_avg_pool2d(x, 1))
 
 
 def test_importing_the_library_loads_no_framework() -> None:
