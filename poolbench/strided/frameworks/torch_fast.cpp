@@ -8,6 +8,7 @@
 #include <ATen/record_function.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <poolbench/pooling.h>
+#include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/basic_ops.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -244,14 +245,12 @@ bool read(PyObject* given, int rank, std::int64_t least, std::int64_t* numbers) 
   return true;
 }
 
+// A hook for what is saved may raise an exception of Python's, as checkpointing does to stop: it goes on as it is.
 template <class Body>
 PyObject* guarded(Body body) {
-  try {
-    return body();
-  } catch (const std::exception& wrong) {
-    PyErr_SetString(PyExc_RuntimeError, wrong.what());
-    return nullptr;
-  }
+  HANDLE_TH_ERRORS
+  return body();
+  END_HANDLE_TH_ERRORS
 }
 
 // (rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)

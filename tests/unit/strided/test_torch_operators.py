@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from poolbench.strided import torch as pooling
@@ -416,6 +417,18 @@ def test_gradients_in_batches() -> None:
             for size in [getattr(F, name)(x, 2).shape[2:]]
         )
         torch.testing.assert_close(ours, theirs)
+
+
+@both_ways
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_checkpoints(name: str) -> None:
+    def block(x: torch.Tensor) -> torch.Tensor:
+        pooled: torch.Tensor = getattr(pooling, name)(x.sin(), 2)
+        return pooled.square()
+
+    x = image(2).requires_grad_()
+    output = torch.utils.checkpoint.checkpoint(block, x, use_reentrant=False)
+    assert torch.equal(*(torch.autograd.grad(each.sum(), x)[0] for each in (output, block(x))))
 
 
 @both_ways
