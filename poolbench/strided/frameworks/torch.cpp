@@ -308,7 +308,7 @@ extern "C" __attribute__((visibility("default"))) int poolbench_torch_register(c
     if (torch != nullptr) return 0;
     torch = new Functions(find_functions());
     Library library;  // stays: letting it go takes the kernels away
-    check(torch->library_init("poolbench", "CPU", __FILE_NAME__, __LINE__, &library), "open its list of operators");
+    check(torch->library_init("poolbench", "CPU", "torch.cpp", __LINE__, &library), "open its list of operators");
     add_maxima<MaxPool>(library, "max_pool");
     add_maxima<Adaptive<POOLBENCH_MAX>>(library, "adaptive_max_pool");
     add_averages<AvgPool>(library, "avg_pool");

@@ -116,7 +116,8 @@ def test_values_indices_and_gradients(rank: int, name: str, options: dict[str, A
         with_gradient(lambda x: ours(x, **options), x), with_gradient(lambda x: theirs(x, **options), x), strict=True
     ):
         torch.testing.assert_close(mine, yours, rtol=1e-5, atol=1e-4)
-    assert with_gradient(lambda x: ours(x, **options), x)[1].stride() == x.stride()
+    leaf = x.clone().requires_grad_()
+    assert torch.autograd.grad(ours(leaf, **options).sum(), leaf)[0].stride() == x.stride()
     if "max" in name:
         for mine, yours in zip(
             ours(x, return_indices=True, **options), theirs(x, return_indices=True, **options), strict=True
@@ -170,6 +171,17 @@ def test_windows_of_more_than_256_elements_keep_wider_places() -> None:
         ours = with_gradient(lambda x, name=name, size=size: getattr(pooling, name)(x, size), x)
         theirs = with_gradient(lambda x, name=name, size=size: getattr(F, name)(x, size), x)
         assert all(map(torch.equal, ours, theirs))
+
+
+def test_traced_places_have_the_type_that_comes_out() -> None:
+    x = torch.randn(1, 1, 33, 40)
+    for window in ([16, 16], [1, 36], [17, 16], [16, 17]):
+        operator = FAMILIES["max_pool"].operator("_kept")
+        given = (window, [1, 1], [0, 0], [1, 1], False)
+        assert operator(x, *given)[1].dtype == operator(x.to("meta"), *given)[1].dtype, window
+    for size in itertools.product((1, 2, 3), (2, 3, 5)):
+        operator = FAMILIES["adaptive_max_pool"].operator("_kept")
+        assert operator(x, size)[1].dtype == operator(x.to("meta"), size)[1].dtype, size
 
 
 def test_the_longest_adaptive_window_is_what_the_definition_says() -> None:
