@@ -21,11 +21,17 @@ def get_library() -> str:
 
     Raises FileNotFoundError where this copy of the package was built without the library.
     """
+    return beside_module(LIBRARY, "for C")
+
+
+def beside_module(name: str, purpose: str) -> str:
+    """Return the path of a library that is built beside the extension module. Raises FileNotFoundError without it."""
     module = importlib.util.find_spec("poolbench.strided._pool")
     folder = Path(module.origin).parent if module is not None and module.origin else Path(__file__).parent
-    library = folder / LIBRARY
+    library = folder / name
     if not library.is_file():
         raise FileNotFoundError(
-            f"This copy of poolbench.strided has no library for C, which would be {library}: install poolbench anew."
+            f"This copy of poolbench.strided has no library {purpose}, which would be {library}: install poolbench "
+            "anew."
         )
     return str(library)
