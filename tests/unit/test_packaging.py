@@ -78,10 +78,11 @@ def test_catalogue_data_is_found_where_it_is_installed(name: str) -> None:
     assert (files("poolbench.catalogue") / "data" / name).is_file()
 
 
-def test_of_the_kernels_sources_the_wheel_has_the_header_for_c_alone() -> None:
+def test_of_the_kernels_sources_the_wheel_has_what_others_compile() -> None:
     excluded = GitIgnoreSpec.from_lines(PROJECT["tool"]["scikit-build"]["wheel"]["exclude"])
     folder = ROOT / "poolbench" / "strided"
     sources = [path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.suffix in {".h", ".cpp", ".map"}]
-    assert [name for name in sources if not excluded.match_file(name)] == [
-        "poolbench/strided/include/poolbench/pooling.h"
+    assert sorted(name for name in sources if not excluded.match_file(name)) == [
+        "poolbench/strided/frameworks/torch_fast.cpp",
+        "poolbench/strided/include/poolbench/pooling.h",
     ]
