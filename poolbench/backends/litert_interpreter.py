@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -62,12 +61,6 @@ class LiteRt:
     def load(self, threads: int) -> None:
         """Import LiteRT; the threads are those of the interpreter that ``prepare`` makes."""
         import ai_edge_litert.interpreter  # noqa: F401
-
-    @contextmanager
-    def scope(self) -> Iterator[None]:
-        """Import LiteRT; nothing of the process changes."""
-        self.load(1)
-        yield
 
     def facts(self) -> Mapping[str, str]:
         """Return the release, and whether the output is copied."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,12 +77,6 @@ class Mnn:
         """Import MNN and its converter; the threads are those of the session that ``prepare`` makes."""
         import _tools  # noqa: F401
         import MNN  # noqa: F401
-
-    @contextmanager
-    def scope(self) -> Iterator[None]:
-        """Import MNN; nothing of the process changes."""
-        self.load(1)
-        yield
 
     def facts(self) -> Mapping[str, str]:
         """Return the release, the precision of the calculation, and whether the output is copied."""

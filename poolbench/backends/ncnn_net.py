@@ -6,8 +6,7 @@ Parameters are those of ``Pooling``, ``Pooling1D`` and ``Pooling3D``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Call, Prepared, Source, Support, refused
@@ -70,12 +69,6 @@ class Ncnn:
     def load(self, threads: int) -> None:
         """Import ncnn; the threads are those of the net that ``prepare`` makes."""
         import ncnn  # noqa: F401
-
-    @contextmanager
-    def scope(self) -> Iterator[None]:
-        """Import ncnn; nothing of the process changes."""
-        self.load(1)
-        yield
 
     def facts(self) -> Mapping[str, str]:
         """Return the release, and the precision that blobs are stored with."""

@@ -6,8 +6,7 @@ Semantics: maxima over what a window reads of the input, averages over that or o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import metadata
 
 from poolbench.backends import onednn_library as onednn
@@ -51,12 +50,6 @@ class ChannelsFirst:
     def load(self, threads: int) -> None:
         """Open the library; threads are OpenMP's."""
         onednn.library()
-
-    @contextmanager
-    def scope(self) -> Iterator[None]:
-        """Open the library; nothing of the process changes."""
-        onednn.library()
-        yield
 
     def facts(self) -> Mapping[str, str]:
         """Return the package's release and the library's instruction set, as it numbers them."""

@@ -14,13 +14,12 @@ Maxima take float64, float32, float16, bfloat16, int8, uint8, int16, int32 and i
 autocast a result has the type of its input.
 
 It needs PyTorch 2.10 or newer, and no compiler. ``accelerate`` compiles, once, what makes small calls several
-microseconds shorter. Raises ImportError with older ones. The functions raise ValueError for
-sizes and shapes that do not fit each other, and TypeError for tensors that cannot be pooled here.
+microseconds shorter. Raises ImportError with older ones. The functions raise ValueError for sizes and shapes that do
+not fit each other, and TypeError for tensors that cannot be pooled here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from torch._C import _are_functorch_transforms_active, is_grad_enabled
 
 from poolbench.strided import torch_fast
 from poolbench.strided import torch_operators as operators
+from poolbench.strided.functional import OutputSizes, Sizes
 
 __all__ = [
     "accelerate",
@@ -45,12 +45,6 @@ __all__ = [
     "max_pool2d",
     "max_pool3d",
 ]
-
-Sizes = int | Sequence[int]
-"""One number for all pooled axes, or one per axis."""
-
-OutputSizes = int | None | Sequence[int | None]
-"""One output size for all pooled axes, or one per axis; None for the input's own."""
 
 _LIBRARY = operators.register()  # the operators are there as long as this is
 _is_compiling = torch.compiler.is_compiling
