@@ -47,8 +47,8 @@ def main(path: Path) -> None:
         gain = f"{ours.ratio:.2f} ({ours.low:.2f} to {ours.high:.2f})"
         print(f"| `{workload}` | {gain} | {limit.ratio:.2f} | {aim:.2f}{mark} |")
     print(
-        f"\n{told} workloads: {met} gain what is aimed at, {surely_missed} surely less. Geometric mean of strided's gain "
-        f"over the limit's: {mean(shares):.2f}."
+        f"\n{told} workloads: {met} gain what is aimed at, {surely_missed} surely less. Geometric mean of the kernel's "
+        f"gain over the limit's: {mean(shares):.2f}."
     )
 
 
