@@ -7,6 +7,7 @@
     │   ├── UnknownNameError         a name that nothing is registered under
     │   ├── CatalogueError           a catalogue file that cannot be read, with file and line
     │   ├── MissingFrameworkError    a framework that is not installed here
+    │   ├── MissingExtraError        packages of an extra that are not installed here
     │   └── ResumeError              a run that must not be continued
     ├── StoreError                   exit 2: results that cannot be read or written
     │   └── RunLockedError           another run holds this machine
@@ -70,6 +71,10 @@ class CatalogueError(UsageError):
 
 class MissingFrameworkError(UsageError):
     """A backend's framework is not installed in this environment."""
+
+
+class MissingExtraError(UsageError):
+    """What was asked for needs packages that the base installation leaves out."""
 
 
 class ResumeError(UsageError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from poolbench.analyse.compare.summary import summarise
-from poolbench.report.render.csv import summary_frame
+from poolbench.report.render.csv import summary_table, write_csv
 from poolbench.report.render.markdown import write_markdown
 from poolbench.store.reading import read_run
 
@@ -24,7 +24,7 @@ def main() -> None:
         if markdown.exists():
             write_markdown(summary, markdown)
         if table.exists():
-            summary_frame(summary).to_csv(table, index=False)
+            write_csv(summary_table(summary), table)
 
 
 if __name__ == "__main__":

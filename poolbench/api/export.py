@@ -8,19 +8,21 @@ from datetime import datetime
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.frames.asv import figures_of, method_options
-from poolbench.analyse.frames.run import rows_frame
 from poolbench.environments.git import GitError
-from poolbench.errors import StoreError, UsageError
+from poolbench.errors import MissingExtraError, StoreError, UsageError
 from poolbench.measure.revision import PACKAGE, leads_to_head, repository, resolve_commit
 from poolbench.model.result import UNKNOWN_REVISION
+from poolbench.report.needs import FRAMES, need
 from poolbench.report.render.csv import summary_frame
 from poolbench.store.asv import AsvResults, write_results
 from poolbench.store.reading import StoredRun
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ASV_FOLDER = "asv-runs"
 """Where in the results folder runs are exported to for asv: apart from what asv measures itself and describes."""
@@ -106,8 +108,11 @@ def export_tables(stored: StoredRun, folder: Path, form: Format) -> tuple[Path, 
     """Write the raw samples and the summary of a run as two tables, and return their paths.
 
     The columns are those of ``load_results`` and of ``compare``. Raises StoreError where they cannot be written, and
-    UsageError where the package that writes the format is not installed.
+    MissingExtraError where a package that writes the format is not installed.
     """
+    need("Writing a run's samples as a table", FRAMES)
+    from poolbench.analyse.frames.run import rows_frame
+
     write = _writer(form)
     tables = {
         folder / f"{stored.path.stem}.samples.{form.value}": rows_frame(stored.rows, stored.header),
@@ -127,7 +132,7 @@ def _writer(form: Format) -> Callable[[pd.DataFrame, Path], None]:
     if form is Format.CSV:
         return lambda frame, path: frame.to_csv(path, index=False)
     if find_spec("pyarrow") is None:  # pandas would say it in a page
-        raise UsageError(
+        raise MissingExtraError(
             "Parquet needs the package pyarrow, which is not installed here: pip install 'poolbench[parquet]', or "
             "export to csv."
         )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.frames.asv import asv_frame
-from poolbench.analyse.frames.run import rows_frame
 from poolbench.api.request import Request, choose_subjects, default_budget_s, default_limits
 from poolbench.api.run import new_run
 from poolbench.catalogue.select import choose
@@ -18,10 +16,14 @@ from poolbench.errors import PoolbenchError, StoreError, UsageError
 from poolbench.measure.advice import thread_notes
 from poolbench.measure.machine import fingerprint
 from poolbench.model.method import Cache, LayoutPolicy, Method
+from poolbench.report.needs import FRAMES, need
 from poolbench.report.render.csv import summary_frame
 from poolbench.store.asv import is_asv_folder, read_results
 from poolbench.store.reading import read_run
 from poolbench.store.runs import SUFFIX
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def compare(
@@ -39,6 +41,7 @@ def compare(
     results: str | Path,
 ) -> pd.DataFrame:
     """Measure and return the summary as a frame."""
+    need("poolbench.compare, which returns a frame of pandas,", FRAMES)
     if batch not in (None, "source"):
         raise UsageError(f"batch is '{batch}'; it takes 'source', or nothing for the catalogue's own batch.")
     chosen, notes = choose_subjects(subjects, layout=LayoutPolicy(layout))
@@ -69,6 +72,9 @@ def compare(
 
 def load_results(path: str | Path) -> pd.DataFrame:
     """Read one file, all of a folder, or a folder of asv's."""
+    need("poolbench.load_results, which returns a frame of pandas,", FRAMES)
+    import pandas as pd
+
     root = Path(path)
     if is_asv_folder(root):
         return asv_frame(read_results(root))
@@ -94,4 +100,6 @@ def _run_frame(path: Path) -> pd.DataFrame:
     stored = read_run(path)
     for warning in stored.warnings:
         warnings.warn(warning, stacklevel=4)
+    from poolbench.analyse.frames.run import rows_frame
+
     return rows_frame(stored.rows, stored.header)

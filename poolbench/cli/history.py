@@ -197,23 +197,27 @@ def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callab
 
 
 def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
-    """Print the table and the changes, write CSV and figure, and fail where nothing is known."""
-    from poolbench.report.figures.canvas import files as drawn
-    from poolbench.report.figures.history import history_figure
+    """Print the table and the changes, write CSV and (with matplotlib) the figure, and fail where nothing is known."""
     from poolbench.report.history import changes_table, history_table
+    from poolbench.report.needs import FIGURES, missing
     from poolbench.report.render.csv import write_csv
     from poolbench.report.render.json import history_document
     from poolbench.report.render.terminal_history import render_history
 
-    files = {ending: folder / f"{name}{ending}" for ending in (".csv", ".changes.csv", ".svg", ".png")}
+    images = () if missing(FIGURES) else (".svg", ".png")
+    files = {ending: folder / f"{name}{ending}" for ending in (".csv", ".changes.csv", *images)}
     is_known = any(found.cell(w, place).is_known for w in found.workloads for place in range(len(found.points)))
     if is_known:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_csv(history_table(found), files[".csv"])
             write_csv(changes_table(found), files[".changes.csv"])
-            for ending, content in zip((".svg", ".png"), drawn(history_figure(found)), strict=True):
-                files[ending].write_bytes(content)
+            if images:
+                from poolbench.report.figures.canvas import files as drawn
+                from poolbench.report.figures.history import history_figure
+
+                for ending, content in zip(images, drawn(history_figure(found)), strict=True):
+                    files[ending].write_bytes(content)
         except OSError as error:
             raise StoreError(f"The history cannot be written to {folder}: {error.strerror}.") from error
     if json:
@@ -221,8 +225,10 @@ def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
     else:
         typer.echo(render_history(found), nl=False)
         if is_known:
-            typer.echo(f"\nfigure   {files['.svg']}\n         {files['.png']}")
-            typer.echo(f"tables   {files['.csv']}\n         {files['.changes.csv']}")
+            figure = [f"figure   {files['.svg']}\n         {files['.png']}"] if images else []
+            typer.echo("\n".join(("", *figure, f"tables   {files['.csv']}\n         {files['.changes.csv']}")))
+    if is_known and not images:
+        print_warning("The figure is left out: it needs matplotlib (pip install 'poolbench[report]').")
     if not is_known:
         typer.echo(
             "poolbench: no point has the three clean launches that an interval needs. The lines above say which "

@@ -34,6 +34,9 @@ def report(
     json: Json = False,
 ) -> None:
     """Write a run as a page with tables and figures, which opens without a network or a server."""
+    from poolbench.report.needs import PAGES, need
+
+    need("A page", PAGES)
     from poolbench.api.report import comparison_page, run_page
     from poolbench.report.page.site import write_report
 

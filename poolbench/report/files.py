@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poolbench.errors import StoreError
-from poolbench.report.render.csv import summary_frame
+from poolbench.report.render.csv import summary_table, write_csv
 from poolbench.report.render.markdown import write_markdown
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write_summary(summary: RunSummary, results: Path) -> Written:
     written = Written(markdown=results.with_suffix(".md"), csv=results.with_suffix(".csv"))
     try:
         write_markdown(summary, written.markdown)
-        summary_frame(summary).to_csv(written.csv, index=False)
+        write_csv(summary_table(summary), written.csv)
     except OSError as error:
         raise StoreError(
             f"The summary cannot be written beside {results} ({error.strerror}). The results are complete: "

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from poolbench.analyse.estimate.findings import Cell, RunSummary
-from poolbench.analyse.frames.run import SAMPLE_COLUMNS
 from poolbench.catalogue.sets import entries_by_key
 from poolbench.model.memory import FLAT
 from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.workload import Workload
 from poolbench.store import asv, asv_terms
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TEXTS = frozenset((
     "workload", "name", "kind", "dtype", "order", "subject", "status", "note", "group", "layout", "machine", "run",
@@ -44,6 +44,10 @@ def asv_frame(found: Sequence[asv.AsvResults]) -> pd.DataFrame:
     A latency whose samples asv did not keep gives one line with the value that it kept. Launches, blocks and what
     disturbed a sample are not in asv's files: they are 0, or missing. ``run`` is made of commit and environment.
     """
+    import pandas as pd
+
+    from poolbench.analyse.frames.run import SAMPLE_COLUMNS
+
     lines = [line for results in found for line in _lines(results)]
     frame = pd.DataFrame(lines, columns=list(SAMPLE_COLUMNS))
     for name in SAMPLE_COLUMNS:

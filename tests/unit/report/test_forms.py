@@ -27,7 +27,7 @@ from poolbench.report.gate import gate_table
 from poolbench.report.history import changes_table, history_table, points_table
 from poolbench.report.means import means_table
 from poolbench.report.render.brief import COLUMNS, SPREAD
-from poolbench.report.render.csv import frame, summary_frame
+from poolbench.report.render.csv import csv_text, frame, summary_frame, summary_table
 from poolbench.report.render.html import render_page
 from poolbench.report.render.json import gate_document, history_document, summary_document
 from poolbench.report.render.markdown import gate_markdown, markdown_table, render_markdown
@@ -87,7 +87,13 @@ def test_what_lies_beside_a_run_is_what_is_written_now(path: Path) -> None:
     summary = stored(path)
     assert path.with_suffix(".md").read_text(encoding="utf-8") == render_markdown(summary)
     table = path.with_suffix(".csv")
-    assert not table.exists() or table.read_text(encoding="utf-8") == summary_frame(summary).to_csv(index=False)
+    assert not table.exists() or table.read_text(encoding="utf-8") == csv_text(summary_table(summary))
+
+
+@each_run
+def test_a_table_s_file_is_what_pandas_would_write(path: Path) -> None:
+    summary = stored(path)
+    assert csv_text(summary_table(summary)) == summary_frame(summary).to_csv(index=False)
 
 
 @each_run
