@@ -1,6 +1,7 @@
 """What is declared is what is installed, and all of it is pinned."""
 
 import re
+import runpy
 import tomllib
 from importlib.metadata import distribution, entry_points, version
 from importlib.resources import files
@@ -67,6 +68,40 @@ def test_declared_entry_points_are_installed_with_their_colons() -> None:
     installed = {point.name: point.value for point in entry_points(group="poolbench.backends")}
     assert declared.items() <= installed.items()
     assert "numpy:shifted" in installed
+
+
+def test_a_release_names_what_does_not_agree() -> None:
+    problems = runpy.run_path(str(ROOT / ".ci" / "release.py"))["problems"]
+    source = PROJECT["project"]["urls"]["Source"].removeprefix("https://github.com/")
+    assert problems("refs/heads/main", source) == []
+    tag, *others = problems("refs/tags/v0.0.0", "somebody/else")
+    assert tag.startswith("The tag is v0.0.0, and pyproject.toml says ")
+    assert others[-1].startswith("This is somebody/else, and pyproject.toml names https://github.com/")
+
+
+def test_every_extra_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [extra for extra in PROJECT["project"]["optional-dependencies"] if f"[{extra}]`" not in readme]
+    assert missing == []
+
+
+def test_the_address_is_the_same_everywhere() -> None:
+    source = PROJECT["project"]["urls"]["Source"]
+    owner = source.split("/")[3]
+    site = PROJECT["project"]["urls"]["Documentation"]
+    assert site == f"https://{owner}.github.io/{source.split('/')[4]}/"
+    assert f"repository-code: {source}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert f"site_url: {site}\n" in navigation
+    assert f'link: "{source}"' in navigation
+
+
+def test_what_releases_are_made_with_is_pinned() -> None:
+    pinned = re.findall(r"^([\w-]+)==[\w.]+$", (ROOT / ".ci" / "release.txt").read_text("utf-8"), flags=re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    used = [name for names in re.findall(r"pip install -c \.ci/release\.txt (.*)", workflow) for name in names.split()]
+    assert used
+    assert set(used) - set(pinned) == set()
 
 
 def test_the_version_is_said_once_and_the_same_everywhere() -> None:
