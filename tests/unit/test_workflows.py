@@ -58,3 +58,13 @@ def test_the_action_ends_as_the_gate_does_whatever_becomes_of_its_output(tmp_pat
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     assert (output.read_text() == f"exit-code={code}\n") if is_writable else ("::warning::" in done.stdout)
+
+
+def test_a_commit_is_checked_as_lint_checks():
+    yaml = pytest.importorskip("ruamel.yaml")
+    (local,) = yaml.YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"]
+    hooks = {hook["entry"].removeprefix(".venv/bin/") for hook in local["hooks"]}
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lint = re.findall(r"^\t\$\(BIN\)/(.*)$", recipe[1], flags=re.MULTILINE)
+    files = re.compile(r" (\S+\.(yml|cff))$")  # the hooks get the files that changed
+    assert hooks == {files.sub("", command) for command in lint}
