@@ -69,7 +69,7 @@ inline const Lending& lending_of(PyTypeObject* type) {
   static Lending lending;
   if (type != known) {
     lending = ask_lending(type);
-    Py_INCREF(type);
+    Py_INCREF(reinterpret_cast<PyObject*>(type));
     known = type;
   }
   return lending;

@@ -28,7 +28,7 @@ inline PyArray_Descr* find_descr(Type type) {
     const Reference scalar(module ? PyObject_GetAttrString(module.get(), "bfloat16") : nullptr);
     if (!scalar || PyArray_DescrConverter(scalar.get(), &bfloat16) == 0) throw PythonError{};
   }
-  Py_INCREF(bfloat16);
+  Py_INCREF(reinterpret_cast<PyObject*>(bfloat16));
   return bfloat16;
 }
 

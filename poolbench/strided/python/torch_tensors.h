@@ -24,7 +24,7 @@ inline Tensor tensor_kind(PyObject* object) {
   kind = !has("is_neg") || !has("untyped_storage") ? Tensor::kForeign
          : has("get_mask") && has("to_tensor")     ? Tensor::kMasked
                                                    : Tensor::kPlain;
-  Py_INCREF(type);
+  Py_INCREF(reinterpret_cast<PyObject*>(type));
   known = type;
   return kind;
 }
