@@ -44,7 +44,7 @@ ALLOWED = {
 }
 """The frameworks that a file may import, inside functions. No other file may import one."""
 
-BRIDGES = {"strided/torch.py": {"torch"}, "strided/torch_operators.py": {"torch"}, "strided/torch_fast.py": {"torch"}}
+BRIDGES = {f"strided/torch{part}.py": {"torch"} for part in ("", "_operators", "_autograd", "_fast")}
 """Modules that are for one framework's users: importing one imports that framework."""
 
 
