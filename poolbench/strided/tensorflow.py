@@ -12,9 +12,10 @@ A call is an operator of TensorFlow, ``PoolbenchPool``, which XLA (``jit_compile
 pools maxima again, as TensorFlow's own does, and has no gradient of its own. Sizes that are not known while a graph is
 built stay unknown.
 
-It needs TensorFlow 2.19 or newer, no compiler, and tensors in the CPU's memory. Raises ImportError where TensorFlow
-lacks what the operators need. The functions raise ValueError for sizes and shapes that do not fit each other, and
-TypeError for types that are not pooled. What a graph finds out when it runs is ``tf.errors.InvalidArgumentError``.
+It was tried with TensorFlow 2.21, needs no compiler, and takes tensors in the CPU's memory. Raises ImportError where
+TensorFlow lacks what the operators need. The functions raise ValueError for sizes and shapes that do not fit each
+other, and TypeError for types that are not pooled. What a graph finds out when it runs is
+``tf.errors.InvalidArgumentError``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _load() -> Any:
     if not hasattr(loaded, "poolbench_gradient"):
         raise ImportError(
             f"poolbench's operators do not go with TensorFlow {tf.__version__}, which lacks something of its interface "
-            "for kernels in C: install a release from 2.19 on."
+            "for kernels in C: install a newer release."
         )
     return loaded
 

@@ -30,8 +30,9 @@ Error* fail(const Api* api, const char* message, int code) {
   return api->create_error(&request);
 }
 
-// As many threads as XLA computes on.
+// As many threads as XLA computes on; one where it does not tell, as in jaxlib 0.5.
 std::int32_t threads(const Frame& frame) {
+  if (frame.api->size < sizeof(Api)) return 1;
   std::int64_t count = 1;
   ThreadsRequest request = {sizeof request, nullptr, frame.context, &count};
   if (Error* error = frame.api->number_of_threads(&request)) {
@@ -88,11 +89,12 @@ Error* handle(Frame* frame, void (*compute)(const Frame&, const poolbench_poolin
   if (frame->extensions != nullptr && frame->extensions->type == kMetadata) {
     // Any version will do in which the structs are these, which is looked at below.
     Metadata& metadata = *reinterpret_cast<MetadataExtension*>(frame->extensions)->metadata;
-    metadata.version = {sizeof(Version), nullptr, api->version.major, api->version.minor};
+    metadata.version.major = api != nullptr ? api->version.major : 0;  // 0.1 asks without saying what it is
+    metadata.version.minor = api != nullptr ? api->version.minor : 1;
     metadata.traits = 0;
     return nullptr;
   }
-  if (api->version.major != 0 || api->size < sizeof(Api) || frame->inputs.size != sizeof(Buffers) ||
+  if (api->version.major != 0 || frame->inputs.size != sizeof(Buffers) ||
       frame->results.size != sizeof(Buffers) || frame->attributes.size != sizeof(Attributes)) {
     return fail(api, "This release of poolbench was not written for the foreign functions of this release of jaxlib.", kInternal);
   }
