@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from torch._C import _are_functorch_transforms_active, is_grad_enabled
+from torch.autograd import forward_ad
 
 from poolbench.strided import torch_fast
 from poolbench.strided import torch_operators as operators
@@ -235,7 +236,8 @@ def _pooled(name: str, rank: int, input: torch.Tensor, *given: Any) -> Any:
             done = getattr(_fast, name)(rank, input, *given)
             if done is not NotImplemented:
                 return done
-        refuse_tangent(input)
+        if forward_ad._current_level >= 0:
+            refuse_tangent(input)
     return _BY_OPERATORS[name](rank, input, *given)
 
 
