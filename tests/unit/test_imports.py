@@ -44,7 +44,14 @@ ALLOWED = {
 }
 """The frameworks that a file may import, inside functions. No other file may import one."""
 
-BRIDGES = {"strided/torch.py": {"torch"}, "strided/torch_operators.py": {"torch"}, "strided/torch_fast.py": {"torch"}}
+BRIDGES = {
+    "strided/torch.py": {"torch"},
+    "strided/torch_autograd.py": {"torch"},
+    "strided/torch_fast.py": {"torch"},
+    "strided/torch_operators.py": {"torch"},
+    "strided/jax.py": {"jax"},
+    "strided/tensorflow.py": {"tensorflow"},
+}
 """Modules that are for one framework's users: importing one imports that framework."""
 
 
