@@ -1,7 +1,9 @@
-// The gradient of a maximum in small planes whose windows share no elements: each vector of positions, across the ends of
-// rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. For AVX-512 alone.
+// The gradient of a maximum in small planes, where one window or two read each position: each vector of positions, across
+// the ends of rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. For AVX-512
+// alone.
 #pragma once
 
+#include "gradient/tables.h"
 #include "simd/lanes.h"
 #include "simd/permuted.h"
 #include "simd/plane_walk.h"
@@ -17,15 +19,16 @@ struct GatherPatches {
   using Lanes = Permuted<sizeof(V)>;
   static constexpr std::int64_t kN = L::kN, kSize = L::E::kSize;
   static constexpr const char* kName = "gather_patches";
-  static constexpr const char* kTakes = "small contiguous planes whose windows share no elements, across the ends of rows";
-  static constexpr const char* kCost = "1 for each vector";
-  static constexpr std::int64_t kMostVectors = 64;  // of a plane
+  static constexpr const char* kTakes = "small contiguous planes with up to two windows on an element, across the ends of rows";
+  static constexpr const char* kCost = "kd·kh·kw / stride";
+  static constexpr std::int64_t kMostVectors = 96;  // of a plane
   static constexpr std::int64_t kLeastPlanes = 8;   // for which it pays to work it out
+  static constexpr int kMostReads = 2;              // windows that read one position
 
   static bool fits(const Plan& p) {
     const Axis &d = p.d, &h = p.h, &w = p.w;
     if (p.inner != 1 || p.offset_size != 1 || p.planes() < kLeastPlanes) return false;
-    if (!is_apart(d) || !is_apart(h) || !is_apart(w) || w.windows < 2) return false;
+    if (!is_plain(d) || !is_plain(h) || !is_plain(w) || w.windows < 2 || reads(p) > kMostReads) return false;
     if (d.positions * h.positions * w.positions > kMostVectors * kN) return false;
     if (w.out_step != kSize || w.in_step != kSize || w.offset_step != 1) return false;
     if (!touches(h, w.positions, w.windows) || !touches(d, h.positions * w.positions, h.windows * w.windows)) return false;
@@ -34,16 +37,12 @@ struct GatherPatches {
   static std::int64_t units(const Plan& p) { return p.planes(); }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const GatherPatches self(p);
-    const std::int64_t windows = self.windows_;
-    if (sources(p) == 1) {
-      windows <= kN ? self.planes<1, true>(first, last) : self.planes<1, false>(first, last);
-    } else {
-      windows <= 2 * kN ? self.planes<2, true>(first, last) : self.planes<2, false>(first, last);
-    }
+    reads(p) == 1 ? self.template with_reads<1>(first, last) : self.template with_reads<2>(first, last);
   }
 
  private:
-  static bool is_apart(const Axis& axis) { return !axis.adaptive() && axis.dilation == 1 && axis.window <= axis.stride; }
+  static bool is_plain(const Axis& axis) { return !axis.adaptive() && axis.dilation == 1; }
+  static std::int64_t reads(const Plan& p) { return most_readers(p.d) * most_readers(p.h) * most_readers(p.w); }
   static bool touches(const Axis& axis, std::int64_t positions, std::int64_t windows) {
     return (axis.positions == 1 || axis.out_step == positions * kSize) &&
            (axis.windows == 1 || (axis.in_step == windows * kSize && axis.offset_step == windows));
@@ -51,65 +50,82 @@ struct GatherPatches {
   // Vectors that hold all windows that one of positions may need.
   static std::int64_t sources(const Plan& p) {
     const std::int64_t rows = (kN + p.w.positions - 2) / p.w.positions + 1;
-    const std::int64_t high = (rows - 1 + p.h.stride - 1) / p.h.stride + 1;
     const std::int64_t all = p.d.windows * p.h.windows * p.w.windows;
-    const std::int64_t some = p.d.positions > 1 ? all : std::min(high * p.w.windows, all);
-    return (some + kN - 1) / kN;
+    if (p.d.positions > 1 || p.d.windows > 1) return (all + kN - 1) / kN;
+    const std::int64_t high = (rows - 1 + p.h.stride - 1) / p.h.stride + most_readers(p.h);
+    // Two rows of positions have one row of windows in common, or those at the end of one and the beginning of the next.
+    const std::int64_t ends = kN / p.w.stride + 2 * most_readers(p.w);
+    const std::int64_t some = rows <= 2 && most_readers(p.h) == 1 ? std::max(p.w.windows, ends) : high * p.w.windows;
+    return (std::min(some, all) + kN - 1) / kN;
   }
 
-  // A vector of positions: from which window on it has its sources, which lane of them each position takes, and the number
-  // of the position in that window, or -1.
+  // A vector of positions: from which window on it has its sources, and for each window that reads one, in which lane of
+  // them it is, and which number the position has there, or -1.
   struct Vector {
     std::int64_t first;
-    alignas(kBytes) std::uint16_t indices[kN];
-    alignas(kBytes) P numbers[kN];
+    alignas(kBytes) std::uint16_t indices[kMostReads][kN];
+    alignas(kBytes) P numbers[kMostReads][kN];
   };
 
   explicit GatherPatches(const Plan& plan)
       : p(plan), positions_(p.d.positions * p.h.positions * p.w.positions),
         windows_(p.d.windows * p.h.windows * p.w.windows) {
-    std::int64_t window[kMostVectors * kN], at = 0;
+    const std::int64_t held = sources(p) * kN;
+    const ReaderTable across(p.w);
+    std::int64_t at = 0, windows[kMostReads][kN];
     for (std::int64_t z = 0; z < p.d.positions; ++z) {
+      const Readers d = readers(p.d, z);
       for (std::int64_t y = 0; y < p.h.positions; ++y) {
-        const Read d = read(p.d, z), h = read(p.h, y);
-        const std::int64_t row = (d.window * p.h.windows + h.window) * p.w.windows;
-        const std::int64_t base = (d.tap * p.window_h + h.tap) * p.window_w;
-        std::int64_t o = p.w.lo / p.w.stride, tap = p.w.lo - o * p.w.stride;
+        const Readers h = readers(p.h, y);
         for (std::int64_t x = 0; x < p.w.positions; ++x, ++at) {
-          const bool some = d.tap >= 0 && h.tap >= 0 && tap < p.w.window && o < p.w.windows;
-          window[at] = some ? row + o : -1;
-          vectors_[at / kN].numbers[at % kN] = static_cast<P>(some ? base + tap : -1);
-          if (++tap == p.w.stride) tap = 0, ++o;
+          if (at % kN == 0) begin(vectors_[at / kN], windows);
+          const Readers w = across.at(x);
+          int number = 0;
+          for (std::int64_t od = d.first; od <= d.last; ++od) {
+            for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
+              for (std::int64_t ow = w.first; ow <= w.last; ++ow, ++number) {
+                const std::int64_t tap_d = z + p.d.lo - od * p.d.stride, tap_h = y + p.h.lo - oh * p.h.stride;
+                const std::int64_t tap = (tap_d * p.window_h + tap_h) * p.window_w + x + p.w.lo - ow * p.w.stride;
+                vectors_[at / kN].numbers[number][at % kN] = static_cast<P>(tap);
+                windows[number][at % kN] = (od * p.h.windows + oh) * p.w.windows + ow;
+              }
+            }
+          }
+          if (at % kN == kN - 1 || at == positions_ - 1) end(vectors_[at / kN], windows, held);
         }
       }
     }
-    const std::int64_t held = sources(p) * kN;
-    for (std::int64_t v = 0; v * kN < positions_; ++v) {
-      Vector& to = vectors_[v];
-      const std::int64_t count = std::min(positions_ - v * kN, kN);
-      std::int64_t least = windows_;
-      for (std::int64_t i = 0; i < count; ++i) {
-        if (window[v * kN + i] >= 0) least = std::min(least, window[v * kN + i]);
-      }
-      to.first = std::max<std::int64_t>(std::min(least, windows_ - held), 0);
-      for (std::int64_t i = 0; i < kN; ++i) {
-        const bool some = i < count && window[v * kN + i] >= 0;
-        to.indices[i] = static_cast<std::uint16_t>(some ? window[v * kN + i] - to.first : 0);
-        if (i >= count) to.numbers[i] = -1;
+  }
+  static void begin(Vector& vector, std::int64_t (&windows)[kMostReads][kN]) {
+    for (int i = 0; i < kMostReads; ++i) {
+      std::fill(vector.numbers[i], vector.numbers[i] + kN, P{-1});
+      std::fill(windows[i], windows[i] + kN, std::int64_t{-1});
+    }
+  }
+  void end(Vector& vector, const std::int64_t (&windows)[kMostReads][kN], std::int64_t held) const {
+    std::int64_t least = windows_;
+    for (const auto& some : windows) {
+      for (const std::int64_t window : some) least = window >= 0 ? std::min(least, window) : least;
+    }
+    vector.first = std::max<std::int64_t>(std::min(least, windows_ - held), 0);
+    for (int i = 0; i < kMostReads; ++i) {
+      for (std::int64_t x = 0; x < kN; ++x) {
+        vector.indices[i][x] = static_cast<std::uint16_t>(std::max<std::int64_t>(windows[i][x] - vector.first, 0));
       }
     }
   }
-  // Which window reads a position, and as which of its elements; -1 where none does.
-  struct Read {
-    std::int64_t window, tap;
-  };
-  static Read read(const Axis& axis, std::int64_t at) {
-    const std::int64_t window = (at + axis.lo) / axis.stride, tap = at + axis.lo - window * axis.stride;
-    return window < axis.windows && tap < axis.window ? Read{window, tap} : Read{0, -1};
+
+  template <int kReads>
+  void with_reads(std::int64_t first, std::int64_t last) const {
+    if (sources(p) == 1) {
+      windows_ <= kN ? planes<kReads, 1, true>(first, last) : planes<kReads, 1, false>(first, last);
+    } else {
+      windows_ <= 2 * kN ? planes<kReads, 2, true>(first, last) : planes<kReads, 2, false>(first, last);
+    }
   }
 
   // kAll: the sources hold all windows of a plane.
-  template <int kSources, bool kAll>
+  template <int kReads, int kSources, bool kAll>
   void planes(std::int64_t first, std::int64_t last) const {
     Mask loads[kSources];
     for (int k = 0; k < kSources; ++k) loads[k] = L::within(k * kN, windows_);
@@ -122,9 +138,9 @@ struct GatherPatches {
       Vec<P> places[kSources];
       if (kAll) load<kSources, true>(at.in, at.offsets, loads, values, places);
       for (std::int64_t v = 0; v < whole; ++v, to += kN * kSize) {
-        L::E::store(to, gather<kSources, kAll>(at, vectors_[v], loads, values, places));
+        L::E::store(to, gather<kReads, kSources, kAll>(at, vectors_[v], loads, values, places));
       }
-      if (rest != 0) L::store(to, rest, gather<kSources, kAll>(at, vectors_[whole], loads, values, places));
+      if (rest != 0) L::store(to, rest, gather<kReads, kSources, kAll>(at, vectors_[whole], loads, values, places));
     }
   }
   template <int kSources, bool kMasked>
@@ -137,20 +153,25 @@ struct GatherPatches {
       places[k] = kMasked ? (Vec<P>)ConvertOf<V, 1>::load_lanes(place, loads[k]) : load_places<V, 1>(place);
     }
   }
-  template <int kSources, bool kAll>
+  template <int kReads, int kSources, bool kAll>
   static POOL_INLINE Vec<V> gather(const PlaneRow& at, const Vector& of, const Mask* loads, Vec<V> (&values)[kSources],
                                    Vec<P> (&places)[kSources]) {
     if (!kAll) load<kSources, false>(at.in + of.first * kSize, at.offsets + of.first, loads, values, places);
-    const __m512i index = Lanes::index(of.indices);
-    __m512i place, value;
-    if constexpr (kSources == 1) {
-      place = Lanes::permute(index, (__m512i)places[0]);
-      value = Lanes::permute(index, (__m512i)values[0]);
-    } else {
-      place = Lanes::permute(index, (__m512i)places[0], (__m512i)places[1]);
-      value = Lanes::permute(index, (__m512i)values[0], (__m512i)values[1]);
+    Vec<V> sum{};
+#pragma GCC unroll 2
+    for (int i = 0; i < kReads; ++i) {
+      const __m512i index = Lanes::index(of.indices[i]);
+      __m512i place, value;
+      if constexpr (kSources == 1) {
+        place = Lanes::permute(index, (__m512i)places[0]);
+        value = Lanes::permute(index, (__m512i)values[0]);
+      } else {
+        place = Lanes::permute(index, (__m512i)places[0], (__m512i)places[1]);
+        value = Lanes::permute(index, (__m512i)values[0], (__m512i)values[1]);
+      }
+      sum = add_where<V>(sum, (Vec<P>)place, load_vec<P>(of.numbers[i]), (Vec<V>)value);
     }
-    return add_where<V>(Vec<V>{}, (Vec<P>)place, load_vec<P>(of.numbers), (Vec<V>)value);
+    return sum;
   }
 
   const Plan& p;

@@ -14,6 +14,7 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
   using Mask = typename All::Mask;
   using Lanes = Permuted<sizeof(Value)>;
   static constexpr const char* kCost = "kd·kh + kw";
+  static constexpr bool kOverlapsInLongRows = true;
 
   template <int kSources, int kWindow, int kDown, bool kWhole>
   static __attribute__((noinline)) void run_alike(const Plan& p, const Shape& shape, PatchRun at) {

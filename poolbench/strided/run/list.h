@@ -33,6 +33,7 @@
 #include "pool/flat.h"
 #include "pool/patches.h"
 #include "pool/planes.h"
+#include "pool/skips.h"
 #include "pool/stripes.h"
 #endif
 
@@ -42,6 +43,7 @@ POOL_BEGIN
 constexpr auto kList = join(
     pool<Full, Maxima, ByteMaxima, Averages>(),
 #if POOL_AVX512
+    pool<Skips, WideMaxima>(),
     pool<PoolPatches, WideMaxima>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),

@@ -63,7 +63,7 @@ struct Patches {
     const Axis &d = p.d, &h = p.h, &w = p.w;
     if (p.inner != 1 || d.adaptive() || h.adaptive() || w.adaptive()) return false;
     if (d.dilation != 1 || h.dilation != 1 || w.dilation != 1) return false;
-    if (w.windows < 2 || w.windows > kN / 2) return false;
+    if (w.windows < 2 || w.windows > (w.window > w.stride ? kN / 2 : kN * 3 / 4)) return false;
     if (w.window > kMostAcross || h.window > kMostDown || d.window > kMostDeep) return false;
     if (w.in_step != kSize || w.out_step != kSize || !touch(h, w.windows)) return false;
     if (p.offsets != nullptr && (p.offset_size != 1 || w.offset_step != 1)) return false;
@@ -90,6 +90,7 @@ struct Patches {
              reach <= w.positions && d.positions * h.positions * w.positions >= per_row_ * kN;
     return begin_ + count - end_ <= kMostEdges;
   }
+  std::int64_t vectors_of_row() const { return per_row_; }
   // Of the lanes of all patches of a plane.
   double lanes_used(const Plan& p) const {
     return static_cast<double>(planes * p.h.windows * p.w.windows) / static_cast<double>(count * kN);
@@ -235,7 +236,8 @@ struct PatchKernel {
 
   static bool fits(const Plan& p) {
     All all;
-    return p.w.stride > 1 && all.choose(p) && all.lanes_used(p) > kLeastUsed;
+    if (p.w.stride < 2 || !all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
+    return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
   }
   static std::int64_t units(const Plan& p) {
     All all;
