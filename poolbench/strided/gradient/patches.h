@@ -3,7 +3,6 @@
 // alone.
 #pragma once
 
-#include "gradient/tables.h"
 #include "simd/lanes.h"
 #include "simd/permuted.h"
 #include "simd/plane_walk.h"
@@ -22,14 +21,17 @@ struct GatherPatches {
   static constexpr const char* kTakes = "small contiguous planes with up to two windows on an element, across the ends of rows";
   static constexpr const char* kCost = "kd·kh·kw / stride";
   static constexpr std::int64_t kMostVectors = 96;  // of a plane
-  static constexpr std::int64_t kLeastPlanes = 8;   // for which it pays to work it out
+  static constexpr std::int64_t kMostWindows = 1 << 16;
+  static constexpr std::int64_t kPositionsPerPlane = 8;  // more of them take as long to work out as all planes save
   static constexpr int kMostReads = 2;              // windows that read one position
 
   static bool fits(const Plan& p) {
     const Axis &d = p.d, &h = p.h, &w = p.w;
-    if (p.inner != 1 || p.offset_size != 1 || p.planes() < kLeastPlanes) return false;
+    if (p.inner != 1 || p.offset_size != 1) return false;
     if (!is_plain(d) || !is_plain(h) || !is_plain(w) || w.windows < 2 || reads(p) > kMostReads) return false;
-    if (d.positions * h.positions * w.positions > kMostVectors * kN) return false;
+    const std::int64_t positions = d.positions * h.positions * w.positions;
+    if (positions > std::min(kMostVectors * kN, p.planes() * kPositionsPerPlane)) return false;
+    if (d.windows > kMostWindows || h.windows > kMostWindows || d.windows * h.windows * w.windows > kMostWindows) return false;
     if (w.out_step != kSize || w.in_step != kSize || w.offset_step != 1) return false;
     if (!touches(h, w.positions, w.windows) || !touches(d, h.positions * w.positions, h.windows * w.windows)) return false;
     return sources(p) <= 2;
@@ -70,48 +72,62 @@ struct GatherPatches {
   explicit GatherPatches(const Plan& plan)
       : p(plan), positions_(p.d.positions * p.h.positions * p.w.positions),
         windows_(p.d.windows * p.h.windows * p.w.windows) {
-    const std::int64_t held = sources(p) * kN;
-    const ReaderTable across(p.w);
-    std::int64_t at = 0, windows[kMostReads][kN];
+    constexpr std::int64_t kMost = kMostVectors * kN;
+    P windows[kMostReads][kMost], numbers[kMostReads][kMost], column[kMostReads][kMost], tap[kMostReads][kMost];
+    const std::int64_t across = most_readers(p.w), vectors = (positions_ + kN - 1) / kN;
+    for (std::int64_t x = 0; x < p.w.positions; ++x) {
+      const Readers w = readers(p.w, x);
+      for (std::int64_t i = 0; i < across; ++i) {
+        const std::int64_t o = w.first + i;
+        column[i][x] = static_cast<P>(o <= w.last ? o : kNone);
+        tap[i][x] = static_cast<P>(o <= w.last ? x + p.w.lo - o * p.w.stride : kNone);
+      }
+    }
+    for (int i = 0; i < kMostReads; ++i) {
+      for (std::int64_t x = 0; x < vectors; ++x) {
+        store_vec<P>(windows[i] + x * kN, fill_vec<P>(kNone));
+        store_vec<P>(numbers[i] + x * kN, fill_vec<P>(kNone));
+      }
+    }
+    std::int64_t at = 0;
     for (std::int64_t z = 0; z < p.d.positions; ++z) {
       const Readers d = readers(p.d, z);
-      for (std::int64_t y = 0; y < p.h.positions; ++y) {
+      for (std::int64_t y = 0; y < p.h.positions; ++y, at += p.w.positions) {
         const Readers h = readers(p.h, y);
-        for (std::int64_t x = 0; x < p.w.positions; ++x, ++at) {
-          if (at % kN == 0) begin(vectors_[at / kN], windows);
-          const Readers w = across.at(x);
-          int number = 0;
-          for (std::int64_t od = d.first; od <= d.last; ++od) {
-            for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
-              for (std::int64_t ow = w.first; ow <= w.last; ++ow, ++number) {
-                const std::int64_t tap_d = z + p.d.lo - od * p.d.stride, tap_h = y + p.h.lo - oh * p.h.stride;
-                const std::int64_t tap = (tap_d * p.window_h + tap_h) * p.window_w + x + p.w.lo - ow * p.w.stride;
-                vectors_[at / kN].numbers[number][at % kN] = static_cast<P>(tap);
-                windows[number][at % kN] = (od * p.h.windows + oh) * p.w.windows + ow;
-              }
+        std::int64_t number = 0;
+        for (std::int64_t od = d.first; od <= d.last; ++od) {
+          for (std::int64_t oh = h.first; oh <= h.last; ++oh, number += across) {
+            const P row = static_cast<P>((od * p.h.windows + oh) * p.w.windows);
+            const std::int64_t tap_d = z + p.d.lo - od * p.d.stride, tap_h = y + p.h.lo - oh * p.h.stride;
+            const P base = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w);
+            for (std::int64_t i = 0; i < across; ++i) {
+              for (std::int64_t x = 0; x < p.w.positions; ++x) windows[number + i][at + x] = row + column[i][x];
+              for (std::int64_t x = 0; x < p.w.positions; ++x) numbers[number + i][at + x] = base + tap[i][x];
             }
           }
-          if (at % kN == kN - 1 || at == positions_ - 1) end(vectors_[at / kN], windows, held);
         }
       }
     }
+    const std::int64_t held = sources(p) * kN;
+    for (std::int64_t v = 0; v < vectors; ++v) find(v * kN, windows, numbers, held);
   }
-  static void begin(Vector& vector, std::int64_t (&windows)[kMostReads][kN]) {
-    for (int i = 0; i < kMostReads; ++i) {
-      std::fill(vector.numbers[i], vector.numbers[i] + kN, P{-1});
-      std::fill(windows[i], windows[i] + kN, std::int64_t{-1});
+  // Where no window reads a position, its number is less than any, and so is that of the window.
+  static constexpr P kNone = -(P{1} << 20);
+  template <std::size_t kMost>
+  void find(std::int64_t from, const P (&windows)[kMostReads][kMost], const P (&numbers)[kMostReads][kMost],
+            std::int64_t held) {
+    P least = static_cast<P>(windows_);
+    for (const auto& of : windows) {
+      for (std::int64_t x = from; x < from + kN; ++x) least = of[x] >= 0 ? std::min(least, of[x]) : least;
     }
-  }
-  void end(Vector& vector, const std::int64_t (&windows)[kMostReads][kN], std::int64_t held) const {
-    std::int64_t least = windows_;
-    for (const auto& some : windows) {
-      for (const std::int64_t window : some) least = window >= 0 ? std::min(least, window) : least;
-    }
-    vector.first = std::max<std::int64_t>(std::min(least, windows_ - held), 0);
+    Vector& vector = vectors_[from / kN];
+    vector.first = std::max<std::int64_t>(std::min<std::int64_t>(least, windows_ - held), 0);
+    const P first = static_cast<P>(vector.first);
     for (int i = 0; i < kMostReads; ++i) {
       for (std::int64_t x = 0; x < kN; ++x) {
-        vector.indices[i][x] = static_cast<std::uint16_t>(std::max<std::int64_t>(windows[i][x] - vector.first, 0));
+        vector.indices[i][x] = static_cast<std::uint16_t>(std::max<P>(windows[i][from + x] - first, 0));
       }
+      store_vec<P>(vector.numbers[i], load_vec<P>(numbers[i] + from));
     }
   }
 

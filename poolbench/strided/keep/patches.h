@@ -16,6 +16,7 @@ struct KeepPatches : PatchKernel<S, KeepPatches<S>> {
   using Lanes = Permuted<sizeof(V)>;
   static constexpr std::int64_t kN = L::kN, kSize = L::E::kSize;
   static constexpr const char* kCost = "kd·kh·kw";
+  static constexpr std::int64_t kLeastPatches = 8;     // for which it pays to work the shapes out
   static constexpr bool kOverlapsInLongRows = false;  // of two vectors of the input: a pick more for each element
 
   template <int kSources, int kWindow, int kDown, bool kWhole>

@@ -14,6 +14,7 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
   using Mask = typename All::Mask;
   using Lanes = Permuted<sizeof(Value)>;
   static constexpr const char* kCost = "kd·kh + kw";
+  static constexpr std::int64_t kLeastPatches = 20;  // for which it pays to work the shapes out
   static constexpr bool kOverlapsInLongRows = true;
 
   template <int kSources, int kWindow, int kDown, bool kWhole>

@@ -237,6 +237,7 @@ struct PatchKernel {
   static bool fits(const Plan& p) {
     All all;
     if (p.w.stride < 2 || !all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
+    if (p.planes() / all.planes * p.d.windows * all.count < K::kLeastPatches) return false;
     return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
   }
   static std::int64_t units(const Plan& p) {
