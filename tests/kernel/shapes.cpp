@@ -251,6 +251,7 @@ Profile draw_profile(Random& random, Pass pass) {
   if (random.between(1, 60) == 1) return Profile::kTallPlanes;
   // Of these, few are such as the kernels for them take.
   if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;
+  if (pass == Pass::kPool && random.percent(18)) return Profile::kManyPlanes;
   if (random.percent(35)) {
     constexpr Profile kRare[] = {Profile::kWhole,      Profile::kSame,     Profile::kSame,
                                  Profile::kManyPlanes, Profile::kChannels, Profile::kChannels,
