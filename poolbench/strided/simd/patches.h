@@ -233,11 +233,13 @@ struct PatchKernel {
   static constexpr const char* kTakes =
       "contiguous rows of few outputs, some of which lie side by side in one vector: windows of up to 3 along each axis";
   static constexpr double kLeastUsed = 0.4;  // of the lanes of a vector
+  static constexpr std::int64_t kLeastAlike = 8;  // planes, or groups of them: patches behind each other
 
   static bool fits(const Plan& p) {
     All all;
     if (p.w.stride < 2 || !all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
-    if (p.planes() / all.planes * p.d.windows * all.count < K::kLeastPatches) return false;
+    const std::int64_t alike = p.planes() / all.planes;
+    if (alike < kLeastAlike || alike * p.d.windows * all.count < K::kLeastPatches) return false;
     return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
   }
   static std::int64_t units(const Plan& p) {
