@@ -63,17 +63,25 @@ class Option:
 class LayerAdvice:
     """A place in the model where it pools: what it costs there, and what could be changed.
 
-    ``workloads`` are the ids of its calls, ``calls`` how many a step makes. ``change`` is what is advised, None where
-    the layer is best left as it is.
+    ``workloads`` are the ids of its calls, ``calls`` how many a step makes. ``is_module`` says that the layer is one of
+    PyTorch's pooling modules. ``options`` are the best first. ``change`` is the one that surely saves something, None
+    where none does.
     """
 
     layer: str
     function: str
     calls: int
+    is_module: bool
     workloads: tuple[str, ...]
     share: Share
     options: tuple[Option, ...]
     change: Change | None = None
+
+    @property
+    def name(self) -> str:
+        """The layer's path, and the function where the layer is not a pooling module that says it."""
+        where = self.layer or "the model"
+        return where if self.is_module else f"{where} ({self.function})"
 
     @property
     def saving(self) -> Share | None:
@@ -99,8 +107,9 @@ class Trial:
 class Advice:
     """What to change in a model's pooling. ``step`` is the time of a step in nanoseconds, None where none was timed.
 
-    ``trials`` begin with what is advised. ``notes`` are sentences on what was not done, and ``problem`` one on how the
-    model ended where it did.
+    ``is_worthwhile`` says that changing the layers is advised; ``trials`` are changes of the whole model. ``launches``
+    are the processes in which layers, and in which trials were timed. ``notes`` are sentences on what was not done, and
+    ``problem`` one on how the model ended where it did.
     """
 
     target: str
@@ -112,6 +121,7 @@ class Advice:
     step: Estimate | None = None
     share: Share | None = None
     layers: tuple[LayerAdvice, ...] = ()
+    is_worthwhile: bool = False
     trials: tuple[Trial, ...] = ()
     launches: Ints = (0, 0)
     notes: tuple[str, ...] = ()

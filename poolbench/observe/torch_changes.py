@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from types import CodeType, ModuleType
+from types import CodeType
 from typing import Any
 
 from poolbench.model.advice import Change
@@ -84,9 +84,7 @@ class Changes:
     runs it. That is for a process of one's own, since PyTorch's own names then lead to what looks who calls.
     """
 
-    def __init__(
-        self, model: Any, changes: Sequence[tuple[Key, Change]], callers: Mapping[Key, CodeType]
-    ) -> None:
+    def __init__(self, model: Any, changes: Sequence[tuple[Key, Change]], callers: Mapping[Key, CodeType]) -> None:
         edits: dict[str, dict[CodeType, Change]] = {}
         self._switches: list[tuple[Callable[[], None], Callable[[], None]]] = []
         for (layer, name), change in changes:
@@ -157,8 +155,8 @@ def _function_switches(
         def choose(*args: Any, _original: Any = original, _standing: Any = standing, **kwargs: Any) -> Any:
             return _standing.get(sys._getframe(1).f_code, _original)(*args, **kwargs)
 
-        for space in list(sys.modules.values()):
-            for bound, value in list(vars(space).items()) if isinstance(space, ModuleType) else ():
+        for space in list(sys.modules.values()):  # a module may put an object of any kind there
+            for bound, value in list(getattr(space, "__dict__", {}).items()):
                 if value is original:
                     yield partial(setattr, space, bound, choose), partial(setattr, space, bound, original)
 
@@ -166,7 +164,8 @@ def _function_switches(
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import torch
 
-    return torch.compile(lambda *args, **kwargs: function(*args, **kwargs), dynamic=False)
+    compiled: Callable[..., Any] = torch.compile(lambda *args, **kwargs: function(*args, **kwargs), dynamic=False)
+    return compiled
 
 
 def _each(output: Any, convert: Callable[[Any], Any]) -> Any:

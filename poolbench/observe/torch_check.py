@@ -51,7 +51,9 @@ def _gradient(function: Callable[..., Any], call: Call) -> Any:
     import torch
 
     given = call.input.clone().requires_grad_()
-    output = _listed(function(*_with_input(call.args, call.kwargs, given)[0], **_with_input(call.args, call.kwargs, given)[1]))[0]
+    output = _listed(
+        function(*_with_input(call.args, call.kwargs, given)[0], **_with_input(call.args, call.kwargs, given)[1])
+    )[0]
     random = torch.rand(output.shape, generator=torch.Generator().manual_seed(_SEED), dtype=torch.float32)
     return torch.autograd.grad(output, given, torch.empty_like(output).copy_(random))[0]
 
@@ -79,9 +81,7 @@ def _differing(
         return f"It returns {len(found)} tensors where PyTorch returns {len(wanted)}."
     for ours, theirs in zip(found, wanted, strict=True):
         if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
-            return (
-                f"Its {what} is {_kind(ours)} where PyTorch's is {_kind(theirs)}."
-            )
+            return f"Its {what} is {_kind(ours)} where PyTorch's is {_kind(theirs)}."
         if in_order and _order(ours) != _order(theirs):
             return f"Its {what} has the strides {tuple(ours.stride())} where PyTorch's has {tuple(theirs.stride())}."
         said = _apart(what, theirs, ours, tolerance, exact=exact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from poolbench.errors import UsageError
@@ -68,9 +68,7 @@ def _sites(model: Any, inputs: Any, tolerance: float | None) -> dict[Key, Found]
     def visit(call: Call) -> Any:
         known = sites.get(call.key)
         if known is None:
-            site = PoolingSite(
-                layer=call.key[0], function=call.name, calls=0, is_module=type(call.module) in MODULES
-            )
+            site = PoolingSite(layer=call.key[0], function=call.name, calls=0, is_module=type(call.module) in MODULES)
             known = sites[call.key] = Found(site, call.module)
         known.site = PoolingSite(
             layer=known.site.layer, function=call.name, calls=known.site.calls + 1, is_module=known.site.is_module
@@ -113,7 +111,9 @@ def _reason(call: Call, tolerance: float | None) -> str:
     if not given.is_cpu:
         return f"Its input lies on {given.device}, and the operators are for the CPU."
     if not is_served(call.name, given):
-        return f"Its input is {str(given.dtype).removeprefix('torch.')} ({given.layout}), which the operators do not take."
+        return (
+            f"Its input is {str(given.dtype).removeprefix('torch.')} ({given.layout}), which the operators do not take."
+        )
     return difference(call, function, tolerance)
 
 

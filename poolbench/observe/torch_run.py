@@ -73,6 +73,7 @@ def _watch(report: Report, diary: str) -> TorchWatch:
 
 
 def call_model(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]) -> Any:
+    """Call the model with its inputs, in order or by name."""
     return model(
         *(tensor for spec, tensor in given if not spec.name),
         **{spec.name: tensor for spec, tensor in given if spec.name},
@@ -80,10 +81,12 @@ def call_model(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]
 
 
 def requiring(given: Sequence[tuple[InputSpec, Any]]) -> list[tuple[InputSpec, Any]]:
+    """Return the inputs as leaves whose gradients are wanted, where their type has any."""
     return [(spec, tensor.detach().requires_grad_(tensor.is_floating_point())) for spec, tensor in given]
 
 
 def backward(output: Any) -> None:
+    """Give all that has a gradient in what the model returned a gradient of ones."""
     import torch
 
     ends = [tensor for tensor in tensors_in(output) if tensor.requires_grad]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Iterator, TypeAlias
+from typing import Any, TypeAlias
 
 from poolbench.observe.arguments import Asked, asked, input_of
 from poolbench.observe.torch_layers import Layers

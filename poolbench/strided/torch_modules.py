@@ -38,9 +38,7 @@ _passing: ContextVar[bool] = ContextVar("passing", default=False)
 def is_served(name: str, input: Any) -> bool:
     """Whether the function ``name`` takes this tensor: its type, in the CPU's memory, with strides."""
     types = MAX_TYPES if "max" in name else AVG_TYPES
-    return (
-        isinstance(input, torch.Tensor) and input.is_cpu and input.dtype in types and input.layout is torch.strided
-    )
+    return isinstance(input, torch.Tensor) and input.is_cpu and input.dtype in types and input.layout is torch.strided
 
 
 def library_function(name: str) -> Callable[..., Any] | None:

@@ -44,7 +44,12 @@ ALLOWED = {
 }
 """The frameworks that a file may import, inside functions. No other file may import one."""
 
-BRIDGES = {"strided/torch.py": {"torch"}, "strided/torch_operators.py": {"torch"}, "strided/torch_fast.py": {"torch"}}
+BRIDGES = {
+    "strided/torch.py": {"torch"},
+    "strided/torch_operators.py": {"torch"},
+    "strided/torch_fast.py": {"torch"},
+    "strided/torch_modules.py": {"torch"},
+}
 """Modules that are for one framework's users: importing one imports that framework."""
 
 
