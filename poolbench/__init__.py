@@ -227,7 +227,7 @@ def load_results(path: str | Path) -> pd.DataFrame:
 
 
 def replace_pooling(model: Any, inputs: Any, *, tolerance: float | None = None) -> Replacement:
-    """Put the operators of ``poolbench.strided.torch`` in the place of a PyTorch model's pooling, where they do the same.
+    """Put the operators of ``poolbench.strided.torch`` in the place of a model's pooling, where they do the same.
 
     ``inputs`` are what the model is called with: a tensor, a sequence of arguments, or a mapping of named ones. The
     model runs on them once, and at each of its pooling calls outputs and gradients are compared. Maxima have to be

@@ -48,6 +48,7 @@ def advise(
     allow_dtypes: Sequence[str] = (),
     compile: bool = False,
     attempt: str = "",
+    device: str = "",
     threads: int = 1,
     budget_s: float = DEFAULT_BUDGET_S,
     timeout_s: float | None = None,
@@ -67,7 +68,9 @@ def advise(
         raise UsageError(f"A model is run for the pass {PASSES[0]} or {PASSES[1]}, not for {pass_}.")
     chosen = Pass(pass_)
     tell("watching a step")
-    seen = capture_target(target, inputs, pass_=chosen, timeout_s=timeout_s)
+    seen = capture_target(target, inputs, pass_=chosen, device=device, timeout_s=timeout_s)
+    if device and device != "cpu":
+        raise UsageError(f"Advice is for the CPU, where poolbench measures, and not for {device}: leave --device out.")
     advice = Advice(
         target=target,
         framework=seen.framework,

@@ -52,6 +52,7 @@ def advise(
     attempt: Annotated[
         str, typer.Option("--try", metavar="CHANGE", help="Try this on the whole model, whatever is advised: strided …")
     ] = "",
+    device: Annotated[str, typer.Option("--device", help="Where the model runs: the CPU alone is timed.")] = "",
     threads: Annotated[int, typer.Option(min=1, help="Threads that the model may use.")] = 1,
     budget: Annotated[float, typer.Option(min=5, help="Seconds to measure for, altogether, about.")] = 60.0,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a silent model is ended.")] = 300.0,
@@ -69,6 +70,7 @@ def advise(
         allow_dtypes=[name.strip() for name in allow_dtype.split(",") if name.strip()],
         compile=compile,
         attempt=attempt,
+        device=device,
         threads=threads,
         budget_s=budget,
         timeout_s=timeout,

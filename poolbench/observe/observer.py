@@ -2,7 +2,8 @@
 
     python -m poolbench.observe.observer CHANNEL_FD SESSION_PID THREADS [PACKAGE…]
 
-What is named is imported before the first fork. It serves forks as ``poolbench.measure.importer`` does, and so has the limits and the end of a subject's worker.
+What is named is imported before the first fork. It serves forks as ``poolbench.measure.importer`` does, and so has the
+limits and the end of a subject's worker.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Replacement:
         self.undo()
 
     def __str__(self) -> str:
-        lines = [f"{counted(len(self.replaced), 'layer')} replaced, {len(self.left)} left alone."]
+        lines = [f"{counted(len(self.replaced), 'place')} replaced, {len(self.left)} left alone."]
         lines += [f"replaced: {site}" for site in self.replaced]
         lines += [f"left alone: {left}" for left in self.left]
         return "\n".join(lines)

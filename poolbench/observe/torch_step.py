@@ -23,7 +23,7 @@ class Step:
         torch.manual_seed(SEED)
         self.model = model
         self.is_training = pass_.is_training
-        self._given = [(spec, tensor_of(spec, torch.device("cpu"))) for spec in inputs]
+        self.given = [(spec, tensor_of(spec, torch.device("cpu"))) for spec in inputs]
         self._parameters: list[Any] = []
         self._may_go_backward = False
         if isinstance(model, torch.nn.Module):
@@ -39,7 +39,7 @@ class Step:
         for parameter in self._parameters:
             parameter.grad = None
         with torch.set_grad_enabled(self.is_training):
-            output = call_model(self.model, self._given)
+            output = call_model(self.model, self.given)
             if self._may_go_backward:
                 backward(output)
         return output
@@ -52,25 +52,25 @@ class Step:
         for parameter in self._parameters:
             if parameter.dim() in orders:
                 parameter.data = parameter.data.contiguous(memory_format=orders[parameter.dim()])
-        self._given = [
+        self.given = [
             (spec, tensor.contiguous(memory_format=orders[tensor.dim()]) if tensor.dim() in orders else tensor)
-            for spec, tensor in self._given
+            for spec, tensor in self.given
         ]
 
     @property
     def has_images(self) -> bool:
         """Whether any input is of a batch of images or volumes."""
-        return any(tensor.dim() in (4, 5) for _, tensor in self._given)
+        return any(tensor.dim() in (4, 5) for _, tensor in self.given)
 
     def _prepare(self) -> None:
         """Find out what a step of training is here."""
         import torch
 
         with torch.enable_grad():
-            output = call_model(self.model, self._given)
+            output = call_model(self.model, self.given)
             went = any(parameter.grad is not None for parameter in self._parameters)
             self._may_go_backward = not went and any(tensor.requires_grad for tensor in tensors_in(output))
             if not went and not self._may_go_backward:
-                self._given = requiring(self._given)
-                output = call_model(self.model, self._given)
+                self.given = requiring(self.given)
+                output = call_model(self.model, self.given)
                 self._may_go_backward = any(tensor.requires_grad for tensor in tensors_in(output))
