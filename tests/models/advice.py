@@ -15,7 +15,7 @@ from poolbench.api.advise import advise
 from poolbench.model.advice import Change, Share, Trial
 from poolbench.quantities import time_text
 from poolbench.report.advice import share_text
-from tests.models.cases import Case, chosen
+from tests.models.cases import chosen
 
 SECONDS, SECONDS_OF_LARGE = 22.0, 70.0
 NEAR = 0.2

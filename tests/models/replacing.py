@@ -98,7 +98,7 @@ def _losses(step: Step) -> list[float]:
             loss = sum(out.float().pow(2).mean() for out in tensors_in(call_model(model, step.given)))
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
     return losses
 
 
