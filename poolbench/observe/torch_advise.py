@@ -124,7 +124,6 @@ def _difference(call: Call, change: Change, *, is_training: bool) -> str:
         function,
         _INEXACT.get(change),
         with_gradient=is_training,
-        keeps_order=change is Change.STRIDED,  # another order of the gradient is part of what the step then shows
     )
 
 

@@ -23,12 +23,11 @@ def difference(
     tolerance: float | None = None,
     *,
     with_gradient: bool = True,
-    keeps_order: bool = True,
 ) -> str:
     """Return a sentence that says how ``function`` differs from the call, "" where it does not.
 
-    Both get the call's own arguments. Gradients of both are taken for the same random gradient of the output.
-    ``tolerance`` is in the place of TOLERANCES. With ``keeps_order`` gradients have to lie as PyTorch's do.
+    Both get the call's own arguments. Outputs have to lie in memory as PyTorch's do; a gradient may lie otherwise. Gradients of both are taken for the same random gradient of the output.
+    ``tolerance`` is in the place of TOLERANCES.
     """
     import torch
 
@@ -42,7 +41,7 @@ def difference(
             return ""
         with torch.inference_mode(False), torch.enable_grad():
             pairs = [_gradient(run, call) for run in (call.function, function)]
-        return _differing("gradient", [pairs[0]], [pairs[1]], tolerance, exact=False, in_order=keeps_order)
+        return _differing("gradient", [pairs[0]], [pairs[1]], tolerance, exact=False)
     except Exception as error:  # frameworks raise anything
         return f"It fails there ({first_line(error)})."
 
@@ -75,14 +74,13 @@ def _differing(
     tolerance: float | None,
     *,
     exact: bool,
-    in_order: bool = True,
 ) -> str:
     if len(wanted) != len(found):
         return f"It returns {len(found)} tensors where PyTorch returns {len(wanted)}."
     for ours, theirs in zip(found, wanted, strict=True):
         if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
             return f"Its {what} is {_kind(ours)} where PyTorch's is {_kind(theirs)}."
-        if in_order and _order(ours) != _order(theirs):
+        if what == "output" and _order(ours) != _order(theirs):
             return f"Its {what} has the strides {tuple(ours.stride())} where PyTorch's has {tuple(theirs.stride())}."
         said = _apart(what, theirs, ours, tolerance, exact=exact)
         if said:
