@@ -232,8 +232,8 @@ def replace_pooling(model: Any, inputs: Any, *, tolerance: float | None = None) 
     ``inputs`` are what the model is called with: a tensor, a sequence of arguments, or a mapping of named ones. The
     model runs on them once, and at each of its pooling calls outputs and gradients are compared. Maxima have to be
     equal, averages and gradients within ``tolerance`` times the largest element (by default 1e-5 for float32, 1e-12 for
-    float64, 2e-3 for float16, 1.6e-2 for bfloat16), and outputs have to lie in memory as PyTorch's do. Where they differ,
-    or nothing could be compared, the layer is left alone.
+    float64, 2e-3 for float16, 1.6e-2 for bfloat16), and outputs have to lie in memory as PyTorch's do. Where they do
+    not, or nothing could be compared, the layer is left alone.
 
         with poolbench.replace_pooling(model, images) as replacement:
             print(replacement)                        # what was replaced, and what was left alone and why

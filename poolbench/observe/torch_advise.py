@@ -124,6 +124,7 @@ def _difference(call: Call, change: Change, *, is_training: bool) -> str:
         function,
         _INEXACT.get(change),
         with_gradient=is_training,
+        is_rounded=change in _INEXACT,
     )
 
 
