@@ -136,7 +136,7 @@ def _advised(
         share=pooling_share(launches),
         layers=found,
         is_worthwhile=is_worthwhile,
-        launches=(len(launches), 0),
+        launches=len(launches),
         problem=first.problem,
     )
     trials: list[Trial] = []

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from poolbench.model.estimate import Estimate
-from poolbench.model.pooling import Ints
 from poolbench.model.workload import Pass
 
 
@@ -108,7 +107,7 @@ class Advice:
     """What to change in a model's pooling. ``step`` is the time of a step in nanoseconds, None where none was timed.
 
     ``is_worthwhile`` says that changing the layers is advised; ``trials`` are changes of the whole model. ``launches``
-    are the processes in which layers, and in which trials were timed. ``notes`` are sentences on what was not done, and
+    is the number of processes in which the layers were timed. ``notes`` are sentences on what was not done, and
     ``problem`` one on how the model ended where it did.
     """
 
@@ -123,6 +122,6 @@ class Advice:
     layers: tuple[LayerAdvice, ...] = ()
     is_worthwhile: bool = False
     trials: tuple[Trial, ...] = ()
-    launches: Ints = (0, 0)
+    launches: int = 0
     notes: tuple[str, ...] = ()
     problem: str = ""

@@ -90,7 +90,7 @@ def notes(advice: Advice) -> tuple[str, ...]:
     if advice.layers:
         said.append(
             "Each call is timed in its place in the model; savings of the whole model are of plain steps before and "
-            f"after, in turns, in other processes. ± is half the 95 % interval over {advice.launches[0]} processes."
+            f"after, in turns, in other processes. ± is half the 95 % interval over {advice.launches} processes."
         )
     return (*advice.notes, *said)
 

@@ -47,7 +47,7 @@ ADVICE = Advice(
     ),
     is_worthwhile=True,
     trials=(Trial(what="the advised layers", predicted=share(0.09), measured=share(0.1)),),
-    launches=(8, 8),
+    launches=8,
 )  # fmt: skip
 
 
