@@ -8,6 +8,10 @@ from enum import StrEnum
 from poolbench.model.estimate import Estimate
 from poolbench.model.workload import Pass
 
+PLAIN, AS_IS, CHANGED = "plain", "as_is", "changed"
+"""Steps of a model that take turns: one that nobody watches, one whose pooling calls are timed as they are, and a plain
+one of the changed model. Others are called by the change that their pooling calls are timed with."""
+
 
 class Change(StrEnum):
     """What a pooling call can be switched to."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from poolbench.errors import UsageError
 from poolbench.measure.protocol import Message
-from poolbench.model.advice import Change
 from poolbench.model.workload import Pass
 from poolbench.observe.inputs import parse_input
 from poolbench.observe.target import first_line, load, made, parse_target, where
@@ -43,8 +42,3 @@ class Adviser:
         target = parse_target(request["target"])
         model = made(target, load(target))
         return Step(model, [parse_input(text) for text in request["inputs"]], Pass(request["pass"]))
-
-
-def changes_from(message: Mapping[str, Any]) -> list[Change]:
-    """Return the changes that a request names."""
-    return [Change(name) for name in message["changes"]]

@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
-from poolbench.model.advice import Change
+from poolbench.model.advice import CHANGED, PLAIN, Change
 from poolbench.observe.target import first_line
-from poolbench.observe.torch_blocks import PLAIN, in_turns, measure_blocks, time_steps
+from poolbench.observe.torch_blocks import in_turns, measure_blocks, time_steps
 from poolbench.observe.torch_changes import Changes, calling_code, changed, pooling_module, refusal
 from poolbench.observe.torch_check import difference
 from poolbench.observe.torch_sites import Call, Key, visiting
 from poolbench.observe.torch_step import Step
-
-CHANGED = "changed"
-"""The step with the changes that are tried."""
 
 _INEXACT = {Change.BF16: 0.05, Change.F16: 0.01}
 """What a smaller type may make of the values, as a share of the largest: its own rounding, which the user asked for."""

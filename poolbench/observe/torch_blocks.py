@@ -12,13 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from poolbench.model.advice import Change
+from poolbench.model.advice import AS_IS, PLAIN, Change
 from poolbench.observe.torch_changes import changed
 from poolbench.observe.torch_sites import Call, Key, visiting
 from poolbench.observe.torch_step import Step
-
-PLAIN, AS_IS = "plain", "as_is"
-"""A step that nobody watches, and one whose pooling calls are timed as they are."""
 
 SLOT_S = 0.004
 """A slot has as many steps as fill this: shorter ones mostly see the timer."""

@@ -31,17 +31,8 @@ class Found:
     reason: str = ""
 
 
-def replace_torch_pooling(
-    model: Any,
-    inputs: Any,
-    *,
-    tolerance: float | None = None,
-    wanted: Callable[[Key], bool] = lambda key: True,
-) -> Replacement:
-    """Replace the pooling of ``model``, as ``poolbench.replace_pooling`` documents it.
-
-    ``wanted`` tells of a site whether it is to be replaced; others are not mentioned.
-    """
+def replace_torch_pooling(model: Any, inputs: Any, *, tolerance: float | None = None) -> Replacement:
+    """Replace the pooling of ``model``, as ``poolbench.replace_pooling`` documents it."""
     import torch
 
     if not isinstance(model, torch.nn.Module):
@@ -49,11 +40,10 @@ def replace_torch_pooling(
             f"A {type(model).__name__} is no torch.nn.Module: replace_pooling() takes a model of PyTorch's. In a "
             "function call poolbench.strided.torch, whose functions bear the names of torch.nn.functional."
         )
-    sites = {key: found for key, found in _sites(model, inputs, tolerance).items() if wanted(key)}
+    sites = _sites(model, inputs, tolerance)
     replaced = [found.site for found in sites.values() if not found.reason]
     left = [LeftAlone(site=found.site, reason=found.reason) for found in sites.values() if found.reason]
-    if wanted(("", "")):
-        left += _unseen(model, {id(found.module) for found in sites.values()})
+    left += _unseen(model, {id(found.module) for found in sites.values()})
     return Replacement(replaced, left, _put_in(list(sites.values())))
 
 

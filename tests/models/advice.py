@@ -17,7 +17,7 @@ from poolbench.quantities import time_text
 from poolbench.report.advice import share_text
 from tests.models.cases import chosen
 
-SECONDS, SECONDS_OF_LARGE = 22.0, 70.0
+SECONDS, SECONDS_OF_LARGE = 20.0, 50.0
 NEAR = 0.2
 
 

@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from poolbench.analyse.estimate.location import locate
-from poolbench.model.advice import Change, LayerAdvice, Option, Share
+from poolbench.model.advice import AS_IS, CHANGED, PLAIN, Change, LayerAdvice, Option, Share
 from poolbench.model.estimate import Estimate
-
-PLAIN, AS_IS, CHANGED = "plain", "as_is", "changed"
 
 LEAST_SAVING = 0.01
 """As a share of the step: what all changes together have to save, surely, for any to be advised."""
