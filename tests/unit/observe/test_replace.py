@@ -51,6 +51,16 @@ class Functions(nn.Module):
         return self.inner(found) if self.inner is not None else F.avg_pool2d(found, 2)
 
 
+class Averages(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        pooled = F.avg_pool2d(x, 2)
+        return self.inner(pooled) if self.inner is not None else F.max_pool2d(pooled, 2)
+
+
 class Odd(nn.Module):
     def __init__(self):
         super().__init__()
@@ -131,19 +141,21 @@ def test_functions_are_rerouted_in_the_layer_that_calls_them(monkeypatch):
 
 
 def test_a_layer_that_is_left_alone_stays_so_inside_of_one_that_is_not(monkeypatch):
-    wrong = modules.FUNCTIONS["avg_pool2d"]
-    monkeypatch.setitem(modules.FUNCTIONS, "avg_pool2d", lambda *a, **k: wrong(*a, **k) + 1)
-    model = Functions(Functions())
+    plain = modules.FUNCTIONS["avg_pool2d"]
+    # Wrong where the inner layer calls it, on a plane of 4×4, and right around it.
+    wrong = lambda x, *a, **k: plain(x, *a, **k) + (x.shape[-1] == 4)  # noqa: E731
+    monkeypatch.setitem(modules.FUNCTIONS, "avg_pool2d", wrong)
+    model = Averages(Averages(None))
     wanted = model(image())
     replacement = replace_pooling(model, image())
     assert [(site.layer, site.function) for site in replacement.replaced] == [
-        ("", "max_pool2d"),
+        ("", "avg_pool2d"),
         ("inner", "max_pool2d"),
     ]
     (left,) = replacement.left
     assert (left.site.layer, left.site.function) == ("inner", "avg_pool2d")
     assert "differs from PyTorch's by" in left.reason
-    assert torch.equal(model(image()), wanted)
+    torch.testing.assert_close(model(image()), wanted)
 
 
 def test_what_is_left_alone_is_said_and_nothing_else_changes():
