@@ -23,10 +23,10 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         print("printed by the model")
-        self.pool = nn.MaxPool2d(3, 1, 1)
+        self.pool = nn.MaxPool1d(3, 1, 1)
 
     def forward(self, x):
-        return F.avg_pool2d(self.pool(x), 2)
+        return F.avg_pool1d(self.pool(x), 2)
 
 
 def plain(x):
@@ -36,7 +36,7 @@ def plain(x):
 def ends_when_timed(x):
     if torch.get_num_threads() == 1 and os.environ.get("OMP_NUM_THREADS") == "1":
         os._exit(7)
-    return F.max_pool2d(x, 2)
+    return F.max_pool1d(x, 2)
 """
 
 
@@ -44,7 +44,7 @@ def ends_when_timed(x):
 def advise(poolbench, tmp_path):
     (tmp_path / "planted.py").write_text(MODELS)
     return lambda name, *arguments: poolbench(
-        "advise", f"planted:{name}", "--input", "1x16x64x64", "--budget", "5", *arguments
+        "advise", f"planted:{name}", "--input", "1x16x4096", "--budget", "5", *arguments
     )
 
 
@@ -53,14 +53,14 @@ def test_a_model_is_timed_changed_and_timed_again(advise, tmp_path):
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     layers = {layer["layer"]: layer for layer in document["layers"]}
-    assert layers["pool"]["workloads"] == ["max2d-n1c16-h64w64-k3s1p1-f32-nchw"]
-    assert layers[""]["function"] == "avg_pool2d"
+    assert layers["pool"]["workloads"] == ["max1d-n1c16-w4096-k3s1p1-f32-ncw"]
+    assert layers[""]["function"] == "avg_pool1d"
     assert {option["change"] for option in layers["pool"]["options"]} == {"strided", "channels_last", "channels_first"}
-    assert 0 < layers["pool"]["share"]["value"] < 2
-    trials = {trial["what"]: trial for trial in document["trials"]}
-    tried = trials["poolbench.strided.torch"]
-    assert tried["predicted"]["value"] < 1 and tried["measured"]["value"] < 1 and tried["problem"] == ""
-    assert trials["the whole model in channels_last"]["predicted"] is None
+    assert layers["pool"]["share"]["value"] > 0
+    (tried,) = document["trials"]
+    assert (tried["what"], tried["problem"]) == ("poolbench.strided.torch", "")
+    for saving in (tried["predicted"], tried["measured"]):
+        assert saving["low"] < saving["value"] < saving["high"]
     assert "Is pooling the bottleneck?" in (tmp_path / "out/advice.html").read_text()
 
 

@@ -31,6 +31,7 @@ class Sum(nn.Module):
 
     def __init__(self, rank):
         super().__init__()
+        torch.manual_seed(2)
         self.conv = getattr(nn, f"Conv{rank}d")(4, 4, 1)
         self.pools = nn.ModuleList(copy.deepcopy(POOLS[rank]))
 
@@ -90,7 +91,8 @@ def results(model, x):
 
 def assert_alike(found, wanted):
     for ours, theirs in zip(found, wanted, strict=True):
-        torch.testing.assert_close(ours, theirs)
+        # Sums of gradients of both signs: what rounding leaves is a share of the largest.
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 * float(theirs.abs().max()))
 
 
 @pytest.mark.parametrize(("rank", "last"), [(1, False), (2, False), (2, True), (3, False)])
