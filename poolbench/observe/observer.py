@@ -1,12 +1,14 @@
 """The process that a user's model runs in.
 
-    python -m poolbench.observe.observer CHANNEL_FD SESSION_PID THREADS
+    python -m poolbench.observe.observer CHANNEL_FD SESSION_PID THREADS [PACKAGE…]
 
-It serves forks as ``poolbench.measure.importer`` does, and so has the limits and the end of a subject's worker.
+What is named is imported before the first fork. It serves forks as ``poolbench.measure.importer`` does, and so has the
+limits and the end of a subject's worker.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +16,7 @@ from poolbench.errors import UsageError
 from poolbench.measure.importer import open_channel, serve_forks
 from poolbench.measure.protocol import Message
 from poolbench.model.workload import Pass
+from poolbench.observe import adviser
 from poolbench.observe.inputs import InputSpec, parse_input
 from poolbench.observe.sighting import Report
 from poolbench.observe.target import Target, first_line, framework_of, load, made, parse_target, where
@@ -24,7 +27,10 @@ SERVER = "observer"
 
 def main(arguments: list[str]) -> int:
     """Serve fork requests until the session closes the channel."""
-    serve_forks(open_channel(arguments), {SERVER: Observer}, {})
+    channel = open_channel(arguments)
+    for name in arguments[3:]:
+        importlib.import_module(name)
+    serve_forks(channel, {SERVER: Observer, adviser.SERVER: adviser.Adviser}, {})
     return 0
 
 

@@ -51,6 +51,7 @@ BRIDGES = {
     "strided/torch_operators.py": {"torch"},
     "strided/jax.py": {"jax"},
     "strided/tensorflow.py": {"tensorflow"},
+    "strided/torch_modules.py": {"torch"},
 }
 """Modules that are for one framework's users: importing one imports that framework."""
 
