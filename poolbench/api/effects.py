@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from poolbench.analyse.compare.stopping import BudgetRule
@@ -13,7 +13,7 @@ from poolbench.api.capture import capture_target
 from poolbench.api.request import Request, choose_subjects, default_limits
 from poolbench.api.run import Tell, new_run, silent
 from poolbench.catalogue.select import choose
-from poolbench.errors import CaptureError, MissingFrameworkError, UsageError
+from poolbench.errors import CaptureError, UsageError
 from poolbench.measure.machine import fingerprint
 from poolbench.measure.session import Observer
 from poolbench.model.effects import Accuracy, Alternative, Choice, Effects, Information, LayerEffects, Saving
@@ -25,8 +25,6 @@ from poolbench.model.verdict import Policy
 from poolbench.model.workload import Pass, Workload
 from poolbench.observe.effects.measures import information
 from poolbench.observe.effects.replacements import (
-    DENSE,
-    DEPTHWISE,
     Part,
     Replacement,
     next_layer,
@@ -121,7 +119,7 @@ def effects(
     places: Sequence[Place],
     *,
     subject: str = "torch",
-    budget_s: float | None = None,
+    budget_s: float,
     memory: bool = True,
     results: Path,
     accuracies: Mapping[Alternative, Accuracy] | None = None,
@@ -135,14 +133,14 @@ def effects(
     run, in which the calls take turns. Raises MissingFrameworkError without PyTorch, and what a run raises.
     """
     planned = [(place, replacements(place.workload, subject)) for place in places]
-    parts = list(dict.fromkeys(part for _, choices in planned for choice in choices for part in _parts_of(choice)))
+    parts = _all_parts(choices for _, choices in planned)
     subjects, _ = choose_subjects(list(dict.fromkeys((subject, *(part.subject for part in parts)))))
     workloads = tuple(dict.fromkeys(part.workload for part in parts))
     request = Request(
         subjects=subjects,
         workloads=workloads,
         method=Method(memory=memory, layout=LayoutPolicy.GIVEN, limits=default_limits(fingerprint().hardware)),
-        budget_s=default_budget_s(len(workloads)) if budget_s is None else budget_s,
+        budget_s=budget_s,
         results_dir=results,
         plan=EffectsPlan(),
     )
@@ -165,9 +163,17 @@ def effects(
     )
 
 
-def default_budget_s(calls: int) -> float:
-    """Return the seconds of a run of so many calls where none are asked for."""
-    return max(LEAST_BUDGET_S, SECONDS_PER_CALL * calls)
+def budget_s(places: Sequence[Place], subject: str, asked_s: float | None = None) -> float:
+    """Return the seconds of a run of ``places``, those ``asked_s`` for or else so many for each call."""
+    if asked_s is not None:
+        return asked_s
+    parts = _all_parts(replacements(place.workload, subject) for place in places)
+    return max(LEAST_BUDGET_S, SECONDS_PER_CALL * len({part.workload for part in parts}))
+
+
+def _all_parts(planned: Iterable[Sequence[Replacement]]) -> list[Part]:
+    """Return every call once."""
+    return list(dict.fromkeys(part for choices in planned for choice in choices for part in _parts_of(choice)))
 
 
 Cells = Mapping[tuple[str, str], Cell]
@@ -195,9 +201,7 @@ def _choice(
     workload: Workload, planned: Replacement, cells: Cells, accuracies: Mapping[Alternative, Accuracy]
 ) -> Choice:
     if planned.reason:
-        return Choice(
-            alternative=planned.alternative, is_layer=planned.is_layer, operations=0, reason=planned.reason
-        )
+        return Choice(alternative=planned.alternative, is_layer=planned.is_layer, operations=0, reason=planned.reason)
     reasons = [reason for part in _parts_of(planned) if (reason := _problem(part, cells))]
     times = [_time(part, cells) for part in planned.parts]
     behind = None if planned.next_part is None else _time(planned.next_part, cells)

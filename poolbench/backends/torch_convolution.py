@@ -43,7 +43,9 @@ class Convolution(Eager):
         if windowed is None:
             return refused("A convolution has the same window everywhere.")
         if windowed.divisor is None and not divides_by_window(windowed, workload.spatial):
-            return refused("A convolution has the same weights everywhere, and this average other divisors at the edge.")
+            return refused(
+                "A convolution has the same weights everywhere, and this average other divisors at the edge."
+            )
         divisor = _divisor(windowed)
         if divisor & (divisor - 1):
             return refused(f"A convolution's weight of 1 / {divisor} is not exact, as it is for powers of 2.")
@@ -61,7 +63,9 @@ class Convolution(Eager):
         channels, rank = workload.channels, spec.rank
         value = 1 / _divisor(spec)
         groups = 1 if self._is_dense else channels
-        weights = torch.zeros(channels, channels // groups, *spec.window, dtype=getattr(torch, workload.dtype.numpy_name))
+        weights = torch.zeros(
+            channels, channels // groups, *spec.window, dtype=getattr(torch, workload.dtype.numpy_name)
+        )
         for channel in range(channels):
             weights[channel, channel if self._is_dense else 0] = value
         convolve = getattr(functional, f"conv{rank}d")

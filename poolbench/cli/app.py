@@ -12,6 +12,7 @@ from poolbench.cli.calibrate import calibrate
 from poolbench.cli.capture import capture
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
+from poolbench.cli.effects import effects
 from poolbench.cli.env import env
 from poolbench.cli.export import export
 from poolbench.cli.gate import gate
@@ -38,6 +39,7 @@ app.command(short_help="Measure subjects on workloads; tell which is fastest.")(
 app.command(short_help="Tell whether a change made anything slower; made for CI.")(gate)
 app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Write down which pooling a model of your own does.")(capture)
+app.command(short_help="Tell what pooling buys and costs, beside its alternatives.")(effects)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)
