@@ -16,7 +16,15 @@ from poolbench.catalogue.select import choose
 from poolbench.errors import CaptureError, UsageError
 from poolbench.measure.machine import fingerprint
 from poolbench.measure.session import Observer
-from poolbench.model.effects import Accuracy, Alternative, Choice, Effects, Information, LayerEffects, Saving
+from poolbench.model.effects import (
+    Accuracy,
+    Alternative,
+    Choice,
+    Effects,
+    Information,
+    LayerEffects,
+    Saving,
+)
 from poolbench.model.estimate import Estimate
 from poolbench.model.method import LayoutPolicy, Method
 from poolbench.model.plan import StoppingRule
@@ -122,7 +130,7 @@ def effects(
     budget_s: float,
     memory: bool = True,
     results: Path,
-    accuracies: Mapping[Alternative, Accuracy] | None = None,
+    classifier: Mapping[Alternative, Accuracy] | None = None,
     notes: Sequence[str] = (),
     observer: Observer | None = None,
     tell: Tell = silent,
@@ -149,7 +157,7 @@ def effects(
         summary = summarise(run.header, rows)
         path = str(run.path)
     cells = {(str(cell.subject), found.id): cell for found in summary.workloads for cell in found.cells}
-    known = dict(accuracies or {})
+    known = dict(classifier or {})
     hardware = summary.header.machine.hardware
     return Effects(
         title=title,

@@ -33,6 +33,19 @@ def effects(
     budget: Annotated[
         float | None, typer.Option(min=1, help="Seconds to measure for.", show_default="3 a call, at least 40")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Tell instead what each kind of layer takes of a PyTorch model's step.")
+    ] = False,
+    pass_: Annotated[str, typer.Option("--pass", help="With --layers: forward, or training.")] = "forward",
+    classifier: Annotated[
+        bool | None,
+        typer.Option(
+            "--classifier/--no-classifier",
+            help="Whether a small classifier of digits is trained with each alternative.",
+            show_default="where scikit-learn is installed",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="How often the classifier is trained for each.")] = 5,
     framework: Annotated[
         str, typer.Option("--framework", help="torch, tensorflow or jax, where a function does not tell.")
     ] = "",
@@ -43,6 +56,7 @@ def effects(
     quiet: Quiet = False,
 ) -> None:
     """Tell what pooling layers buy and cost, beside a maximum, an average, a strided convolution, a blur and none."""
+    from poolbench.api import digits
     from poolbench.api import effects as api
     from poolbench.report.page.effects import build_effects
     from poolbench.report.page.site import write_report
@@ -52,11 +66,25 @@ def effects(
         raise UsageError(f"One model at a time: name '{models[0]}' alone, or layers without it.")
     if inputs and not models:
         raise UsageError("--input is a model's, and an id says its shape itself: leave it out.")
+    if layers:
+        if not models:
+            raise UsageError("--layers profiles a model's step: name one, such as models.py:Net, and no layer.")
+        _layers(models[0], inputs or [], pass_, framework=framework, budget=budget, timeout=timeout, json=json)
+        return
+    if pass_ != "forward":
+        raise UsageError("--pass goes with --layers: alternatives are timed in their forward pass.")
     notes: tuple[str, ...] = ()
     if models:
         places, notes = api.places_in(models[0], inputs or (), framework=framework, timeout_s=timeout)
     else:
         places = api.places_of(targets)
+    say = teller(quiet=quiet)
+    known = None
+    if classifier is None and not digits.has_digits():
+        notes = (*notes, f"The classifier is left out. {digits.NO_DIGITS}")
+    elif classifier is not False:
+        say(f"training a small classifier, {seeds} times for each alternative")
+        known = digits.accuracies(seeds=seeds)
     seconds = api.budget_s(places, subject, budget)
     with budget_bar(seconds, quiet=quiet) as bar:
         found = api.effects(
@@ -65,9 +93,10 @@ def effects(
             subject=subject,
             budget_s=seconds,
             results=results,
+            classifier=known,
             notes=notes,
             observer=bar,
-            tell=teller(quiet=quiet),
+            tell=say,
         )
     site = write_report(build_effects(found, shlex.join(["poolbench", *sys.argv[1:]])), output)
     if json:
@@ -79,6 +108,30 @@ def effects(
 
     typer.echo(render_effects(found), nl=False)
     typer.echo(f"\nresults  {found.run}\npage     {site.page}")
+
+
+def _layers(
+    target: str, inputs: list[str], pass_: str, *, framework: str, budget: float | None, timeout: float, json: bool
+) -> None:
+    """Print what each kind of layer takes of a model's step."""
+    from dataclasses import asdict
+
+    from poolbench.api.kinds import LAYERS_BUDGET_S, step_costs
+    from poolbench.catalogue.passes import parse_passes
+    from poolbench.report.render.terminal_effects import render_kinds
+
+    found = step_costs(
+        target,
+        inputs,
+        pass_=parse_passes([pass_])[0],
+        framework=framework,
+        budget_s=LAYERS_BUDGET_S if budget is None else budget,
+        timeout_s=timeout,
+    )
+    if json:
+        print_json(asdict(found))
+    else:
+        typer.echo(render_kinds(found), nl=False)
 
 
 def is_model(target: str) -> bool:

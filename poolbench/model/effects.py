@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from poolbench.model.estimate import Estimate
 from poolbench.model.pooling import Ints
-from poolbench.model.workload import Workload
+from poolbench.model.workload import Pass, Workload
 
 
 class Alternative(StrEnum):
@@ -120,6 +120,47 @@ class Effects:
     machine: str = ""
     processor: str = ""
     notes: tuple[str, ...] = ()
+
+
+class LayerKind(StrEnum):
+    """Kinds of layers that a model's step is told by. REST is every other operator, BETWEEN what is no operator."""
+
+    CONVOLUTION = "convolution"
+    DENSE = "dense"
+    RECURRENT = "recurrent"
+    ATTENTION = "attention"
+    NORMALISATION = "normalisation"
+    POOLING = "pooling"
+    REST = "rest"
+    BETWEEN = "between operators"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindCost:
+    """What one kind takes of a step: nanoseconds, its share of the profiled step, and bytes that it requests."""
+
+    kind: LayerKind
+    time: Estimate
+    share: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCosts:
+    """A model's step by kind of layer. ``step`` is its time without the profiler, ``profiled`` with it.
+
+    The kinds' times are parts of ``profiled``; ``covered`` is the share of it that operators take, by the profiler.
+    """
+
+    target: str
+    pass_: Pass
+    inputs: tuple[str, ...]
+    version: str
+    kinds: tuple[KindCost, ...]
+    step: Estimate
+    profiled: Estimate
+    covered: float
+    rounds: int
 
 
 def leading(points: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

@@ -67,6 +67,30 @@ def run_torch(
     return report
 
 
+def step_of(model: Callable[..., Any], inputs: Sequence[InputSpec], pass_: Pass) -> Callable[[], object]:
+    """Return what carries out one step of ``model`` on the CPU, on the same random inputs each time."""
+    import torch
+
+    torch.manual_seed(_SEED)
+    given = [(spec, _tensor(spec, torch.device("cpu"))) for spec in inputs]
+    if isinstance(model, torch.nn.Module):
+        model.train(pass_.is_training)
+
+    def forward() -> object:
+        with torch.no_grad():
+            return _call(model, given)
+
+    def training() -> object:
+        if isinstance(model, torch.nn.Module):
+            model.zero_grad(set_to_none=True)
+        output = _call(model, given)
+        if any(tensor.requires_grad for tensor in _tensors(output)):
+            _backward(output)
+        return output
+
+    return training if pass_.is_training else forward
+
+
 def _watch(report: Report, diary: str) -> TorchWatch:
     """Return a watch that begins the diary anew."""
     return TorchWatch(Diary(diary, report.framework, report.version).tell) if diary else TorchWatch()

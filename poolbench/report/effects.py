@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from poolbench.model.effects import Accuracy, Alternative, Choice, Effects, LayerEffects
+from poolbench.model.effects import Accuracy, Alternative, Choice, Effects, LayerEffects, StepCosts
 from poolbench.model.estimate import Estimate
-from poolbench.model.workload import Workload
 from poolbench.quantities import count_text, listed, percent, significant, size_text, time_text
 from poolbench.report.table import (
     BLANK,
@@ -85,8 +84,8 @@ def _cells(choice: Choice) -> tuple[Value, ...]:
         _count(choice.operations) if choice.alternative is not Alternative.NONE or not choice.reason else BLANK,
         _count(choice.weights) if choice.weights else words(NONE),
         *(_share(value) for value in ((known.lost, known.changed, known.unsteady) if known else (None,) * 3)),
-        _accuracy(choice.accuracy and choice.accuracy.plain),
-        _accuracy(choice.accuracy and choice.accuracy.shifted),
+        _accuracy(None if choice.accuracy is None else choice.accuracy.plain),
+        _accuracy(None if choice.accuracy is None else choice.accuracy.shifted),
     )
 
 
@@ -111,6 +110,43 @@ def accuracy_table(found: Effects) -> Table | None:
         for alternative, accuracy in found.accuracies
     )
     return Table(key="classifier", title="A small classifier of digits", columns=columns, rows=rows)
+
+
+def kinds_table(found: StepCosts) -> Table:
+    """Return a row for each kind of layer, the longest first."""
+    columns = (
+        Column(key="kind", title="kind of layer"),
+        Column(key="time", title="time", is_figure=True, has_interval=True, unit=Unit.NANOSECONDS,
+               help=f"Of one step under the profiler: the centre of {found.rounds} rounds.",
+               spread_help="Half the 95 % interval, over rounds."),
+        Column(key="share", title="share", is_figure=True, unit=Unit.SHARE, help="Of the profiled step."),
+        Column(key="bytes", title="requested", is_figure=True, unit=Unit.BYTES,
+               help="What the operators request of the allocator in a step, all together."),
+    )  # fmt: skip
+    rows = tuple(
+        Row(
+            cells=keyed(
+                columns,
+                (words(cost.kind), time_value(cost.time), _share(cost.share), size_value(cost.bytes or None)),
+            )
+        )
+        for cost in sorted(found.kinds, key=lambda cost: -cost.share)
+    )
+    return Table(key="kinds", title=kinds_title(found), columns=columns, rows=rows)
+
+
+def kinds_title(found: StepCosts) -> str:
+    """Return what was profiled: "models:VGG, training, 8x3x224x224, torch 2.13.0"."""
+    return ", ".join((found.target, found.pass_.value, *found.inputs, f"torch {found.version}"))
+
+
+def kinds_text(found: StepCosts) -> str:
+    """Say how far the profiler's sum is from the step's own time."""
+    return (
+        f"A step takes {time_text(found.step.value)}, and {time_text(found.profiled.value)} under the profiler, which "
+        f"slows it by {percent(found.profiled.value / found.step.value - 1)}; both took turns. Its operators add up to "
+        f"{percent(found.covered)} of that step: the rest is Python, the dispatcher and the profiler itself."
+    )
 
 
 def legend(table: Table) -> str:
@@ -157,16 +193,8 @@ def reasons(layer: LayerEffects) -> tuple[str, ...]:
 
 def answer(found: Effects) -> tuple[str, ...]:
     """Return the first sentences of a page: what each of the first layers buys."""
-    said = [text for layer in found.layers[:3] if (text := buys_text(layer))]
-    if len(found.layers) == 1:
-        return tuple(said)
-    return tuple(
-        f"{_name(layer.workload, layer.layer)}: {text}" for layer, text in zip(found.layers, said, strict=False)
-    )
-
-
-def _name(workload: Workload, layer: str) -> str:
-    return layer or workload.name
+    said = [(layer.layer or layer.workload.name, text) for layer in found.layers[:3] if (text := buys_text(layer))]
+    return tuple(text if len(found.layers) == 1 else f"{name}: {text}" for name, text in said)
 
 
 def _shares(accuracy: Accuracy) -> tuple[Estimate, Estimate, Estimate]:

@@ -37,7 +37,8 @@ def blur_size(stride: int) -> int:
 def binomial(size: int) -> Array:
     """Return a row of Pascal's triangle that sums to 1: (1, 2, 1) / 4 for 3 taps."""
     row = np.array([math.comb(size - 1, place) for place in range(size)], dtype=np.float64)
-    return row / row.sum()
+    scaled: Array = row / row.sum()
+    return scaled
 
 
 def filter_of(alternative: Alternative, window: Ints, stride: Ints, dilation: Ints, *, seed: int = 0) -> Filter:

@@ -36,4 +36,5 @@ def fields(count: int, shape: Ints, *, seed: int = SEED) -> Array:
     whole: Array = np.fft.ifftn(spectrum, axes=axes).real
     cut: tuple[Any, ...] = (slice(None), *(slice(length) for length in shape))
     found = whole[cut]
-    return (found - found.mean()) / found.std()
+    scaled: Array = (found - found.mean()) / found.std()
+    return scaled

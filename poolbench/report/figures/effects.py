@@ -80,9 +80,8 @@ def effects_figure(layer: LayerEffects, *, number: int = 1) -> Drawing | None:
         key=f"benefit-{number}",
         title=f"What is kept, against the time of the layer and {layer.next_layer}",
         alt=f"Shares against times, by what stands in the layer's place: {said}.",
-        caption="Farther up is better, farther left is cheaper. The line joins what nothing beats in both: the Pareto "
-        "front. Times have their 95 % interval as a line, often narrower than the marker"
-        + ("; so have the shares of right answers." if len(panels) > 2 else "."),
+        caption="Farther up is better, farther left is cheaper. The convolution has random weights. The line joins "
+        "what nothing beats in both: the Pareto front. The 95 % intervals are lines, often shorter than the marker.",
         draw=lambda width: _draw(shown, panels, width),
     )
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from poolbench.report.effects import (
     accuracy_table,
     buys_text,
+    kinds_table,
+    kinds_text,
+    kinds_title,
     layer_table,
     layer_title,
     legend,
@@ -17,7 +20,7 @@ from poolbench.report.effects import (
 from poolbench.report.render.terminal import PLAIN_WIDTH, table_lines
 
 if TYPE_CHECKING:
-    from poolbench.model.effects import Effects
+    from poolbench.model.effects import Effects, StepCosts
 
 
 def render_effects(found: Effects, *, width: int = PLAIN_WIDTH) -> str:
@@ -36,6 +39,13 @@ def render_effects(found: Effects, *, width: int = PLAIN_WIDTH) -> str:
     if found.layers:
         lines += _wrapped(legend(layer_table(found.layers[0])), width)
     return "\n".join(lines) + "\n"
+
+
+def render_kinds(found: StepCosts, *, width: int = PLAIN_WIDTH) -> str:
+    """Return a model's step by kind of layer, as plain text that ends in a newline."""
+    table = kinds_table(found)
+    lines = [kinds_title(found), "", *table_lines(table), ""]
+    return "\n".join([*lines, *_wrapped(kinds_text(found), width), *_wrapped(legend(table), width)]) + "\n"
 
 
 def _wrapped(text: str, width: int) -> list[str]:
