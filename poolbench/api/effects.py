@@ -32,13 +32,16 @@ from poolbench.model.result import ResultRow, RunHeader, Status
 from poolbench.model.verdict import Policy
 from poolbench.model.workload import Pass, Workload
 from poolbench.observe.effects.measures import information
+from poolbench.observe.effects.process import apart
 from poolbench.observe.effects.replacements import (
     Part,
     Replacement,
+    is_single,
     next_layer,
     replacements,
     saving_ahead,
 )
+from poolbench.observe.effects.server import WITHOUT
 from poolbench.quantities import counted
 
 SECONDS_PER_CALL = 3.0
@@ -102,6 +105,9 @@ def places_in(
     if found.problem:
         raise CaptureError(found.problem)
     places, notes = [], list(found.notes)
+    counted_ones, why = _savings(target, inputs, framework, timeout_s)
+    if why:
+        notes.append(f"What the layers save is told of the next layer alone, by arithmetic. {why}")
     for call in found.calls:
         layers = tuple(dict.fromkeys(place.layer for place in call.places if place.layer))
         if call.workload is None or call.reason:
@@ -112,7 +118,7 @@ def places_in(
                 workload=call.workload,
                 layer=layers[0] if layers else call.name,
                 count=call.count,
-                saving=saving_ahead(call.workload),
+                saving=_saving(call.workload, counted_ones),
                 notes=(f"It stands for {counted(len(layers), 'layer')}.",) if len(layers) > 1 else (),
             )
         )
@@ -120,6 +126,24 @@ def places_in(
         reason = f" {notes[-1]}" if notes else ""
         raise UsageError(f"{target} makes no pooling call that could be measured, so there is nothing to tell.{reason}")
     return tuple(places), tuple(notes)
+
+
+def _saving(workload: Workload, counted_ones: Mapping[str, Saving]) -> Saving:
+    """Return what was counted; a global layer cannot be left out, so for that one what a dense layer would take."""
+    return saving_ahead(workload) if is_single(workload) else counted_ones.get(workload.id, saving_ahead(workload))
+
+
+def _savings(
+    target: str, inputs: Sequence[str], framework: str, timeout_s: float | None
+) -> tuple[dict[str, Saving], str]:
+    """Return what the first layer of each workload saves in a model, by id; or why that was not counted."""
+    limits = default_limits(fingerprint().hardware, request_s=timeout_s)
+    with apart(WITHOUT, target, limits) as process:
+        reply = process.ask(target=target, inputs=list(inputs), framework=framework)
+    found: dict[str, Saving] = {}
+    for identity, _, saving in reply.get("savings", ()):
+        found.setdefault(identity, Saving(**saving))
+    return found, str(reply.get("why", ""))
 
 
 def effects(

@@ -58,6 +58,7 @@ def effects(
     """Tell what pooling layers buy and cost, beside a maximum, an average, a strided convolution, a blur and none."""
     from poolbench.api import digits
     from poolbench.api import effects as api
+    from poolbench.observe.effects.torch_classifier import NO_DIGITS
     from poolbench.report.page.effects import build_effects
     from poolbench.report.page.site import write_report
 
@@ -81,7 +82,7 @@ def effects(
     say = teller(quiet=quiet)
     known = None
     if classifier is None and not digits.has_digits():
-        notes = (*notes, f"The classifier is left out. {digits.NO_DIGITS}")
+        notes = (*notes, f"The classifier is left out. {NO_DIGITS}")
     elif classifier is not False:
         say(f"training a small classifier, {seeds} times for each alternative")
         known = digits.accuracies(seeds=seeds)

@@ -39,7 +39,7 @@ def run_torch(
     is_training = pass_.is_training
     report = Report(framework="torch", version=str(torch.__version__))
     torch.manual_seed(_SEED)
-    given = [(spec, _tensor(spec, where_to)) for spec in inputs]
+    given = random_inputs(inputs, where_to)
     watch = _watch(report, diary)
     try:
         if isinstance(model, torch.nn.Module):
@@ -47,7 +47,7 @@ def run_torch(
             if device:
                 model.to(where_to)
         with torch.set_grad_enabled(is_training), watch.watching():
-            output = _call(model, given)
+            output = called(model, given)
             is_done = not is_training or watch.went_backward  # a function may be a step of training itself
             if not is_done and any(tensor.requires_grad for tensor in _tensors(output)):
                 _backward(output)
@@ -56,7 +56,7 @@ def run_torch(
             watch = _watch(report, diary)
             watched_inputs = _requiring(given)
             with torch.set_grad_enabled(True), watch.watching():
-                output = _call(model, watched_inputs)
+                output = called(model, watched_inputs)
                 if any(tensor.requires_grad for tensor in _tensors(output)):
                     _backward(output)
                 else:
@@ -72,18 +72,18 @@ def step_of(model: Callable[..., Any], inputs: Sequence[InputSpec], pass_: Pass)
     import torch
 
     torch.manual_seed(_SEED)
-    given = [(spec, _tensor(spec, torch.device("cpu"))) for spec in inputs]
+    given = random_inputs(inputs, torch.device("cpu"))
     if isinstance(model, torch.nn.Module):
         model.train(pass_.is_training)
 
     def forward() -> object:
         with torch.no_grad():
-            return _call(model, given)
+            return called(model, given)
 
     def training() -> object:
         if isinstance(model, torch.nn.Module):
             model.zero_grad(set_to_none=True)
-        output = _call(model, given)
+        output = called(model, given)
         if any(tensor.requires_grad for tensor in _tensors(output)):
             _backward(output)
         return output
@@ -96,7 +96,13 @@ def _watch(report: Report, diary: str) -> TorchWatch:
     return TorchWatch(Diary(diary, report.framework, report.version).tell) if diary else TorchWatch()
 
 
-def _call(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]) -> Any:
+def random_inputs(inputs: Sequence[InputSpec], device: Any) -> list[tuple[InputSpec, Any]]:
+    """Return a tensor on ``device`` for each input."""
+    return [(spec, _tensor(spec, device)) for spec in inputs]
+
+
+def called(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]) -> Any:
+    """Return what ``model`` makes of its inputs, those with a name given by it."""
     return model(
         *(tensor for spec, tensor in given if not spec.name),
         **{spec.name: tensor for spec, tensor in given if spec.name},

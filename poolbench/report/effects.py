@@ -160,7 +160,7 @@ def saving_text(layer: LayerEffects) -> str:
     if saving is None:
         return ""
     if not (saving.activations or saving.operations):
-        return f"The layer saves nothing {saving.scope}: its output is as large as its input."
+        return f"The layer saves nothing {saving.scope}."
     parts = []
     if saving.activations:
         parts.append(f"{count_text(saving.activations)} activations ({size_text(saving.bytes)})")

@@ -8,6 +8,7 @@ It serves forks as ``poolbench.measure.importer`` does, and so has the limits an
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 from poolbench.errors import UsageError
 from poolbench.measure.importer import open_channel, serve_forks
@@ -18,14 +19,18 @@ from poolbench.observe.inputs import parse_input
 from poolbench.observe.observer import opened
 from poolbench.observe.target import first_line, parse_target, where
 
-KINDS, CLASSIFIER = "kinds", "classifier"
+KINDS, CLASSIFIER, WITHOUT = "kinds", "classifier", "without"
 """What a forked process is asked for by."""
 
 
 def main(arguments: list[str]) -> int:
     """Serve fork requests until the session closes the channel."""
     threads = int(arguments[2])
-    serve_forks(open_channel(arguments), {KINDS: lambda: Kinds(threads), CLASSIFIER: lambda: Classifier(threads)}, {})
+    serve_forks(
+        open_channel(arguments),
+        {KINDS: lambda: Kinds(threads), CLASSIFIER: lambda: Classifier(threads), WITHOUT: Without},
+        {},
+    )
     return 0
 
 
@@ -66,6 +71,33 @@ class Kinds:
         import torch
 
         return {**profile_step(step, request["budget_s"]), "version": str(torch.__version__)}
+
+
+class Without:
+    """Counts what a model's pooling layers save behind them. What cannot be counted is a sentence under ``why``."""
+
+    def handle(self, request: Message) -> Message:
+        """Return the savings of each pooling call of the model that ``request`` names."""
+        target = parse_target(request["target"])
+        try:
+            if target.is_onnx:
+                return {"why": "A file of a graph does not run without one of its layers."}
+            inputs = [parse_input(text) for text in request["inputs"]]
+            model, framework = opened(target, inputs, request["framework"])
+            if framework != "torch":
+                return {"why": f"A model of {framework} is not run without one of its layers."}
+        except UsageError as error:
+            return {"usage": str(error)}
+        from poolbench.observe.effects.torch_without import savings
+
+        try:
+            found = savings(model, inputs)
+        except (Exception, SystemExit) as error:  # a user's model may do anything
+            return {"why": f"It does not run without data: {first_line(error)}{where(error)}."}
+        return {"savings": [[identity, layer, asdict(saving)] for identity, layer, saving in found]}
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
 
 class Classifier:
