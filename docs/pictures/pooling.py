@@ -42,7 +42,7 @@ def example() -> Drawing:
     means = strided.avg_pool2d(EXAMPLE[None, None], 2)[0, 0]
 
     def draw(width: Width) -> Figure:
-        figure, axes = blank(width, 330, 1, 3, width_ratios=(2, 1, 1))
+        figure, axes = blank(width, 330, 1, 3, width_ratios=(4, 2, 2))
         _grid(axes[0], EXAMPLE, "input, 4 × 4", lambda row, column: 2 * (row // 2) + column // 2)
         _grid(axes[1], largest, "maximum, 2 × 2", lambda row, column: 2 * row + column)
         _grid(axes[2], means, "average, 2 × 2", lambda row, column: 2 * row + column)
@@ -77,7 +77,7 @@ def windows() -> Drawing:
                       color=INK if inside else MUTED)  # fmt: skip
         for output in range(outputs):
             start, height = output * s - p, 1.35 + 0.62 * (output % 2)
-            axis.plot((start + 0.06, start + k - 0.06), (height, height), color=QUARTERS[output], linewidth=9,
+            axis.plot((start + 0.06, start + k - 0.06), (height, height), color=QUARTERS[output], linewidth=22, alpha=0.55,
                       solid_capstyle="butt")  # fmt: skip
             axis.text(start + k / 2, height, f"output {output}", ha="center", va="center", color=INK)
         axis.set_xlim(-p - 0.1, length + p + 0.1)
@@ -148,10 +148,11 @@ def _grid(axis: Axes, values: Any, title: str, colour: Any) -> None:
             axis.add_patch(Rectangle((column, row), 1, 1, facecolor=face, alpha=0.45, edgecolor=PAPER, linewidth=2))
             axis.text(column + 0.5, row + 0.5, f"{values[row, column]:g}", ha="center", va="center", color=INK,
                       fontsize=15)  # fmt: skip
+    axis.text(0, -0.12, title, color=INK, fontweight="bold")
     axis.set_xlim(0, columns)
-    axis.set_ylim(rows, 0)
+    middle = rows / 2  # all three are as high, so that their cells are of one size
+    axis.set_ylim(middle + 2, middle - 2.4)
     axis.set_aspect("equal")
-    axis.set_title(title)
     _bare(axis)
 
 

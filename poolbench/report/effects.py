@@ -175,11 +175,16 @@ def buys_text(layer: LayerEffects) -> str:
     none = layer.choice(Alternative.NONE)
     if itself is None or none is None or itself.with_next is None or none.with_next is None:
         return ""
-    one, other = itself.with_next.value, none.with_next.value
-    said = f"{time_text(one)} with the {NAMES[itself.alternative]}, {time_text(other)} without it"
-    if one < other:
-        return f"The layer and {layer.next_layer} take {said}: leaving it out costs {significant(other / one)} times."
-    return f"The layer and {layer.next_layer} take {said}: in time it buys nothing here."
+    one, other = itself.with_next, none.with_next
+    said = (
+        f"The layer and {layer.next_layer} take {time_value(one).full} with the {NAMES[itself.alternative]}, and "
+        f"{time_value(other).full} without it"
+    )
+    if one.high < other.low:
+        return f"{said}: left out, that takes {significant(other.value / one.value)} times as long."
+    if other.high < one.low:
+        return f"{said}: in time the layer buys nothing here."
+    return f"{said}: whether the layer buys time here cannot be told."
 
 
 def reasons(layer: LayerEffects) -> tuple[str, ...]:

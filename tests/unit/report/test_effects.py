@@ -72,9 +72,14 @@ def test_sentences_say_what_is_saved_and_what_that_is_in_time():
     assert saving_text(LAYER) == (
         "The layer saves 192 activations (768 B) and 13.8 thousand operations behind it, to the end of the model."
     )
-    assert "3.00 ms with the maximum, 6.00 ms without it: leaving it out costs 2.00 times" in buys_text(LAYER)
+    assert buys_text(LAYER) == (
+        "The layer and a 3 × 3 convolution with 4 channels take 3.00 ms ±2.0 % with the maximum, and 6.00 ms ±2.0 % "
+        "without it: left out, that takes 2.00 times as long."
+    )
     worse = replace(LAYER, choices=(choice(Alternative.MAX, 2e6, 7e6, 0.25), CHOICES[2]))
-    assert buys_text(worse).endswith("in time it buys nothing here.")
+    assert buys_text(worse).endswith("in time the layer buys nothing here.")
+    close = replace(LAYER, choices=(choice(Alternative.MAX, 2e6, 5.9e6, 0.25), CHOICES[2]))
+    assert buys_text(close).endswith("cannot be told.")
     idle = replace(LAYER, saving=replace(LAYER.saving, activations=0, bytes=0, operations=0))
     assert saving_text(idle).startswith("The layer saves nothing")
 
@@ -115,7 +120,7 @@ def test_the_page_has_the_layer_and_the_classifier(tmp_path):
     assert len(effects_figure(found.layers[0]).draw(Width.NARROW).axes) == 3
     site = write_report(build_effects(found, "poolbench effects models.py:Net"), tmp_path)
     page = site.page.read_text(encoding="utf-8")
-    for text in ("pool1", "90.0 %", "±2.0", "A note.", "poolbench effects models.py:Net", "leaving it out costs 2.00"):
+    for text in ("pool1", "90.0 %", "±2.0", "A note.", "poolbench effects models.py:Net", "takes 2.00 times as long"):
         assert text in page
     assert accuracy_table(found).rows[0]["shifted"].number == 0.6
     assert accuracy_table(FOUND) is None
