@@ -77,8 +77,8 @@ def windows() -> Drawing:
                       color=INK if inside else MUTED)  # fmt: skip
         for output in range(outputs):
             start, height = output * s - p, 1.35 + 0.62 * (output % 2)
-            axis.plot((start + 0.06, start + k - 0.06), (height, height), color=QUARTERS[output], linewidth=22, alpha=0.55,
-                      solid_capstyle="butt")  # fmt: skip
+            ends = (start + 0.06, start + k - 0.06)
+            axis.plot(ends, (height, height), color=QUARTERS[output], linewidth=22, alpha=0.55, solid_capstyle="butt")
             axis.text(start + k / 2, height, f"output {output}", ha="center", va="center", color=INK)
         axis.set_xlim(-p - 0.1, length + p + 0.1)
         axis.set_ylim(-0.15, 2.4)

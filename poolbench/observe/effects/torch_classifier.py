@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 NO_DIGITS = "It learns scikit-learn's digits, and scikit-learn is not installed here: pip install 'poolbench[effects]'."
 
-EPOCHS = 25
+EPOCHS = 15
 BATCH = 64
-RATE = 1e-2
+RATE = 5e-3
 MARGIN = 2
 """Zeros around the digits of 8 × 8, so that a shift moves nothing out of the image."""
 
@@ -73,13 +73,16 @@ def _digits() -> tuple[Tensor, Tensor]:
 
 
 def _model(alternative: Alternative) -> Any:
-    """Return three convolutions, the first two with a pooling of 2 × 2 behind them, a mean, and a dense layer."""
+    """Return three convolutions, the first two with a pooling of 2 × 2 behind them, a mean, and a dense layer.
+
+    Batches are normalised: without that, one seed in five learned nothing with some of the alternatives.
+    """
     from torch import nn
 
     layers: list[Any] = []
     before = 1
     for place, channels in enumerate(CHANNELS):
-        layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(before, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU()]
         before = channels
         if place < len(CHANNELS) - 1:
             layers.append(None)
