@@ -132,10 +132,11 @@ def _panel(axis: Axes, shown: list[Choice], panel: _Panel, scale: float) -> None
         if ends is not None:
             axis.plot((x, x), ends, color=look.colour, linewidth=2, zorder=2)
         axis.plot([x], [value], linestyle="none", zorder=3, **marker(look, 10 if choice.is_layer else 8))
-    values = [value for _, _, value in placed]
+    values = [end for choice, _, value in placed for end in (value, *(panel.interval(choice) or ()))]
     margin = max((max(values) - min(values)) * 0.12, 0.004)
     axis.set_ylim(min(values) - margin, max(values) + margin)
-    axis.yaxis.set_major_locator(MaxNLocator(5))
+    ticks = MaxNLocator(5).tick_values(min(values), max(values))
+    axis.yaxis.set_ticks([tick for tick in ticks if min(values) - margin <= tick <= min(max(values) + margin, 1)])
     decimals = 1 if max(values) - min(values) < 0.05 else 0
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=decimals, symbol=" %"))
     axis.tick_params(axis="y", colors=MUTED)

@@ -68,9 +68,9 @@ def _classifier(found: Effects) -> Section:
         return Section(key="classifier", title="A small classifier of digits")
     return Section(
         key="classifier", title=table.title, tables=(table,),
-        words=("Two convolutions with batch normalisation, each with a pooling of 2 × 2 behind it, a third one, a mean, and a "
-               "dense layer; trained on images that are not shifted. The window is the same whatever the layers above "
-               "are.",),
+        words=("Two convolutions with batch normalisation, each with a pooling of 2 × 2 behind it, a third, a mean, "
+               "and a dense layer; trained on images that are not shifted. The window is the same whatever the layers "
+               "above are.",),
     )  # fmt: skip
 
 
