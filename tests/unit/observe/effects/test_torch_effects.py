@@ -110,7 +110,11 @@ def test_training_gives_gradients_to_the_kind_of_their_operator():
 @pytest.fixture
 def short(monkeypatch):
     pytest.importorskip("sklearn")
-    monkeypatch.setattr(torch_classifier, "EPOCHS", 1)
+    monkeypatch.setattr(torch_classifier, "EPOCHS", 2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def test_the_classifier_learns_and_the_same_seed_gives_the_same(short):
