@@ -60,7 +60,7 @@ class Kinds:
             raise UsageError(f"--layers reads PyTorch's profiler, and {target} computes with {framework}.")
         from poolbench.backends.torch_common import load
         from poolbench.observe.effects.torch_kinds import profile_step
-        from poolbench.observe.torch_run import step_of
+        from poolbench.observe.effects.torch_step import step_of
 
         load(self._threads)
         step = step_of(model, inputs, Pass(request["pass"]))

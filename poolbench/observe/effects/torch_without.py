@@ -14,10 +14,11 @@ from typing import Any
 from poolbench.model.effects import Saving
 from poolbench.model.workload import Pass
 from poolbench.observe.arguments import asked, input_of
+from poolbench.observe.effects.torch_step import random_inputs
 from poolbench.observe.inputs import InputSpec
 from poolbench.observe.sighting import sighting
 from poolbench.observe.torch_layers import Layers
-from poolbench.observe.torch_run import called, random_inputs
+from poolbench.observe.torch_run import call_model
 from poolbench.observe.torch_tensors import facts_of, is_plain, seen
 
 
@@ -118,7 +119,7 @@ def _run(
     layers.start()
     try:
         with torch.no_grad(), Operators(), Functions():
-            called(model, random_inputs(inputs, torch.device("meta")))
+            call_model(model, random_inputs(inputs, torch.device("meta")))
     except Exception as error:  # a layer that the larger array does not fit may raise anything
         return calls, operators, error
     finally:

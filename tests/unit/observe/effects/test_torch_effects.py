@@ -11,9 +11,9 @@ from poolbench.model.effects import Alternative, LayerKind  # noqa: E402 - behin
 from poolbench.model.workload import Pass  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.effects import torch_classifier  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.effects.torch_kinds import kind_of, profile_step  # noqa: E402 - behind the question whether it is there
+from poolbench.observe.effects.torch_step import step_of  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.effects.torch_without import savings  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.inputs import parse_input  # noqa: E402 - behind the question whether it is there
-from poolbench.observe.torch_run import step_of  # noqa: E402 - behind the question whether it is there
 
 
 def two_stages(*behind):
