@@ -34,6 +34,8 @@ from poolbench.model.workload import Pass, Workload
 from poolbench.observe.effects.measures import information
 from poolbench.observe.effects.process import apart
 from poolbench.observe.effects.replacements import (
+    DENSE,
+    DEPTHWISE,
     Part,
     Replacement,
     is_single,
@@ -80,6 +82,11 @@ class Place:
     count: int = 1
     saving: Saving | None = None
     notes: tuple[str, ...] = ()
+
+
+def require_subjects(subject: str) -> None:
+    """Raise UsageError where ``subject`` is none, MissingFrameworkError where it or PyTorch is not installed."""
+    choose_subjects((subject, DENSE, DEPTHWISE))
 
 
 def places_of(selectors: Sequence[str]) -> tuple[Place, ...]:

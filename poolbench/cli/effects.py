@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Json, Quiet, Results
-from poolbench.cli.output import print_json
+from poolbench.cli.output import print_json, print_warning
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.cli.report import REPORTS
-from poolbench.errors import UsageError
+from poolbench.errors import ExitCode, UsageError
 
 
 def effects(
@@ -74,6 +74,7 @@ def effects(
         return
     if pass_ != "forward":
         raise UsageError("--pass goes with --layers: alternatives are timed in their forward pass.")
+    api.require_subjects(subject)
     notes: tuple[str, ...] = ()
     if models:
         places, notes = api.places_in(models[0], inputs or (), framework=framework, timeout_s=timeout)
@@ -81,24 +82,28 @@ def effects(
         places = api.places_of(targets)
     say = teller(quiet=quiet)
     known = None
-    if classifier is None and not digits.has_digits():
-        notes = (*notes, f"The classifier is left out. {NO_DIGITS}")
-    elif classifier is not False:
-        say(f"training a small classifier, {seeds} times for each alternative")
-        known = digits.accuracies(seeds=seeds)
     seconds = api.budget_s(places, subject, budget)
-    with budget_bar(seconds, quiet=quiet) as bar:
-        found = api.effects(
-            ", ".join(targets),
-            places,
-            subject=subject,
-            budget_s=seconds,
-            results=results,
-            classifier=known,
-            notes=notes,
-            observer=bar,
-            tell=say,
-        )
+    try:
+        if classifier is None and not digits.has_digits():
+            notes = (*notes, f"The classifier is left out. {NO_DIGITS}")
+        elif classifier is not False:
+            say(f"training a small classifier, {seeds} times for each alternative")
+            known = digits.accuracies(seeds=seeds)
+        with budget_bar(seconds, quiet=quiet) as bar:
+            found = api.effects(
+                ", ".join(targets),
+                places,
+                subject=subject,
+                budget_s=seconds,
+                results=results,
+                classifier=known,
+                notes=notes,
+                observer=bar,
+                tell=say,
+            )
+    except KeyboardInterrupt:
+        print_warning("interrupted: no effects are told of a run that is not whole.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     site = write_report(build_effects(found, shlex.join(["poolbench", *sys.argv[1:]])), output)
     if json:
         from poolbench.report.render.json import effects_document
