@@ -68,9 +68,7 @@ class Kinds:
             step()
         except (Exception, SystemExit) as error:  # a user's model may do anything
             raise UsageError(f"{target} failed: {first_line(error)}{where(error)}.") from error
-        import torch
-
-        return {**profile_step(step, request["budget_s"]), "version": str(torch.__version__)}
+        return profile_step(step, request["budget_s"])
 
 
 class Without:

@@ -32,9 +32,11 @@ _REDUCTIONS = ("mean", "amax")
 def profile_step(step: Callable[[], object], budget_s: float) -> dict[str, Any]:
     """Return, for each round, what a step took without and with the profiler, and what of that each kind took.
 
-    Both take turns, in changing order, for ``budget_s`` seconds; one round at least. Times are nanoseconds,
+    PyTorch's release is told beside them. Both take turns, in changing order, for ``budget_s`` seconds; one round at least. Times are nanoseconds,
     ``bytes`` what the kind's operators request of the allocator in a step.
     """
+    import torch
+
     for _ in range(WARM_UPS):
         step()
     _profiled(step)  # the first use of the profiler sets it up
@@ -48,7 +50,7 @@ def profile_step(step: Callable[[], object], budget_s: float) -> dict[str, Any]:
             plain = _timed(step)
             found = {**_profiled(step), "plain": plain}
         rounds.append(found)
-    return {"rounds": rounds}
+    return {"rounds": rounds, "version": str(torch.__version__)}
 
 
 def _timed(step: Callable[[], object]) -> int:

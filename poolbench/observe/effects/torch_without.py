@@ -112,7 +112,8 @@ def _run(
             self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
         ) -> Any:
             output = func(*args, **(kwargs or {}))
-            if counts and not any(each.alias_info is not None for each in func._schema.returns):
+            operator: Any = func
+            if counts and not any(each.alias_info is not None for each in operator._schema.returns):
                 operators.append(_counted(func, args, kwargs or {}, output, layers.path))
             return output
 
