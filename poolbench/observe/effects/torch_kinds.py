@@ -32,8 +32,8 @@ _REDUCTIONS = ("mean", "amax")
 def profile_step(step: Callable[[], object], budget_s: float) -> dict[str, Any]:
     """Return, for each round, what a step took without and with the profiler, and what of that each kind took.
 
-    PyTorch's release is told beside them. Both take turns, in changing order, for ``budget_s`` seconds; one round at least. Times are nanoseconds,
-    ``bytes`` what the kind's operators request of the allocator in a step.
+    PyTorch's release is told beside them. Both take turns, in changing order, for ``budget_s`` seconds; one round at
+    least. Times are nanoseconds, ``bytes`` what the kind's operators request of the allocator in a step.
     """
     import torch
 
