@@ -2,7 +2,7 @@
 
     make pictures
 
-``effects.json`` beside this file is what ``poolbench effects vgg16_pool1 --json`` printed.
+``effects.json`` beside this file is what ``poolbench effects vgg16_pool1 --no-classifier --json`` printed.
 """
 
 from __future__ import annotations
