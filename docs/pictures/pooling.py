@@ -2,8 +2,7 @@
 
     make pictures
 
-``effects.json`` beside this file is what ``poolbench effects vgg16_pool1 --json`` printed, without the accuracies
-of the classifier: they are from a first setting that was dropped (docs/decisions/0033-effects.md).
+``effects.json`` beside this file is what ``poolbench effects vgg16_pool1 --json`` printed.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def _panel(axis: Axes, shown: list[Choice], panel: _Panel, scale: float) -> None
     values = [end for choice, _, value in placed for end in (value, *(panel.interval(choice) or ()))]
     margin = max((max(values) - min(values)) * 0.12, 0.004)
     axis.set_ylim(min(values) - margin, max(values) + margin)
-    ticks = MaxNLocator(5).tick_values(min(values), max(values))
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
     axis.yaxis.set_ticks([tick for tick in ticks if min(values) - margin <= tick <= min(max(values) + margin, 1)])
     decimals = 1 if max(values) - min(values) < 0.05 else 0
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=decimals, symbol=" %"))
