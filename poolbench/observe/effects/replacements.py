@@ -72,7 +72,8 @@ def next_layer(workload: Workload) -> str:
     """Say what stands behind the layer in ``with_next``."""
     if is_single(workload):
         return f"a dense layer with {workload.channels} outputs"
-    size = " × ".join([str(NEXT_WINDOW)] * workload.spec.rank)
+    rank = workload.spec.rank
+    size = f"{NEXT_WINDOW}-wide" if rank == 1 else " × ".join([str(NEXT_WINDOW)] * rank)
     return f"a {size} convolution with {workload.channels} channels"
 
 

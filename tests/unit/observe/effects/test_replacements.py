@@ -65,6 +65,7 @@ def test_what_is_saved_by_hand():
     assert saving.bytes == 4 * saving.activations
     assert saving.operations == 8 * (64 - 16) * 2 * 9 * 4
     assert next_layer(HALVING) == "a 3 × 3 convolution with 4 channels"
+    assert next_layer(parse_id("max1d-n1c4-w27-k4-f32-ncw")) == "a 3-wide convolution with 4 channels"
 
 
 def test_behind_global_pooling_stands_a_dense_layer():
