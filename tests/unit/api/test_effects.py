@@ -6,12 +6,16 @@ import math
 
 import pytest
 
+from poolbench.api import effects as api
 from poolbench.api.digits import mean_over_seeds
 from poolbench.api.effects import budget_s, places_of
 from poolbench.api.kinds import costs_by_kind
 from poolbench.errors import UsageError
-from poolbench.model.effects import LayerKind
+from poolbench.model.capture import Capture, CapturedCall, Place
+from poolbench.model.effects import LayerKind, Saving
+from poolbench.model.ids import parse_id
 from poolbench.model.workload import Pass
+from poolbench.observe.effects.replacements import saving_ahead
 
 
 def test_layers_are_named_as_workloads_are():
@@ -45,3 +49,48 @@ def test_what_no_operator_takes_stands_beside_the_kinds():
         LayerKind.BETWEEN: (25, 0.25, 0),
     }
     assert (round(found.step.value), round(found.profiled.value), found.covered, found.rounds) == (80, 100, 0.75, 3)
+
+
+def a_call(identity, *layers, reason=""):
+    workload = parse_id(identity)
+    return CapturedCall(
+        workload=workload, name=f"Net.{layers[0]}", pass_=Pass.FORWARD, shape=workload.input_shape, strides=None,
+        gradient_strides=None, dtype="float32", device="cpu", threads=1, reason=reason,
+        places=tuple(Place(layer=layer, function="pool", count=1) for layer in layers),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """A model with three calls, one of which nothing measures; what the first one saves was counted."""
+    halving, whole = "max2d-n1c4-h8w8-k2-f32-nchw", "avg2d-n1c4-h4w4-a1-f32-nchw"
+    calls = (a_call(halving, "pool1", "pool2"), a_call(whole, "gap"), a_call(halving, "odd", reason="Nobody can."))
+    counted = Saving(activations=7, bytes=28, operations=9, scope="behind it, to the end of the model")
+
+    def plant(calls=calls, why=""):
+        found = Capture(target="m:Net", framework="torch", version="2", pass_=Pass.FORWARD, inputs=(), calls=calls)
+        monkeypatch.setattr(api, "capture_target", lambda *_, **__: found)
+        monkeypatch.setattr(api, "_savings", lambda *_: ({halving: counted, whole: counted}, why))
+
+    return plant
+
+
+def test_a_model_s_layers_have_what_was_counted_and_global_ones_what_a_dense_layer_takes(planted):
+    planted()
+    (first, last), notes = api.places_in("m:Net", ["1x1x8x8"])
+    assert (first.layer, first.count, first.saving.activations) == ("pool1", 2, 7)
+    assert first.notes == ("It stands for 2 layers.",)
+    assert last.saving == saving_ahead(last.workload)
+    assert notes == ("Net.odd is left out. Nobody can.",)
+
+
+def test_what_was_not_counted_is_said(planted):
+    planted(why="It does not run without data.")
+    _, notes = api.places_in("m:Net", ["1x1x8x8"])
+    assert notes[0].endswith("by arithmetic. It does not run without data.")
+
+
+def test_a_model_without_pooling_is_refused(planted):
+    planted(calls=())
+    with pytest.raises(UsageError, match="m:Net makes no pooling call that could be measured"):
+        api.places_in("m:Net", ["1x1x8x8"])
