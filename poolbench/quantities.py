@@ -99,3 +99,12 @@ def ratio_text(found: Estimate) -> str:
     if 0 < half < 0.5 * 10**-decimals:
         decimals += 1  # a difference of 0.3 % is worth seeing where it is known that well
     return f"{found.value:.{decimals}f} ±{half:.{decimals}f}"
+
+
+def count_text(number: int) -> str:
+    """Write a count with three significant digits: "784", "3.21 million", "−41.6 thousand"."""
+    size, sign = abs(number), "−" if number < 0 else ""
+    for name, scale in (("", 1), (" thousand", 10**3), (" million", 10**6)):
+        if float(f"{size / scale:.3g}") < 1000:
+            return f"{sign}{size if scale == 1 else significant(size / scale)}{name}"
+    return f"{sign}{significant(size / 10**9)} billion"

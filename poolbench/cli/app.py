@@ -13,6 +13,7 @@ from poolbench.cli.calibrate import calibrate
 from poolbench.cli.capture import capture
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
+from poolbench.cli.effects import effects
 from poolbench.cli.env import env
 from poolbench.cli.export import export
 from poolbench.cli.gate import gate
@@ -43,6 +44,7 @@ app.command(short_help="Tell whether pooling slows a model of your own, and what
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)
+app.command(short_help="Tell what pooling buys and costs, beside its alternatives.")(effects)
 app.command(short_help="Write a stored run for asv, or as tables.")(export)
 app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
