@@ -37,6 +37,7 @@ ALLOWED = {
     "backends/ncnn_*.py": {"ncnn"},
     "backends/jax_*.py": {"jax", "jaxlib"},
     "observe/torch_*.py": {"torch"},
+    "observe/monitor/torch_*.py": {"torch"},
     "observe/context.py": {"torch"},
     "observe/tensorflow_*.py": {"tensorflow"},
     "observe/jax_*.py": {"jax"},
