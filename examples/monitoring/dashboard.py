@@ -34,8 +34,8 @@ PANELS: list[tuple[str, str, str, list[tuple[str, str]]]] = [
         [(f"{rate('poolbench_layer_moved_bytes_total')} / {rate('poolbench_layer_moving_seconds_total')}", LEGEND)],
     ),
     ("Time over the streaming limit's", "none", "timeseries", [(f"poolbench_layer_limit_ratio{{{BY}}}", LEGEND)]),
-    ("Time over the baseline's, after a drift", "none", "timeseries", [(f"poolbench_layer_drift_ratio{{{BY}}}", LEGEND)]),
-    ("Events", "none", "timeseries", [(f"sum by (layer, kind) (poolbench_events_total{{{BY}}})", "{{layer}} {{kind}}")]),
+    ("Time over the baseline's", "none", "timeseries", [(f"poolbench_layer_drift_ratio{{{BY}}}", LEGEND)]),
+    ("Events", "none", "timeseries", [(f"sum by (kind) (poolbench_events_total{{{BY}}})", "{{kind}}")]),
     (
         "Waiting for a core, in seconds per second of pooling",
         "percentunit",

@@ -3,9 +3,10 @@
 import sys
 import time
 
-import poolbench
 import torch
 from torch import nn
+
+import poolbench
 
 
 def main(port: int, seconds: float) -> None:
@@ -21,6 +22,7 @@ def main(port: int, seconds: float) -> None:
         nn.Flatten(),
         nn.Linear(32, 10),
     )
+    torch.set_num_threads(1)
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
     images, labels = torch.rand(4, 3, 64, 64), torch.zeros(4, dtype=torch.int64)
     end = time.monotonic() + seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poolbench.errors import MissingFrameworkError, UsageError
 from poolbench.observe.monitor.detection import Detection
@@ -15,6 +15,9 @@ from poolbench.observe.monitor.monitor import Monitor, Steps
 from poolbench.observe.monitor.sampling import FRACTION, Sampler
 from poolbench.observe.monitor.types import Event, Exporter, LayerCall
 from poolbench.observe.monitor.watch import Watch
+
+if TYPE_CHECKING:
+    from poolbench.observe.monitor.torch_self_test import SelfTest
 
 MEASURED = "measured"
 """The limit is measured here, when a layer is first seen."""
@@ -118,3 +121,19 @@ def _opentelemetry() -> Exporter:
             "pip install 'poolbench[monitor]'."
         ) from error
     return OpenTelemetryExporter()
+
+
+def self_test(steps: int, fraction: float = FRACTION) -> SelfTest:
+    """Measure what a monitor costs here. Raises MissingFrameworkError without PyTorch, UsageError for the arguments."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingFrameworkError(
+            "The self-test watches a small model of PyTorch, which is not installed here: "
+            "pip install 'poolbench[torch]'."
+        )
+    from poolbench.observe.monitor.torch_self_test import self_test
+
+    Sampler(fraction)  # is told before anything runs
+    has_prometheus = find_spec("prometheus_client") is not None
+    return self_test(steps, fraction, (lambda: _prometheus(0)) if has_prometheus else None)

@@ -104,7 +104,7 @@ def main(seconds: float) -> int:
             time.sleep(seconds)
             empty = 0
             for expression in expressions("10s"):
-                series = server.query(expression)
+                series = [each for each in server.query(expression) if each["value"][1] != "NaN"]
                 empty += not series
                 values = ", ".join(f"{float(each['value'][1]):.4g}" for each in series[:3])
                 print(f"{len(series):3d} series  {values:<32}  {expression}")

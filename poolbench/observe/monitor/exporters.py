@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -33,23 +33,23 @@ class JsonLines:
         """Open the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._open()
-        self._write([_line("status", asdict(status))])
+        self._write([_line("status", _fields(status))])
 
     def calls(self, calls: tuple[LayerCall, ...], status: Status, around: Surroundings) -> None:
         """Write a line for each call."""
         derived = (
-            _line("call", {**asdict(call), "bytes_per_s": call.bytes_per_s, "times_limit": call.times_limit})
+            _line("call", {**_fields(call), "bytes_per_s": call.bytes_per_s, "times_limit": call.times_limit})
             for call in calls
         )
         self._write(list(derived))
 
     def event(self, event: Event) -> None:
         """Write a line for the event."""
-        self._write([_line("event", {**asdict(event), "text": str(event)})])
+        self._write([_line("event", {**_fields(event), "text": str(event)})])
 
     def ended(self, status: Status) -> None:
         """Write how the monitor ended."""
-        self._write([_line("status", asdict(status))])
+        self._write([_line("status", _fields(status))])
 
     def close(self) -> None:
         """Close the file."""
@@ -77,6 +77,11 @@ class JsonLines:
         self._size += written
         if written != len(content):
             raise OSError(f"only {written} of {len(content)} bytes could be written to '{self._path}'")
+
+
+def _fields(record: LayerCall | Event | Status) -> dict[str, Any]:
+    """Return the fields by name; all are flat, and ``asdict``, which copies deeply, takes ten times as long."""
+    return {each.name: getattr(record, each.name) for each in fields(record)}
 
 
 def _line(kind: str, content: dict[str, Any]) -> bytes:

@@ -39,7 +39,7 @@ class PrometheusExporter:
         self._thread: Any = None
         self._families: dict[str, Any] = {}
         self._told: dict[str, float] = {}
-        self._layers: set[tuple[str, str, str]] = set()
+        self._layers: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def start(self, status: Status) -> None:
         """Bind the port. Raises OSError where it is in use."""
@@ -120,10 +120,8 @@ class PrometheusExporter:
 
     def _call(self, call: LayerCall) -> None:
         labels = (call.model, call.layer, call.function)
-        if labels not in self._layers:
-            self._begin(labels)
+        of = self._layers.get(labels) or self._begin(labels)
         seconds = call.elapsed_ns / 1e9
-        of = {key: family.labels(*labels) for key, family in self._families.items() if key in _OF_A_LAYER}
         of["time"].observe(seconds)
         of["disturbed"].inc(int(call.is_disturbed))
         if call.waited_ns is not None:
@@ -138,12 +136,13 @@ class PrometheusExporter:
         if call.times_limit is not None:
             of["limit"].set(call.times_limit)
 
-    def _begin(self, labels: tuple[str, str, str]) -> None:
-        """Let a layer's rarer metrics be there from the start: a rate needs the value before the first event."""
-        self._layers.add(labels)
+    def _begin(self, labels: tuple[str, str, str]) -> dict[str, Any]:
+        """Return a layer's metrics. Its rarer ones are there from the start: a rate needs the value before an event."""
         self._families["drift"].labels(*labels).set(1.0)
         for kind in EventKind:
             self._families["events"].labels(*labels, kind.value)
+        self._layers[labels] = {key: self._families[key].labels(*labels) for key in _OF_A_LAYER}
+        return self._layers[labels]
 
     def _tell(self, status: Status) -> None:
         self._families["up"].labels(status.model).set(int(status.is_on))

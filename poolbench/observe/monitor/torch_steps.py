@@ -38,7 +38,9 @@ class TorchSteps:
             self._watch.remark(
                 f"{opaque}: the pooling inside of it cannot be told apart, so that the model is timed as a whole."
             )
-        if isinstance(self._model, torch.nn.Module):
+        if isinstance(self._model, torch.jit.ScriptModule):
+            self._watch.remark("A scripted model takes no hooks: call it through the monitor, or nothing is seen.")
+        elif isinstance(self._model, torch.nn.Module):
             self._names = _names(self._model)
             self._handles = [
                 self._model.register_forward_pre_hook(_Hook(self.before)),
@@ -74,7 +76,9 @@ class TorchSteps:
         self._finish()
 
     def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call a function as one step."""
+        """Call a function as one step; a module with hooks is one by itself."""
+        if self._handles:
+            return function(*args, **kwargs)
         number = self._watch.begin()
         if number is None or getattr(self._local, "step", None) is not None:
             return function(*args, **kwargs)
