@@ -26,7 +26,7 @@ from poolbench.observe.monitor.types import Exporter
 from poolbench.observe.monitor.watch import Watch
 
 BLOCK = 50
-"""Steps with the monitor, and as many without. A sampled one in so many is no outlier that an estimate would leave out."""
+"""Steps with the monitor, and as many without. One that is sampled among so many makes no outlier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

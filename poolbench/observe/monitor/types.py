@@ -34,9 +34,9 @@ class LayerCall:
     ``workload`` is its id, "" where none says it. ``shape`` is the input's. ``order`` is the order of its axes in
     memory with its view, such as nchw or nchw.c64. ``threads`` is how many the framework may use, None where it does
     not say. ``waited_ns`` is how long the calling thread was ready without a core, ``cpu_ns`` how long it had one;
-    None where the system does not tell. ``moved_bytes`` is what the call must read and write once. ``limit_ns`` is the time that
-    this machine takes to stream as much. ``is_disturbed`` says that the thread was without a core for too long for the
-    time to count.
+    None where the system does not tell. ``moved_bytes`` is what the call must read and write once. ``limit_ns`` is
+    the time that this machine takes to stream as much. ``is_disturbed`` says that the thread was without a core for
+    too long for the time to count.
     """
 
     at_s: float
