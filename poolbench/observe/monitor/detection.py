@@ -110,7 +110,9 @@ class Detection:
         else:
             shift = mine.own.take(value)
             if shift is not None and shift.is_back:
-                yield _event(call, EventKind.RECOVERED, shift, ())
+                if mine.suspected is None:
+                    yield _event(call, EventKind.RECOVERED, shift, ())
+                mine.suspected = None  # it is over before it was told
             elif shift is not None:
                 mine.suspected, mine.suspected_ns = shift, block.began_ns
         if mine.suspected is not None:

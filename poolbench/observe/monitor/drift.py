@@ -113,12 +113,14 @@ class Cusum:
         size = centre - self.centre
         return Shift(size=size, low=size - half, high=size + half)
 
-    def _alarm(self, values: Sequence[float], *, is_back: bool) -> Shift:
+    def _alarm(self, values: Sequence[float], *, is_back: bool) -> Shift | None:
         found = self.interval(values)
         self._above = self._below = 0.0
         self._since_above, self._since_below = [], []
-        near = abs(found.size) < self._slack
-        self._reference = self.centre if is_back or near else self.centre + max(found.size, 0.0)
+        near = found.size < self._slack
+        self._reference = self.centre if near else self.centre + found.size
+        if is_back and not near:  # the level was put too high, and times are not back
+            return None
         return Shift(size=found.size, low=found.low, high=found.high, is_back=is_back)
 
     def _freeze(self) -> None:

@@ -144,6 +144,14 @@ def test_inputs_that_always_change_stay_bounded():
     assert sum(len(inputs) for inputs in layer.detection._layers.values()) == 8
 
 
+def test_a_level_that_was_put_too_high_is_no_recovery():
+    test = Cusum(Rule())
+    shifts = [test.take(value) for value in [0.0] * 20 + [0.5, 0.5, 0.5] + [0.2] * 50 + [0.0] * 20]
+    found = [shift for shift in shifts if shift is not None]
+    assert [shift.is_back for shift in found] == [False, True]
+    assert found[1].size < 0.05
+
+
 def test_a_single_block_however_slow_is_no_alarm():
     test = Cusum(Rule())
     assert [test.take(value) for value in [0.0] * 40 + [5.0] + [0.0] * 40] == [None] * 81
