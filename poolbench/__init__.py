@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from poolbench.model.pooling import PoolSpec
     from poolbench.model.workload import Workload
     from poolbench.observe.context import Calls
+    from poolbench.observe.monitor.monitor import Monitor
+    from poolbench.observe.monitor.types import Event, Exporter, LayerCall
     from poolbench.observe.replacement import Replacement
 
-__all__ = ["__version__", "advise", "apply", "capture", "compare", "gate", "load_results", "replace_pooling"]
+__all__ = [
+    "__version__",
+    "advise",
+    "apply",
+    "capture",
+    "compare",
+    "gate",
+    "load_results",
+    "monitor",
+    "replace_pooling",
+]
 
 __version__ = "0.1.0"
 
@@ -248,3 +260,57 @@ def replace_pooling(model: Any, inputs: Any, *, tolerance: float | None = None) 
     from poolbench.observe.replace import replace_pooling
 
     return replace_pooling(model, inputs, tolerance=tolerance)
+
+
+def monitor(
+    model: Any = None,
+    *,
+    name: str = "",
+    fraction: float = 0.01,
+    prometheus: int | str | None = None,
+    opentelemetry: bool = False,
+    json_lines: str | Path | None = None,
+    callback: Callable[[LayerCall | Event], object] | None = None,
+    exporters: Sequence[Exporter] = (),
+    limit: str | Path | None = "measured",
+    drift: bool = True,
+    seed: int | None = None,
+) -> Monitor:
+    """Watch a model for as long as this process lives, and return what stops it; a context manager as well.
+
+    A ``fraction`` of the steps is sampled, at irregular distances. In those, each pooling call is timed and told: its
+    layer, workload, time, bytes, bandwidth, the time as a multiple of this machine's streaming limit, threads, and how
+    long the calling thread waited for a core.
+
+        with poolbench.monitor(model, prometheus=9475, json_lines="pooling.jsonl"):
+            train(model)                       # http://127.0.0.1:9475/metrics
+
+    ``model`` is a module of PyTorch, a layer or model of Keras, or a function, which is then called by the monitor:
+    ``watched = poolbench.monitor(function, …)`` and ``watched(x)``. Without a model, ``step()`` and ``layer(name)``
+    are contexts for any code. ``prometheus`` is a port of this machine's loopback, or "ADDRESS:PORT".
+    ``opentelemetry`` tells the meter provider that the process has set up. ``json_lines`` is a file that is added to.
+    ``callback`` gets each ``LayerCall`` and each ``Event``. ``limit`` is "measured" (once for each layer, when it is
+    first seen), a stored run, or None. With ``drift``, a layer that becomes slower against its own baseline is an
+    event. ``docs/monitoring.md`` says how sure these are, and what they cost.
+
+    Nothing is ever raised in a step. What goes wrong there, or with an exporter, is logged once (the logger
+    ``poolbench.monitor``); the monitor is then off, and its ``status`` and its metrics say so.
+
+    Raises UsageError for arguments that contradict themselves, StoreError where ``limit`` cannot be read, and
+    MissingFrameworkError where an exporter's package is not installed.
+    """
+    from poolbench.api.monitor import monitor
+
+    return monitor(
+        model,
+        name=name,
+        fraction=fraction,
+        prometheus=prometheus,
+        opentelemetry=opentelemetry,
+        json_lines=json_lines,
+        callback=callback,
+        exporters=exporters,
+        limit=limit,
+        drift=drift,
+        seed=seed,
+    )

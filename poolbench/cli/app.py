@@ -19,6 +19,7 @@ from poolbench.cli.export import export
 from poolbench.cli.gate import gate
 from poolbench.cli.history import history
 from poolbench.cli.listing import listing
+from poolbench.cli.monitor import monitor
 from poolbench.cli.report import report
 from poolbench.cli.show import show
 from poolbench.cli.streams import unfailing_streams
@@ -41,6 +42,7 @@ app.command(short_help="Tell whether a change made anything slower; made for CI.
 app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Write down which pooling a model of your own does.")(capture)
 app.command(short_help="Tell whether pooling slows a model of your own, and what to change.")(advise)
+app.command(short_help="Measure what watching a model costs here.")(monitor)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)

@@ -38,6 +38,7 @@ ALLOWED = {
     "backends/jax_*.py": {"jax", "jaxlib"},
     "observe/torch_*.py": {"torch"},
     "observe/effects/torch_*.py": {"torch"},
+    "observe/monitor/torch_*.py": {"torch"},
     "observe/context.py": {"torch"},
     "observe/tensorflow_*.py": {"tensorflow"},
     "observe/jax_*.py": {"jax"},
