@@ -75,7 +75,7 @@ def _digits() -> tuple[Tensor, Tensor]:
 def _model(alternative: Alternative) -> Any:
     """Return three convolutions, the first two with a pooling of 2 × 2 behind them, a mean, and a dense layer.
 
-    Batches are normalised: without that, one seed in five learned nothing with some of the alternatives.
+    Batches are normalised: without that, some seeds seem to learn nothing with some of the alternatives.
     """
     from torch import nn
 
