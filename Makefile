@@ -4,6 +4,7 @@
 #   make gate      whether the working tree is slower than BASE: what CI runs on a pull request
 #   make calibrate how often the gate errs on this machine: about an hour
 #   make report    write the report of the committed example into reports/
+#   make pictures  draw the pictures of docs/pooling.md anew
 #   make test      every check that CI runs: lint, types, import layers, tests
 #   make sanitize  the kernel's fuzzer and the unit tests of the compiled part, under AddressSanitizer and UBSan
 #   make test-arm  the fuzzer on ARM: cross-compiled, run by an emulator
@@ -33,7 +34,7 @@ PIP_INSTALL = $(BIN)/python -m pip --disable-pip-version-check install --quiet -
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 SOURCES_TO_COMPILE := CMakeLists.txt $(shell find poolbench -name '*.cpp' -o -name '*.h' -o -name '*.cmake')
 
-.PHONY: compare ready gate calibrate report test asv asv-quick sanitize test-arm warnings docs wheel lint types format clean python-prerequisites prerequisites arm-prerequisites clang-prerequisites
+.PHONY: compare ready gate calibrate report pictures test asv asv-quick sanitize test-arm warnings docs wheel lint types format clean python-prerequisites prerequisites arm-prerequisites clang-prerequisites
 .DELETE_ON_ERROR:
 
 compare: $(INSTALLED)
@@ -52,6 +53,9 @@ EXAMPLE_RUN := 20261122-112225-b595
 
 report: $(INSTALLED)
 	$(BIN)/poolbench report $(or $(ARGS),$(EXAMPLE_RUN))
+
+pictures: $(INSTALLED)
+	$(BIN)/python docs/pictures/pooling.py
 
 # pytest comes last, so that its summary is the last line that CI prints. A file's tests stay together: they share what
 # they compile. No test asserts a time, so they may run beside each other.

@@ -8,20 +8,76 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
+    from poolbench.model.advice import Advice
     from poolbench.model.gate import GateResult
     from poolbench.model.pooling import PoolSpec
     from poolbench.model.workload import Workload
     from poolbench.observe.context import Calls
+    from poolbench.observe.monitor.monitor import Monitor
+    from poolbench.observe.monitor.types import Event, Exporter, LayerCall
+    from poolbench.observe.replacement import Replacement
 
-__all__ = ["__version__", "apply", "capture", "compare", "gate", "load_results"]
+__all__ = [
+    "__version__",
+    "advise",
+    "apply",
+    "capture",
+    "compare",
+    "gate",
+    "load_results",
+    "monitor",
+    "replace_pooling",
+]
 
 __version__ = "0.1.0"
+
+
+def advise(
+    target: str,
+    inputs: Sequence[str],
+    *,
+    pass_: str = "forward",
+    allow_dtypes: Sequence[str] = (),
+    compile: bool = False,
+    attempt: str = "",
+    threads: int = 1,
+    budget_s: float = 60.0,
+    timeout_s: float | None = None,
+) -> Advice:
+    """Tell whether pooling is the bottleneck of a PyTorch model, which layers, what to change, and what that brings.
+
+    The arguments are those of ``poolbench advise``: ``target`` is "MODULE:CALLABLE" or "FILE.py:CALLABLE", ``inputs``
+    are texts such as "8x3x224x224". The model runs in processes of its own.
+
+        advice = poolbench.advise("models.py:resnet", ["8x3x224x224"])
+        for layer in advice.layers:
+            print(layer.name, layer.share.value, layer.change, layer.saving)
+
+    Savings are shares of the step's time with 95 % intervals. ``advice.trials`` hold what a change of the whole model
+    was predicted to save, and what it saved. What could not be done is in ``notes`` and ``problem``.
+
+    Raises UsageError for what cannot be carried out as written, CaptureError where the model fails before any call was
+    seen, and RunLockedError where another run measures on this machine.
+    """
+    from poolbench.api.advise import advise
+
+    return advise(
+        target,
+        inputs,
+        pass_=pass_,
+        allow_dtypes=allow_dtypes,
+        compile=compile,
+        attempt=attempt,
+        threads=threads,
+        budget_s=budget_s,
+        timeout_s=timeout_s,
+    )
 
 
 def apply(spec: PoolSpec | Workload | str, x: Any, backend: str = "numpy") -> NDArray[Any]:
@@ -180,3 +236,81 @@ def load_results(path: str | Path) -> pd.DataFrame:
     from poolbench.api.functions import load_results
 
     return load_results(path)
+
+
+def replace_pooling(model: Any, inputs: Any, *, tolerance: float | None = None) -> Replacement:
+    """Put the operators of ``poolbench.strided.torch`` in the place of a model's pooling, where they do the same.
+
+    ``inputs`` are what the model is called with: a tensor, a sequence of arguments, or a mapping of named ones. The
+    model runs on them once, and at each of its pooling calls outputs and gradients are compared. Maxima have to be
+    equal, averages and gradients within ``tolerance`` times the largest element (by default 1e-5 for float32, 1e-12 for
+    float64, 2e-3 for float16, 1.6e-2 for bfloat16), and outputs have to lie in memory as PyTorch's do. Where they do
+    not, or nothing could be compared, the layer is left alone.
+
+        with poolbench.replace_pooling(model, images) as replacement:
+            print(replacement)                        # what was replaced, and what was left alone and why
+            loss(model(images), labels).backward()
+
+    Without ``with`` it lasts until ``replacement.undo()``. Modules stay the same objects, with their hooks, and the
+    state dict keeps its keys and values. Tensors that the operators do not take go to PyTorch as before. Functions that
+    a layer calls itself go through a function mode there, which costs microseconds for each function of that layer.
+
+    Raises UsageError for what is no ``torch.nn.Module``, and where the model fails on ``inputs``.
+    """
+    from poolbench.observe.replace import replace_pooling
+
+    return replace_pooling(model, inputs, tolerance=tolerance)
+
+
+def monitor(
+    model: Any = None,
+    *,
+    name: str = "",
+    fraction: float = 0.01,
+    prometheus: int | str | None = None,
+    opentelemetry: bool = False,
+    json_lines: str | Path | None = None,
+    callback: Callable[[LayerCall | Event], object] | None = None,
+    exporters: Sequence[Exporter] = (),
+    limit: str | Path | None = "measured",
+    drift: bool = True,
+    seed: int | None = None,
+) -> Monitor:
+    """Watch a model for as long as this process lives, and return what stops it; a context manager as well.
+
+    A ``fraction`` of the steps is sampled, at irregular distances. In those, each pooling call is timed and told: its
+    layer, workload, time, bytes, bandwidth, the time as a multiple of this machine's streaming limit, threads, and how
+    long the calling thread waited for a core.
+
+        with poolbench.monitor(model, prometheus=9475, json_lines="pooling.jsonl"):
+            train(model)                       # http://127.0.0.1:9475/metrics
+
+    ``model`` is a module of PyTorch, a layer or model of Keras, or a function, which is then called by the monitor:
+    ``watched = poolbench.monitor(function, …)`` and ``watched(x)``. Without a model, ``step()`` and ``layer(name)``
+    are contexts for any code. ``prometheus`` is a port of this machine's loopback, or "ADDRESS:PORT".
+    ``opentelemetry`` tells the meter provider that the process has set up. ``json_lines`` is a file that is added to.
+    ``callback`` gets each ``LayerCall`` and each ``Event``. ``limit`` is "measured" (once for each layer, when it is
+    first seen), a stored run, or None. With ``drift``, a layer that becomes slower against its own baseline is an
+    event. ``docs/monitoring.md`` says how sure these are, and what they cost.
+
+    Nothing is ever raised in a step. What goes wrong there, or with an exporter, is logged once (the logger
+    ``poolbench.monitor``); the monitor is then off, and its ``status`` and its metrics say so.
+
+    Raises UsageError for arguments that contradict themselves, StoreError where ``limit`` cannot be read, and
+    MissingFrameworkError where an exporter's package is not installed.
+    """
+    from poolbench.api.monitor import monitor
+
+    return monitor(
+        model,
+        name=name,
+        fraction=fraction,
+        prometheus=prometheus,
+        opentelemetry=opentelemetry,
+        json_lines=json_lines,
+        callback=callback,
+        exporters=exporters,
+        limit=limit,
+        drift=drift,
+        seed=seed,
+    )

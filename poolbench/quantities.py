@@ -52,6 +52,18 @@ def time_text(nanoseconds: float) -> str:
     return f"{significant(nanoseconds / 1e9)} s"
 
 
+def spread_time_text(nanoseconds: float, half_ns: float) -> str:
+    """Write a difference of times with half its interval in the same unit: "1.90 ± 0.20 ms", "−12 ± 3 µs"."""
+    largest = max(abs(nanoseconds), half_ns if math.isfinite(half_ns) else 0.0)
+    unit, scale = next(
+        ((unit, scale) for unit, scale in (("ns", 1.0), ("µs", 1e3), ("ms", 1e6)) if largest / scale < 999.5),
+        ("s", 1e9),
+    )
+    decimals = 2 if largest / scale < 9.995 else 1 if largest / scale < 99.95 else 0
+    half = f"{half_ns / scale:.{decimals}f}" if math.isfinite(half_ns) else "?"
+    return f"{nanoseconds / scale:.{decimals}f} ± {half} {unit}".replace("-", "−")
+
+
 def size_text(size: int) -> str:
     """Write a number of bytes with three significant digits, in powers of 1000: "784 B", "3.21 MB", "0"."""
     for unit, scale in (("B", 1.0), ("KB", 1e3), ("MB", 1e6)):
@@ -87,3 +99,12 @@ def ratio_text(found: Estimate) -> str:
     if 0 < half < 0.5 * 10**-decimals:
         decimals += 1  # a difference of 0.3 % is worth seeing where it is known that well
     return f"{found.value:.{decimals}f} ±{half:.{decimals}f}"
+
+
+def count_text(number: int) -> str:
+    """Write a count with three significant digits: "784", "3.21 million", "−41.6 thousand"."""
+    size, sign = abs(number), "−" if number < 0 else ""
+    for name, scale in (("", 1), (" thousand", 10**3), (" million", 10**6)):
+        if float(f"{size / scale:.3g}") < 1000:
+            return f"{sign}{size if scale == 1 else significant(size / scale)}{name}"
+    return f"{sign}{significant(size / 10**9)} billion"

@@ -112,16 +112,25 @@ class Jit:
         import jax
 
         given = source.layout is LayoutPolicy.GIVEN
-        order = workload.order if given else channels_last_order(workload.spec.rank)
+        order = workload.order if given else self.best_order(workload)
+        pooling = self.pooling(workload, order)
         if workload.pass_.is_training:
-            return _prepared_training(workload, source, order)
-        pool, ready = jax.jit(_pooling(workload, order)), jax.block_until_ready
+            return _prepared_training(workload, source, order, pooling)
+        pool, ready = jax.jit(pooling), jax.block_until_ready
         x = source.array if given else _on_device(contiguous(source.array, workload.order, order))
         ready(pool(x))  # compiles
         return Call(order, lambda: ready(pool(x)), _fetching(order))
 
+    def best_order(self, workload: Workload) -> str:
+        """Return the order of the axes that is timed under BEST."""
+        return channels_last_order(workload.spec.rank)
 
-def _prepared_training(workload: Workload, source: Source, order: str) -> Prepared:
+    def pooling(self, workload: Workload, order: str) -> Pool:
+        """Return the user's function of an array whose axes are in ``order``."""
+        return _pooling(workload, order)
+
+
+def _prepared_training(workload: Workload, source: Source, order: str, pool: Pool) -> Prepared:
     """Return the call with ``jax.vjp`` in one jitted function, or in one for the forward and one for its pullback.
 
     An array has no strides, so a gradient that is a view of something larger is an array of that something, and the
@@ -130,7 +139,7 @@ def _prepared_training(workload: Workload, source: Source, order: str) -> Prepar
     import jax
 
     assert source.gradient is not None
-    pool, ready, fetch = _pooling(workload, order), jax.block_until_ready, _fetching(order)
+    ready, fetch = jax.block_until_ready, _fetching(order)
     if source.layout is LayoutPolicy.GIVEN:
         x, g, view = source.array, source.gradient, None
     else:

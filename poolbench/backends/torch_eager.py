@@ -55,13 +55,17 @@ class Eager:
             # Where the kernel for channels-last memory refuses, a user would make the tensor contiguous.
             convert = None if torch_pooling.has_channels_last_kernel(workload) else lambda x: x.contiguous()
             compute = common.given_call(workload, source.array, pool, convert)
-            return _call(workload, source, compute, layout=workload.order, output_order=workload.order)
+            return self._call(workload, source, compute, layout=workload.order, output_order=workload.order)
         tensor = common.as_tensor(contiguous(source.array, workload.order, natural))
-        return _call(workload, source, lambda: pool(tensor), layout=natural, output_order=natural)
+        return self._call(workload, source, lambda: pool(tensor), layout=natural, output_order=natural)
 
     def pooling(self, workload: Workload) -> common.Pool:
         """Return the timed function of a tensor (N, C, *spatial)."""
         return torch_pooling.pooling(workload)
+
+    def indices(self, workload: Workload) -> common.Pool | None:
+        """Return the function that gives the indices of such a tensor, within a plane, where there is one."""
+        return torch_pooling.with_indices(workload)
 
     def _prepare_training(self, workload: Workload, source: Source, layout: str) -> Prepared:
         """Prepare a training pass that computes on memory in the order ``layout``."""
@@ -73,6 +77,24 @@ class Eager:
     def _converted(self, workload: Workload) -> common.Pool | None:
         """Return the conversion that is part of the timed call under GIVEN, where there is one."""
         return None
+
+    def _call(
+        self, workload: Workload, source: Source, compute: Callable[[], Any], *, layout: str, output_order: str
+    ) -> Prepared:
+        """Wrap ``compute``, whose result has its axes in ``output_order``."""
+
+        def fetch(result: Any) -> Any:
+            return common.to_array(result, output_order)
+
+        pool = self.indices(workload)
+        if pool is None:
+            return Call(layout, compute, fetch)
+
+        def locate() -> Any:
+            natural = default_order(workload.spec.rank)
+            return common.indices_array(pool(common.as_tensor(contiguous(source.array, workload.order, natural))))
+
+        return IndexedCall(layout, compute, fetch, locate)
 
 
 class ChannelsLast(Eager):
@@ -103,11 +125,11 @@ class ChannelsLast(Eager):
         pool = self.pooling(workload)
         if source.layout is LayoutPolicy.GIVEN:
             compute = common.given_call(workload, source.array, pool, self._converted(workload))
-            return _call(workload, source, compute, layout=layout, output_order=workload.order)
+            return self._call(workload, source, compute, layout=layout, output_order=workload.order)
         with torch.inference_mode():
             tensor = common.as_tensor(contiguous(source.array, workload.order, layout))
             tensor = tensor.permute(reference_axes(layout, natural))
-        return _call(workload, source, lambda: pool(tensor), layout=layout, output_order=natural)
+        return self._call(workload, source, lambda: pool(tensor), layout=layout, output_order=natural)
 
     def _converted(self, workload: Workload) -> common.Pool:
         memory = _memory_format(workload)
@@ -118,22 +140,3 @@ def _memory_format(workload: Workload) -> Any:
     import torch
 
     return torch.channels_last if workload.spec.rank == 2 else torch.channels_last_3d
-
-
-def _call(
-    workload: Workload, source: Source, compute: Callable[[], Any], *, layout: str, output_order: str
-) -> Prepared:
-    """Wrap ``compute``, whose result has its axes in ``output_order``."""
-
-    def fetch(result: Any) -> Any:
-        return common.to_array(result, output_order)
-
-    pool = torch_pooling.with_indices(workload)
-    if pool is None:
-        return Call(layout, compute, fetch)
-
-    def locate() -> Any:
-        natural = default_order(workload.spec.rank)
-        return common.indices_array(pool(common.as_tensor(contiguous(source.array, workload.order, natural))))
-
-    return IndexedCall(layout, compute, fetch, locate)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from poolbench.backends.base import SUPPORTED, Support, refused
@@ -36,33 +37,42 @@ def supports(workload: Workload) -> Support:
     return SUPPORTED
 
 
-def pooling(workload: Workload) -> Pool:
-    """Return the user's call for ``workload``: from a tensor (N, C, *spatial) to one. ``supports`` must hold."""
-    spec = workload.spec
+def pooling(workload: Workload, functions: ModuleType | None = None) -> Pool:
+    """Return the user's call for ``workload``: from a tensor (N, C, *spatial) to one. ``supports`` must hold.
+
+    It is that of ``functions``, by default ``torch.nn.functional``, whose names and parameters they have.
+    """
+    functions, spec = functions or _functional(), workload.spec
     if spec.is_adaptive:
         windowed = None if workload.dtype.is_float else spec.as_windowed(workload.spatial)
         if windowed is None:
-            return _adaptive(spec)
+            return _adaptive(spec, functions)
         spec = windowed
     if spec.kind is Kind.MAX:
-        return _maximum(spec, workload)
-    return _average(spec, workload)
+        return _maximum(spec, workload, functions)
+    return _average(spec, workload, functions)
 
 
-def with_indices(workload: Workload) -> Pool | None:
+def _functional() -> ModuleType:
+    import torch.nn.functional
+
+    module: ModuleType = torch.nn.functional
+    return module
+
+
+def with_indices(workload: Workload, functions: ModuleType | None = None) -> Pool | None:
     """Return the call that gives PyTorch's indices (within a plane), or None where padding moved them."""
-    import torch.nn.functional as functional
-
+    functions = functions or _functional()
     spec = workload.spec
     if spec.kind is not Kind.MAX:
         return None
     if spec.is_adaptive and workload.dtype.is_float:
-        adaptive = getattr(functional, f"adaptive_max_pool{spec.rank}d")
+        adaptive = getattr(functions, f"adaptive_max_pool{spec.rank}d")
         return lambda x: adaptive(x, spec.output, return_indices=True)[1]
     windowed = spec.as_windowed(workload.spatial)
     if windowed is None or not _takes_padding(windowed, workload.spatial):
         return None
-    pool = getattr(functional, f"max_pool{spec.rank}d")
+    pool = getattr(functions, f"max_pool{spec.rank}d")
     arguments = _max_arguments(windowed)
     return lambda x: pool(x, *arguments, return_indices=True)[1]
 
@@ -93,10 +103,8 @@ def _takes_padding(spec: PoolSpec, spatial: Ints) -> bool:
     return spec.has_symmetric_padding and all(2 * lo <= k for (lo, _), k in zip(spec.padding, spec.window, strict=True))
 
 
-def _adaptive(spec: PoolSpec) -> Pool:
-    import torch.nn.functional as functional
-
-    pool = getattr(functional, f"adaptive_{spec.kind}_pool{spec.rank}d")
+def _adaptive(spec: PoolSpec, functions: ModuleType) -> Pool:
+    pool = getattr(functions, f"adaptive_{spec.kind}_pool{spec.rank}d")
     return lambda x: pool(x, spec.output)
 
 
@@ -104,10 +112,10 @@ def _max_arguments(spec: PoolSpec) -> tuple[Any, ...]:
     return spec.window, spec.stride, tuple(lo for lo, _ in spec.padding), spec.dilation, spec.ceil_mode
 
 
-def _maximum(spec: PoolSpec, workload: Workload) -> Pool:
-    import torch.nn.functional as functional
+def _maximum(spec: PoolSpec, workload: Workload, functions: ModuleType) -> Pool:
+    from torch.nn import functional
 
-    pool = getattr(functional, f"max_pool{spec.rank}d")
+    pool = getattr(functions, f"max_pool{spec.rank}d")
     if _takes_padding(spec, workload.spatial):
         arguments = _max_arguments(spec)
         if spec.rank == 1 and not workload.dtype.is_float:
@@ -123,8 +131,8 @@ def _maximum(spec: PoolSpec, workload: Workload) -> Pool:
     return lambda x: pool(functional.pad(x, sides, value=value), spec.window, spec.stride, 0, spec.dilation)
 
 
-def _average(spec: PoolSpec, workload: Workload) -> Pool:
-    pool = _average_call(spec)
+def _average(spec: PoolSpec, workload: Workload, functions: ModuleType) -> Pool:
+    pool = _average_call(spec, functions)
     if _takes_padding(spec, workload.spatial):
         padding = tuple(lo for lo, _ in spec.padding)
         return lambda x: pool(x, padding, spec.ceil_mode, spec.include_padding, spec.divisor)
@@ -157,24 +165,23 @@ def _padded_average(spec: PoolSpec, workload: Workload, pool: Callable[..., Tens
     return lambda x: torch.div(pool(functional.pad(x, sides), none, False, True, 1), counts, rounding_mode="trunc")
 
 
-def _average_call(spec: PoolSpec) -> Callable[..., Tensor]:
+def _average_call(spec: PoolSpec, functions: ModuleType) -> Callable[..., Tensor]:
     """Return a call taking (x, padding, ceil_mode, count_include_pad, divisor) for windows of ``spec``.
 
     ``avg_pool1d`` takes no divisor: there the call is ``avg_pool2d`` on a plane of height one.
     """
-    import torch.nn.functional as functional
-
     assert spec.window is not None and spec.stride is not None
     window, stride = spec.window, spec.stride
     if spec.rank > 1:
-        pool = getattr(functional, f"avg_pool{spec.rank}d")
+        pool = getattr(functions, f"avg_pool{spec.rank}d")
         return lambda x, padding, ceil, include, divisor: pool(x, window, stride, padding, ceil, include, divisor)
 
     def one_dimensional(x: Tensor, padding: Ints, ceil: bool, include: bool, divisor: int | None) -> Tensor:
         if divisor is None:
-            return functional.avg_pool1d(x, window, stride, padding, ceil, include)
+            averages: Tensor = functions.avg_pool1d(x, window, stride, padding, ceil, include)
+            return averages
         planar = ((1, *window), (1, *stride), (0, *padding), ceil, include, divisor)
-        return functional.avg_pool2d(x.unsqueeze(-2), *planar).squeeze(-2)
+        return functions.avg_pool2d(x.unsqueeze(-2), *planar).squeeze(-2)
 
     return one_dimensional
 

@@ -8,15 +8,18 @@ from typing import Annotated
 
 import typer
 
+from poolbench.cli.advise import advise
 from poolbench.cli.calibrate import calibrate
 from poolbench.cli.capture import capture
 from poolbench.cli.compare import compare
 from poolbench.cli.doctor import doctor
+from poolbench.cli.effects import effects
 from poolbench.cli.env import env
 from poolbench.cli.export import export
 from poolbench.cli.gate import gate
 from poolbench.cli.history import history
 from poolbench.cli.listing import listing
+from poolbench.cli.monitor import monitor
 from poolbench.cli.report import report
 from poolbench.cli.show import show
 from poolbench.cli.streams import unfailing_streams
@@ -38,9 +41,12 @@ app.command(short_help="Measure subjects on workloads; tell which is fastest.")(
 app.command(short_help="Tell whether a change made anything slower; made for CI.")(gate)
 app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Write down which pooling a model of your own does.")(capture)
+app.command(short_help="Tell whether pooling slows a model of your own, and what to change.")(advise)
+app.command(short_help="Measure what watching a model costs here.")(monitor)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)
+app.command(short_help="Tell what pooling buys and costs, beside its alternatives.")(effects)
 app.command(short_help="Write a stored run for asv, or as tables.")(export)
 app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")

@@ -1,19 +1,23 @@
 """The process that a user's model runs in.
 
-    python -m poolbench.observe.observer CHANNEL_FD SESSION_PID THREADS
+    python -m poolbench.observe.observer CHANNEL_FD SESSION_PID THREADS [PACKAGE…]
 
-It serves forks as ``poolbench.measure.importer`` does, and so has the limits and the end of a subject's worker.
+What is named is imported before the first fork. It serves forks as ``poolbench.measure.importer`` does, and so has the
+limits and the end of a subject's worker.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from poolbench.errors import UsageError
 from poolbench.measure.importer import open_channel, serve_forks
 from poolbench.measure.protocol import Message
 from poolbench.model.workload import Pass
+from poolbench.observe import adviser
 from poolbench.observe.inputs import InputSpec, parse_input
 from poolbench.observe.sighting import Report
 from poolbench.observe.target import Target, first_line, framework_of, load, made, parse_target, where
@@ -24,7 +28,10 @@ SERVER = "observer"
 
 def main(arguments: list[str]) -> int:
     """Serve fork requests until the session closes the channel."""
-    serve_forks(open_channel(arguments), {SERVER: Observer}, {})
+    channel = open_channel(arguments)
+    for name in arguments[3:]:
+        importlib.import_module(name)
+    serve_forks(channel, {SERVER: Observer, adviser.SERVER: adviser.Adviser}, {})
     return 0
 
 
@@ -61,6 +68,27 @@ def observe(
         from poolbench.observe.onnx_file import read_onnx
 
         return read_onnx(target.place, inputs, pass_)
+    model, chosen = opened(target, inputs, framework)
+    if device and chosen != "torch":
+        raise UsageError(f"--device is for PyTorch, and {target} is a model of {chosen}: leave it out.")
+    if chosen == "torch":
+        from poolbench.observe.torch_run import run_torch
+
+        return run_torch(str(target), model, inputs, pass_, device=device, diary=diary)
+    if chosen == "tensorflow":
+        from poolbench.observe.tensorflow_graph import trace_tensorflow
+
+        return trace_tensorflow(str(target), model, inputs, pass_)
+    from poolbench.observe.jax_trace import trace_jax
+
+    return trace_jax(str(target), model, inputs, pass_)
+
+
+def opened(target: Target, inputs: Sequence[InputSpec], framework: str = "") -> tuple[Any, str]:
+    """Import and make the model that ``target`` names; return it and the framework that it computes with.
+
+    Raises UsageError.
+    """
     found = load(target)
     try:
         model = made(target, found)
@@ -73,21 +101,9 @@ def observe(
             f"{target} is of type {type(model).__name__}, which cannot be called: name a model or a function."
         )
     chosen = framework_of(target, model, framework)
-    if device and chosen != "torch":
-        raise UsageError(f"--device is for PyTorch, and {target} is a model of {chosen}: leave it out.")
     if not inputs:
         raise UsageError(f"{target} needs an input: give its shape, such as --input 1x3x224x224.")
-    if chosen == "torch":
-        from poolbench.observe.torch_run import run_torch
-
-        return run_torch(str(target), model, inputs, pass_, device=device, diary=diary)
-    if chosen == "tensorflow":
-        from poolbench.observe.tensorflow_graph import trace_tensorflow
-
-        return trace_tensorflow(str(target), model, inputs, pass_)
-    from poolbench.observe.jax_trace import trace_jax
-
-    return trace_jax(str(target), model, inputs, pass_)
+    return model, chosen
 
 
 if __name__ == "__main__":

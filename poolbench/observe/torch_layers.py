@@ -32,6 +32,11 @@ class Layers:
         """The path of the innermost module that is running, "" for the outermost one."""
         return self._stack[-1][2] if self._stack else ""
 
+    @property
+    def module(self) -> Any:
+        """The innermost module that is running, None where none is."""
+        return self._stack[-1][0] if self._stack else None
+
     def start(self) -> None:
         """Follow all modules of this process from now on."""
         from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook

@@ -14,7 +14,7 @@ from poolbench.observe.sighting import Report
 from poolbench.observe.target import first_line, where
 from poolbench.observe.torch_watch import TorchWatch
 
-_SEED = 20_240_229
+SEED = 20_240_229
 
 
 def run_torch(
@@ -38,8 +38,8 @@ def run_torch(
     where_to = _device(device)
     is_training = pass_.is_training
     report = Report(framework="torch", version=str(torch.__version__))
-    torch.manual_seed(_SEED)
-    given = [(spec, _tensor(spec, where_to)) for spec in inputs]
+    torch.manual_seed(SEED)
+    given = [(spec, tensor_of(spec, where_to)) for spec in inputs]
     watch = _watch(report, diary)
     try:
         if isinstance(model, torch.nn.Module):
@@ -47,18 +47,18 @@ def run_torch(
             if device:
                 model.to(where_to)
         with torch.set_grad_enabled(is_training), watch.watching():
-            output = _call(model, given)
+            output = call_model(model, given)
             is_done = not is_training or watch.went_backward  # a function may be a step of training itself
-            if not is_done and any(tensor.requires_grad for tensor in _tensors(output)):
-                _backward(output)
+            if not is_done and any(tensor.requires_grad for tensor in tensors_in(output)):
+                backward(output)
                 is_done = True
         if not is_done:
             watch = _watch(report, diary)
-            watched_inputs = _requiring(given)
+            watched_inputs = requiring(given)
             with torch.set_grad_enabled(True), watch.watching():
-                output = _call(model, watched_inputs)
-                if any(tensor.requires_grad for tensor in _tensors(output)):
-                    _backward(output)
+                output = call_model(model, watched_inputs)
+                if any(tensor.requires_grad for tensor in tensors_in(output)):
+                    backward(output)
                 else:
                     report.notes.append(f"Nothing that {name} returns has a gradient, so none was taken.")
     except (Exception, SystemExit) as error:  # a user's model may do anything
@@ -72,25 +72,28 @@ def _watch(report: Report, diary: str) -> TorchWatch:
     return TorchWatch(Diary(diary, report.framework, report.version).tell) if diary else TorchWatch()
 
 
-def _call(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]) -> Any:
+def call_model(model: Callable[..., Any], given: Sequence[tuple[InputSpec, Any]]) -> Any:
+    """Call the model with its inputs, in order or by name."""
     return model(
         *(tensor for spec, tensor in given if not spec.name),
         **{spec.name: tensor for spec, tensor in given if spec.name},
     )
 
 
-def _requiring(given: Sequence[tuple[InputSpec, Any]]) -> list[tuple[InputSpec, Any]]:
+def requiring(given: Sequence[tuple[InputSpec, Any]]) -> list[tuple[InputSpec, Any]]:
+    """Return the inputs as leaves whose gradients are wanted, where their type has any."""
     return [(spec, tensor.detach().requires_grad_(tensor.is_floating_point())) for spec, tensor in given]
 
 
-def _backward(output: Any) -> None:
+def backward(output: Any) -> None:
+    """Give all that has a gradient in what the model returned a gradient of ones."""
     import torch
 
-    ends = [tensor for tensor in _tensors(output) if tensor.requires_grad]
+    ends = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
     torch.autograd.backward(ends, [torch.ones_like(end) for end in ends])
 
 
-def _tensors(output: Any) -> Iterator[Any]:
+def tensors_in(output: Any) -> Iterator[Any]:
     """Yield the tensors in what a model returns, however deep they lie in tuples, dictionaries and dataclasses."""
     import torch
 
@@ -98,16 +101,16 @@ def _tensors(output: Any) -> Iterator[Any]:
         yield output
     elif isinstance(output, Mapping):
         for value in output.values():
-            yield from _tensors(value)
+            yield from tensors_in(value)
     elif isinstance(output, list | tuple):
         for value in output:
-            yield from _tensors(value)
+            yield from tensors_in(value)
     elif is_dataclass(output) and not isinstance(output, type):
         for each in fields(output):
-            yield from _tensors(getattr(output, each.name))
+            yield from tensors_in(getattr(output, each.name))
 
 
-def _tensor(spec: InputSpec, device: Any) -> Any:
+def tensor_of(spec: InputSpec, device: Any) -> Any:
     """Return random numbers where the type has fractions, else zeros, which are valid as indices of anything."""
     import torch
 

@@ -20,15 +20,30 @@ not fit each other, and TypeError for tensors that cannot be pooled here.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch._C import _are_functorch_transforms_active, is_grad_enabled
+from torch.autograd import forward_ad
 
 from poolbench.strided import torch_fast
 from poolbench.strided import torch_operators as operators
 from poolbench.strided.functional import OutputSizes, Sizes
+from poolbench.strided.parameters import ZERO_DIVISOR, output_sizes, sizes
+from poolbench.strided.torch_autograd import (
+    ADAPTIVE_AVG,
+    ADAPTIVE_MAX,
+    AVG,
+    MAX,
+    Averages,
+    Maxima,
+    MaximaAndIndices,
+    OperatorFamily,
+    TransformedAverages,
+    TransformedMaxima,
+    refuse_tangent,
+)
 
 __all__ = [
     "accelerate",
@@ -46,7 +61,6 @@ __all__ = [
     "max_pool3d",
 ]
 
-_LIBRARY = operators.register()  # the operators are there as long as this is
 _is_compiling = torch.compiler.is_compiling
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _fast: Any = torch_fast.load()
@@ -77,7 +91,7 @@ def max_pool1d(
     return_indices: bool = False,
 ) -> Any:
     """Return the maximum of each window over one axis; see ``max_pool2d``."""
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _pooled("max_pool", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(
@@ -94,7 +108,7 @@ def max_pool2d(
     With ``return_indices`` the result is a pair: the maxima, and the place ``h * W + w`` of each as int64.
     See ``torch.nn.MaxPool2d``; the module says what all functions share.
     """
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _pooled("max_pool", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool3d(
@@ -107,7 +121,7 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:
     """Return the maximum of each window over three axes; see ``max_pool2d``."""
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _pooled("max_pool", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def avg_pool1d(
@@ -119,7 +133,7 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Any:
     """Return the average of each window over one axis; see ``avg_pool2d``."""
-    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+    return _pooled("avg_pool", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 def avg_pool2d(
@@ -135,7 +149,7 @@ def avg_pool2d(
 
     See ``torch.nn.AvgPool2d``; the module says what all functions share.
     """
-    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _pooled("avg_pool", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def avg_pool3d(
@@ -148,180 +162,44 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Any:
     """Return the average of each window over three axes; see ``avg_pool2d``."""
-    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return _pooled("avg_pool", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def adaptive_max_pool1d(input: torch.Tensor, output_size: OutputSizes, return_indices: bool = False) -> Any:
     """Return the maxima of ``output_size`` windows over one axis; see ``torch.nn.AdaptiveMaxPool1d``."""
-    return _adaptive_max_pool(1, input, output_size, return_indices)
+    return _pooled("adaptive_max_pool", 1, input, output_size, return_indices)
 
 
 def adaptive_max_pool2d(input: torch.Tensor, output_size: OutputSizes, return_indices: bool = False) -> Any:
     """Return the maxima of ``output_size`` windows over two axes; see ``torch.nn.AdaptiveMaxPool2d``."""
-    return _adaptive_max_pool(2, input, output_size, return_indices)
+    return _pooled("adaptive_max_pool", 2, input, output_size, return_indices)
 
 
 def adaptive_max_pool3d(input: torch.Tensor, output_size: OutputSizes, return_indices: bool = False) -> Any:
     """Return the maxima of ``output_size`` windows over three axes; see ``torch.nn.AdaptiveMaxPool3d``."""
-    return _adaptive_max_pool(3, input, output_size, return_indices)
+    return _pooled("adaptive_max_pool", 3, input, output_size, return_indices)
 
 
 def adaptive_avg_pool1d(input: torch.Tensor, output_size: OutputSizes) -> Any:
     """Return the averages of ``output_size`` windows over one axis; see ``torch.nn.AdaptiveAvgPool1d``."""
-    return _adaptive_avg_pool(1, input, output_size)
+    return _pooled("adaptive_avg_pool", 1, input, output_size)
 
 
 def adaptive_avg_pool2d(input: torch.Tensor, output_size: OutputSizes) -> Any:
     """Return the averages of ``output_size`` windows over two axes; see ``torch.nn.AdaptiveAvgPool2d``."""
-    return _adaptive_avg_pool(2, input, output_size)
+    return _pooled("adaptive_avg_pool", 2, input, output_size)
 
 
 def adaptive_avg_pool3d(input: torch.Tensor, output_size: OutputSizes) -> Any:
     """Return the averages of ``output_size`` windows over three axes; see ``torch.nn.AdaptiveAvgPool3d``."""
-    return _adaptive_avg_pool(3, input, output_size)
+    return _pooled("adaptive_avg_pool", 3, input, output_size)
 
 
-class _Operators:
-    """The operators of a family, each under an attribute: looking them up by name takes longer than calling them."""
-
-    def __init__(self, family: operators.Family, prefix: str) -> None:
-        # The bound C++ function: OpOverload.__call__ is one more call in Python.
-        for suffix in (*family.returns, "_gradient"):
-            operator = family.operator(suffix, prefix)
-            setattr(self, suffix.removeprefix("_") or "pool", operator if not prefix else operator._op)
-
-    pool: Any
-    with_indices: Any
-    kept: Any
-    with_indices_kept: Any
-    gradient: Any
-
-
-class _Family:
-    """The operators of a family: as they are registered, and without autograd."""
-
-    def __init__(self, name: str) -> None:
-        family = operators.FAMILIES[name]
-        self.name = name
-        self.registered, self.raw = _Operators(family, ""), _Operators(family, "_")
-
-
-_MAX, _ADAPTIVE_MAX = _Family("max_pool"), _Family("adaptive_max_pool")
-_AVG, _ADAPTIVE_AVG = _Family("avg_pool"), _Family("adaptive_avg_pool")
-
-
-class _Gradient(torch.autograd.Function):  # type: ignore[misc]  # PyTorch is not read for types
-    """A gradient whose own gradient may be asked for, which is refused then."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(family: _Family, *arguments: Any) -> torch.Tensor:
-        return family.raw.gradient(*arguments)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: torch.Tensor) -> None:
-        ctx.name = inputs[0].name
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        raise RuntimeError(operators.TWICE.format(ctx.name))
-
-
-class _Maxima(torch.autograd.Function):  # type: ignore[misc]
-    """Maxima of plain tensors: what is registered for the operators, in a fraction of the time."""
-
-    @staticmethod
-    def forward(ctx: Any, input: torch.Tensor, family: _Family, parameters: Any) -> torch.Tensor:
-        output, kept = family.raw.kept(input, *parameters)
-        ctx.save_for_backward(kept)
-        ctx.given = family, input.shape, parameters
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> Any:
-        family, sizes, parameters = ctx.given
-        gradient = family.raw.gradient if not is_grad_enabled() else partial(_Gradient.apply, family)
-        return gradient(grad, *ctx.saved_tensors, sizes, *parameters), None, None
-
-
-class _MaximaAndIndices(torch.autograd.Function):  # type: ignore[misc]
-    """The same with indices."""
-
-    @staticmethod
-    def forward(ctx: Any, input: torch.Tensor, family: _Family, parameters: Any) -> Any:
-        output, indices, kept = family.raw.with_indices_kept(input, *parameters)
-        ctx.save_for_backward(kept)
-        ctx.mark_non_differentiable(indices)
-        ctx.set_materialize_grads(False)
-        ctx.given = family, input.shape, parameters
-        return output, indices
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor | None, of_indices: None) -> Any:
-        return (None, None, None) if grad is None else _Maxima.backward(ctx, grad)
-
-
-class _Averages(torch.autograd.Function):  # type: ignore[misc]
-    """Averages of plain tensors."""
-
-    @staticmethod
-    def forward(ctx: Any, input: torch.Tensor, family: _Family, parameters: Any) -> torch.Tensor:
-        output = family.raw.pool(input, *parameters)
-        # Of an output as the kernels make it the last step tells: the channels of one in C order are not innermost.
-        ctx.given = family, input.shape, output.stride(-1) != 1, parameters
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> Any:
-        family, sizes, channels_last, parameters = ctx.given
-        gradient = family.raw.gradient if not is_grad_enabled() else partial(_Gradient.apply, family)
-        return gradient(grad, sizes, channels_last, *parameters), None, None
-
-
-class _TransformedMaxima(torch.autograd.Function):  # type: ignore[misc]
-    """Maxima under ``torch.func`` and ``torch.vmap``, whose levels each ask for gradients and batches of their own."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(input: torch.Tensor, family: _Family, parameters: Any) -> Any:
-        return family.raw.with_indices_kept(input, *parameters)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(output[2])
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.given = inputs[1], inputs[0].shape, inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, *of_places: Any) -> Any:
-        return _Maxima.backward(ctx, grad)
-
-
-class _TransformedAverages(torch.autograd.Function):  # type: ignore[misc]
-    """Averages under ``torch.func`` and ``torch.vmap``."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(input: torch.Tensor, family: _Family, parameters: Any) -> torch.Tensor:
-        return family.raw.pool(input, *parameters)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: torch.Tensor) -> None:
-        ctx.given = inputs[1], inputs[0].shape, output.stride(-1) != 1, inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> Any:
-        return _Averages.backward(ctx, grad)
-
-
-def _maxima(family: _Family, input: torch.Tensor, parameters: Any, return_indices: bool) -> Any:
+def _maxima(family: OperatorFamily, input: torch.Tensor, parameters: Any, return_indices: bool) -> Any:
     if type(input) not in _PLAIN or _is_compiling() or _are_functorch_transforms_active():
         _check_tensor(input)
         if not _is_compiling() and _are_functorch_transforms_active() and input.is_floating_point():
-            output, indices, _ = _TransformedMaxima.apply(input, family, parameters)
+            output, indices, _ = TransformedMaxima.apply(input, family, parameters)
             return (output, indices) if return_indices else output
         registered = family.registered
         if input.requires_grad and is_grad_enabled():
@@ -331,24 +209,36 @@ def _maxima(family: _Family, input: torch.Tensor, parameters: Any, return_indice
         return (registered.with_indices if return_indices else registered.pool)(input, *parameters)
     try:
         if input.requires_grad and is_grad_enabled():
-            return (_MaximaAndIndices if return_indices else _Maxima).apply(input, family, parameters)
+            return (MaximaAndIndices if return_indices else Maxima).apply(input, family, parameters)
         return (family.raw.with_indices if return_indices else family.raw.pool)(input, *parameters)
     except (NotImplementedError, ValueError) as error:
         raise _about(input, family, error) from error
 
 
-def _averages(family: _Family, input: torch.Tensor, parameters: Any) -> Any:
+def _averages(family: OperatorFamily, input: torch.Tensor, parameters: Any) -> Any:
     if type(input) not in _PLAIN or _is_compiling() or _are_functorch_transforms_active():
         _check_tensor(input)
         if not _is_compiling() and _are_functorch_transforms_active():
-            return _TransformedAverages.apply(input, family, parameters)
+            return TransformedAverages.apply(input, family, parameters)
         return family.registered.pool(input, *parameters)
     try:
         if input.requires_grad and is_grad_enabled():
-            return _Averages.apply(input, family, parameters)
+            return Averages.apply(input, family, parameters)
         return family.raw.pool(input, *parameters)
     except (NotImplementedError, ValueError) as error:
         raise _about(input, family, error) from error
+
+
+def _pooled(name: str, rank: int, input: torch.Tensor, *given: Any) -> Any:
+    """Pool by the compiled function of that name where it takes the call, and by the operators otherwise."""
+    if not _is_compiling():
+        if _fast is not None and type(input) in _PLAIN:
+            done = getattr(_fast, name)(rank, input, *given)
+            if done is not NotImplemented:
+                return done
+        if forward_ad._current_level >= 0:
+            refuse_tangent(input)
+    return _BY_OPERATORS[name](rank, input, *given)
 
 
 def _max_pool(
@@ -361,19 +251,15 @@ def _max_pool(
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
-    if not _is_compiling() and _fast is not None and type(input) in _PLAIN:
-        done = _fast.max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-        if done is not NotImplemented:
-            return done
-    window = _sizes(kernel_size, rank, "kernel_size")
+    window = sizes(kernel_size, rank, "kernel_size")
     parameters = (
         window,
-        window if stride is None else _sizes(stride, rank, "stride") or window,
-        _sizes(padding, rank, "padding"),
-        _sizes(dilation, rank, "dilation"),
+        window if stride is None else sizes(stride, rank, "stride") or window,
+        sizes(padding, rank, "padding"),
+        sizes(dilation, rank, "dilation"),
         ceil_mode,
     )
-    return _maxima(_MAX, input, parameters, return_indices)
+    return _maxima(MAX, input, parameters, return_indices)
 
 
 def _avg_pool(
@@ -386,61 +272,34 @@ def _avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Any:
-    if not _is_compiling() and _fast is not None and type(input) in _PLAIN:
-        done = _fast.avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-        if done is not NotImplemented:
-            return done
     if divisor_override == 0:
-        raise ValueError("divisor_override is 0, which sums cannot be divided by: give another number, or None.")
-    window = _sizes(kernel_size, rank, "kernel_size")
+        raise ValueError(ZERO_DIVISOR)
+    window = sizes(kernel_size, rank, "kernel_size")
     parameters = (
         window,
-        window if stride is None else _sizes(stride, rank, "stride") or window,
-        _sizes(padding, rank, "padding"),
+        window if stride is None else sizes(stride, rank, "stride") or window,
+        sizes(padding, rank, "padding"),
         ceil_mode,
         count_include_pad,
         divisor_override or 0,
     )
-    return _averages(_AVG, input, parameters)
+    return _averages(AVG, input, parameters)
 
 
 def _adaptive_max_pool(rank: int, input: torch.Tensor, output_size: OutputSizes, return_indices: bool) -> Any:
-    if not _is_compiling() and _fast is not None and type(input) in _PLAIN:
-        done = _fast.adaptive_pool(1, rank, input, output_size, return_indices)
-        if done is not NotImplemented:
-            return done
-    return _maxima(_ADAPTIVE_MAX, input, (_output_sizes(output_size, rank),), return_indices)
+    return _maxima(ADAPTIVE_MAX, input, (output_sizes(output_size, rank, operators.SAME_SIZE),), return_indices)
 
 
 def _adaptive_avg_pool(rank: int, input: torch.Tensor, output_size: OutputSizes) -> Any:
-    if not _is_compiling() and _fast is not None and type(input) in _PLAIN:
-        done = _fast.adaptive_pool(2, rank, input, output_size, False)
-        if done is not NotImplemented:
-            return done
-    return _averages(_ADAPTIVE_AVG, input, (_output_sizes(output_size, rank),))
+    return _averages(ADAPTIVE_AVG, input, (output_sizes(output_size, rank, operators.SAME_SIZE),))
 
 
-def _sizes(given: Sizes, rank: int, name: str) -> tuple[int, ...]:
-    """Return one number for each pooled axis, or none where an empty stride says that it is the window's."""
-    numbers = (given,) if isinstance(given, int) else tuple(given)
-    if name == "stride" and any(number < 1 for number in numbers):
-        raise ValueError(f"stride is {given}: each entry must be at least 1.")  # 0 is the window's size to the library
-    if len(numbers) == 1:
-        return numbers * rank
-    if len(numbers) == rank or (name == "stride" and not numbers):
-        return numbers
-    raise ValueError(f"{name} is {given}: give one number, or one for each of the {rank} pooled axes.")
-
-
-def _output_sizes(given: OutputSizes, rank: int) -> tuple[int, ...]:
-    """Return one number for each pooled axis, and what stands for the input's own where it is None."""
-    sizes = (given,) * rank if given is None or isinstance(given, int) else tuple(given)
-    if len(sizes) != rank:
-        raise ValueError(f"output_size is {given}: give one number or None, or one for each of the {rank} pooled axes.")
-    for size in sizes:
-        if size is not None and size < 1:
-            raise ValueError(f"output_size is {given}: each number is at least 1, or None for the input's own.")
-    return tuple(operators.SAME_SIZE if size is None else size for size in sizes)
+_BY_OPERATORS: dict[str, Callable[..., Any]] = {
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "adaptive_max_pool": _adaptive_max_pool,
+    "adaptive_avg_pool": _adaptive_avg_pool,
+}
 
 
 def _check_tensor(input: Any) -> None:
@@ -452,7 +311,7 @@ def _check_tensor(input: Any) -> None:
         )
 
 
-def _about(input: torch.Tensor, family: _Family, error: Exception) -> Exception:
+def _about(input: torch.Tensor, family: OperatorFamily, error: Exception) -> Exception:
     """Return the error for a tensor that the operators refuse: a TypeError where it is its type or its place."""
     if isinstance(error, NotImplementedError):
         return TypeError(

@@ -32,7 +32,7 @@ OLDEST = (2, 13)
 def path() -> Path:
     """Return where the compiled module is, or would be: one for each release of PyTorch, Python and this source."""
     told = hashlib.sha256()
-    for part in (SOURCE, Path(get_include()) / "poolbench" / "pooling.h"):
+    for part in (SOURCE, SOURCE.with_name("parameters.h"), Path(get_include()) / "poolbench" / "pooling.h"):
         told.update(part.read_bytes())
     for fact in (torch.__version__, torch.version.git_version, sysconfig.get_config_var("EXT_SUFFIX")):
         told.update(str(fact).encode())

@@ -34,6 +34,10 @@ AVG_PARAMETERS = (
 ADAPTIVE_PARAMETERS = "int[] output_size"
 
 TWICE = "Gradients of {} have no gradients of their own: leave out create_graph=True, or use torch.nn.functional here."
+FORWARD = (
+    "Pooling by poolbench has no derivatives in forward mode (torch.autograd.forward_ad, torch.func.jvp and jacfwd): "
+    "take them in reverse mode (torch.func.vjp and jacrev), or use torch.nn.functional here."
+)
 
 
 def max_output(sizes: Sizes, parameters: Sizes) -> list[Any]:

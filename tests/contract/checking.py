@@ -29,8 +29,8 @@ from tests.contract.grid import few, workloads
 
 SEED = 11
 
-SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla", "openvino")
-"""Backends that trace or compile each workload: ``few`` shapes go each way through them."""
+SLOW_TO_PREPARE = ("tensorflow:graph", "tensorflow:xla", "openvino", "strided:torch")
+"""Backends that trace or compile each workload, or whose kernels another one checks: they get ``few`` shapes."""
 
 COMPILED = {
     "torch:compile": (
@@ -53,6 +53,14 @@ COMPILED = {
         "max3d-n2c5-d4h5w6-k2-f32-ncdhw.trainfwd",
         "avg2d-n2c5-h9w12-k3s2p1-bf16-nhwc.trainbwd.gt",
         "avg1d-n2c5-w19-a1-f32-ncw.train.gr",
+    ),
+    "strided:jax": (
+        "max2d-n2c5-h9w12-k5s3p1_2-ceil-f32-nchw",
+        "max2d-n2c5-h9w12-k2s1p1d2-i64-nhwc.c9",
+        "avg2d-n2c5-h9w12-k3s2p1_2-ceil-xpad-f32-chwn.r",
+        "avg2d-n2c5-h9w12-a4x5-bf16-nchw",
+        "max2d-n2c5-h9w12-k3s2p1-f32-nchw.train.gc9",
+        "avg2d-n2c5-h9w12-k3s2p1-bf16-nhwc.trainbwd.gt",
     ),
     "openvino:out": (
         "max2d-n2c5-h9w12-k3s2p1-f32-nchw",

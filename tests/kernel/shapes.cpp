@@ -191,7 +191,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
   const bool overlaps = profile == Profile::kVectorsOfChannels && random.percent(75);
   const bool alike = random.percent(50);
   // Windows beside each other, over rows of many.
-  const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(25);
+  const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(65);
+  const bool skips = apart && p.op == Op::kMax && random.percent(30);  // windows of one element
   for (int i = 3 - sizes.rank; i < 3; ++i) {
     Axis& axis = p.axes[i];
     axis.positions = sizes.in[i];
@@ -208,7 +209,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
       } else if (overlaps) {
         draw_overlapping(random, axis);
       } else if (apart) {
-        axis.window = axis.stride = random.between(2, 4);
+        axis.stride = random.between(2, 4);
+        axis.window = skips ? 1 : axis.stride;
       } else {
         draw_window(random, axis);
       }
@@ -249,6 +251,7 @@ Profile draw_profile(Random& random, Pass pass) {
   if (random.between(1, 60) == 1) return Profile::kTallPlanes;
   // Of these, few are such as the kernels for them take.
   if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;
+  if (pass == Pass::kPool && random.percent(18)) return Profile::kManyPlanes;
   if (random.percent(35)) {
     constexpr Profile kRare[] = {Profile::kWhole,      Profile::kSame,     Profile::kSame,
                                  Profile::kManyPlanes, Profile::kChannels, Profile::kChannels,

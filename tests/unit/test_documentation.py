@@ -34,7 +34,7 @@ def anchors_of(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/strided.md"], ids=name_of)
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/strided.md", ROOT / "docs/pooling.md"], ids=name_of)
 def test_the_library_s_examples_run_in_order(page):
     blocks = re.findall(r"```python\n(.*?)```", text_of(page), flags=re.DOTALL)
     assert blocks

@@ -37,6 +37,8 @@ ALLOWED = {
     "backends/ncnn_*.py": {"ncnn"},
     "backends/jax_*.py": {"jax", "jaxlib"},
     "observe/torch_*.py": {"torch"},
+    "observe/effects/torch_*.py": {"torch"},
+    "observe/monitor/torch_*.py": {"torch"},
     "observe/context.py": {"torch"},
     "observe/tensorflow_*.py": {"tensorflow"},
     "observe/jax_*.py": {"jax"},
@@ -44,7 +46,15 @@ ALLOWED = {
 }
 """The frameworks that a file may import, inside functions. No other file may import one."""
 
-BRIDGES = {"strided/torch.py": {"torch"}, "strided/torch_operators.py": {"torch"}, "strided/torch_fast.py": {"torch"}}
+BRIDGES = {
+    "strided/torch.py": {"torch"},
+    "strided/torch_autograd.py": {"torch"},
+    "strided/torch_fast.py": {"torch"},
+    "strided/torch_operators.py": {"torch"},
+    "strided/jax.py": {"jax"},
+    "strided/tensorflow.py": {"tensorflow"},
+    "strided/torch_modules.py": {"torch"},
+}
 """Modules that are for one framework's users: importing one imports that framework."""
 
 

@@ -48,6 +48,8 @@ _LONG, _SHORT, _MIXED = (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 1, 2))
 LOOKS = {
     "strided": Look(tone="blue", marker="D"),
     "strided:out": Look(tone="sky", marker="d"),
+    "strided:torch": Look(tone="blue", marker="<", dash=_SHORT, is_filled=False),
+    "strided:jax": Look(tone="sky", marker="8", dash=_LONG, is_filled=False),
     "torch": Look(tone="vermillion", marker="o"),
     "torch:channels_last": Look(tone="amber", marker="s"),
     "torch:compile": Look(tone="vermillion", marker="p", dash=_LONG, is_filled=False),

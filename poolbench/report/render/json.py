@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from poolbench.errors import ExitCode
     from poolbench.model.calibration import Calibration
     from poolbench.model.capture import Capture, CapturedCall
+    from poolbench.model.effects import Effects
     from poolbench.model.gate import GateResult
 
 
@@ -222,3 +223,28 @@ def _history_cell(row: Row) -> dict[str, Any]:
 
 def _interval(value: Value) -> dict[str, Any] | None:
     return None if value.number is None else {"value": value.number, "low": value.low, "high": value.high}
+
+
+def effects_document(found: Effects) -> dict[str, Any]:
+    """Return the document of ``effects``: the layers with their alternatives, and the classifier's accuracies."""
+    return {
+        "title": found.title,
+        "run": found.run,
+        "machine": found.machine,
+        "layers": [
+            {
+                "workload": layer.workload.id,
+                "layer": layer.layer,
+                "count": layer.count,
+                "next_layer": layer.next_layer,
+                "saving": None if layer.saving is None else asdict(layer.saving),
+                "choices": [asdict(choice) for choice in layer.choices],
+                "notes": list(layer.notes),
+            }
+            for layer in found.layers
+        ],
+        "classifier": [
+            {"alternative": alternative.value, **asdict(accuracy)} for alternative, accuracy in found.accuracies
+        ],
+        "notes": list(found.notes),
+    }

@@ -1,5 +1,6 @@
 // The kernels of PyTorch's operators poolbench::…, on tensors in the CPU's memory. poolbench/strided/torch_operators.py
 // declares the operators, and all that is not done to memory: shapes for tracing, autograd, vmap.
+#include "frameworks/parameters.h"
 #include "frameworks/torch_interface.h"
 
 #include <poolbench/pooling.h>
@@ -108,61 +109,61 @@ std::int32_t threads() {
   return static_cast<std::int32_t>(count);
 }
 
-struct Named {
-  const char* name;
-  int length;
-};
+// The parameters of an operator, lists of numbers first: what is wrong with those is said once all have been read.
+class Parameters {
+ public:
+  explicit Parameters(Arguments& given) : given_(given) {}
 
-// The rank of a pooling is that of its first list.
-template <std::size_t kCount>
-int rank_of(const Named (&lists)[kCount]) {
-  const int rank = lists[0].length;
-  if (rank < 1 || rank > 3) {
-    throw std::invalid_argument(std::string(lists[0].name) + " has one number for each pooled axis: one, two or three.");
+  void sizes(const char* name, std::int64_t, std::int64_t* numbers) { lists_[count_++] = {name, given_.list(numbers, 3)}; }
+  bool flag() { return given_.boolean(); }
+  std::int64_t divisor() { return given_.integer(); }
+
+  // The rank of a pooling is that of its first list.
+  int rank() const {
+    const int rank = lists_[0].length;
+    if (rank < 1 || rank > 3) {
+      throw std::invalid_argument(std::string(lists_[0].name) +
+                                  " has one number for each pooled axis: one, two or three.");
+    }
+    for (int i = 1; i < count_; ++i) {
+      if (lists_[i].length == rank) continue;
+      throw std::invalid_argument(std::string(lists_[i].name) + " needs as many numbers as " + lists_[0].name +
+                                  ", which are " + std::to_string(rank) + ": one for each pooled axis.");
+    }
+    return rank;
   }
-  for (const Named& each : lists) {
-    if (each.length == rank) continue;
-    throw std::invalid_argument(std::string(each.name) + " needs as many numbers as " + lists[0].name + ", which are " +
-                                std::to_string(rank) + ": one for each pooled axis.");
-  }
-  return rank;
-}
+
+ private:
+  struct Named {
+    const char* name;
+    int length;
+  };
+
+  Arguments& given_;
+  Named lists_[4];
+  int count_ = 0;
+};
 
 // What the operators of a family have as parameters, in the order of their schemas.
 struct MaxPool {
   static poolbench_pooling read(Arguments& given) {
-    poolbench_pooling pooling = poolbench_pooling_of(POOLBENCH_MAX, 0);
-    const Named lists[] = {{"kernel_size", given.list(pooling.kernel_size, 3)},
-                           {"stride", given.list(pooling.stride, 3)},
-                           {"padding", given.list(pooling.padding, 3)},
-                           {"dilation", given.list(pooling.dilation, 3)}};
-    pooling.ceil_mode = given.boolean();
-    pooling.rank = rank_of(lists);
-    return pooling;
+    Parameters parameters(given);
+    return read_max_pool(parameters);
   }
 };
 
 struct AvgPool {
   static poolbench_pooling read(Arguments& given) {
-    poolbench_pooling pooling = poolbench_pooling_of(POOLBENCH_AVERAGE, 0);
-    const Named lists[] = {{"kernel_size", given.list(pooling.kernel_size, 3)},
-                           {"stride", given.list(pooling.stride, 3)},
-                           {"padding", given.list(pooling.padding, 3)}};
-    pooling.ceil_mode = given.boolean();
-    pooling.count_include_pad = given.boolean();
-    pooling.divisor_override = given.integer();
-    pooling.rank = rank_of(lists);
-    return pooling;
+    Parameters parameters(given);
+    return read_avg_pool(parameters);
   }
 };
 
 template <int kKind>
 struct Adaptive {
   static poolbench_pooling read(Arguments& given) {
-    poolbench_pooling pooling = poolbench_pooling_of(kKind, 0);
-    const Named lists[] = {{"output_size", given.list(pooling.output_size, 3)}};
-    pooling.adaptive = 1;
-    pooling.rank = rank_of(lists);
+    Parameters parameters(given);
+    poolbench_pooling pooling = read_adaptive_pool(kKind, parameters);
     for (std::int64_t& size : pooling.output_size) size = size == -1 ? POOLBENCH_SAME_SIZE : size;
     return pooling;
   }
@@ -183,15 +184,8 @@ bool is_channels_last(const std::int64_t* sizes, const std::int64_t* strides, in
 }
 
 Owned fresh(const std::int64_t* sizes, int dims, bool channels_last, std::int32_t type) {
-  std::int64_t strides[POOLBENCH_MOST_AXES], step = 1;
-  const auto put = [&](int axis) {
-    strides[axis] = step;
-    step *= std::max<std::int64_t>(sizes[axis], 1);
-  };
-  if (channels_last) put(1);
-  for (int axis = dims - 1; axis >= 0; --axis) {
-    if (!channels_last || axis != 1) put(axis);
-  }
+  std::int64_t strides[POOLBENCH_MOST_AXES];
+  put_strides(sizes, dims, channels_last, strides);
   Tensor made;
   check(torch->empty_strided(dims, sizes, strides, torch->types[type], torch->device_cpu, -1, &made),
         "allocate a tensor");

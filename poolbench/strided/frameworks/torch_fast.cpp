@@ -18,6 +18,8 @@
 #include <array>
 #include <utility>
 
+#include "parameters.h"
+
 namespace {
 
 using at::Tensor;
@@ -65,7 +67,7 @@ bool is_plain(const Tensor& tensor) {
   const auto local = c10::impl::tls_local_dispatch_key_set();
   const c10::DispatchKeySet keys = (tensor.key_set() | local.included_) - local.excluded_;
   return (keys.raw_repr() & ~known.raw_repr()) == 0 && tensor.is_cpu() && tensor.dim() <= POOLBENCH_MOST_AXES &&
-         type_of(tensor.scalar_type()) != 0;
+         type_of(tensor.scalar_type()) != 0 && !tensor._fw_grad(0).defined();
 }
 
 struct Array : poolbench_array {
@@ -89,15 +91,8 @@ bool wants_channels_last(const Tensor& tensor, int rank) {
 }
 
 Tensor fresh(const std::int64_t* sizes, int dims, bool channels_last, at::ScalarType type) {
-  std::int64_t strides[POOLBENCH_MOST_AXES], step = 1;
-  const auto put = [&](int axis) {
-    strides[axis] = step;
-    step *= std::max<std::int64_t>(sizes[axis], 1);
-  };
-  if (channels_last) put(1);
-  for (int axis = dims - 1; axis >= 0; --axis) {
-    if (!channels_last || axis != 1) put(axis);
-  }
+  std::int64_t strides[POOLBENCH_MOST_AXES];
+  poolbench::put_strides(sizes, dims, channels_last, strides);
   return at::detail::empty_strided_cpu(at::IntArrayRef(sizes, dims), at::IntArrayRef(strides, dims), type);
 }
 
@@ -132,6 +127,10 @@ Tensor gradient_by_operator(const poolbench_pooling& pooling, const Tensor& grad
   return stack.front().toTensor();
 }
 
+constexpr const char* kForward =  // torch_operators.FORWARD
+    "Pooling by poolbench has no derivatives in forward mode (torch.autograd.forward_ad, torch.func.jvp and jacfwd): take them "
+    "in reverse mode (torch.func.vjp and jacrev), or use torch.nn.functional here.";
+
 struct PoolBackward : Node {
   poolbench_pooling pooling;
   SavedVariable kept;
@@ -146,6 +145,7 @@ struct PoolBackward : Node {
   variable_list apply(variable_list&& grads) override {
     const Tensor& grad = grads[0];
     if (!grad.defined()) return {Tensor()};
+    TORCH_CHECK(!grad._fw_grad(0).defined(), kForward);
     const bool is_max = pooling.kind == POOLBENCH_MAX;
     const Tensor places = is_max ? kept.unpack() : Tensor();
     const at::IntArrayRef shape(sizes.data(), dims);
@@ -225,25 +225,48 @@ PyObject* run(const poolbench_pooling& pooling, PyObject* object, bool wants_ind
   return Py_BuildValue("(NN)", first, second);
 }
 
-// Reads one number for each axis: false where something else was given, or a number below `least`.
-bool read(PyObject* given, int rank, std::int64_t least, std::int64_t* numbers) {
-  const auto one = [least](PyObject* number, std::int64_t* to) {
-    if (!PyLong_CheckExact(number)) return false;
-    int overflow;
-    *to = PyLong_AsLongLongAndOverflow(number, &overflow);
-    return overflow == 0 && *to >= least;
-  };
-  if (PyLong_CheckExact(given)) {
-    if (!one(given, numbers)) return false;
-    for (int i = 1; i < rank; ++i) numbers[i] = numbers[0];
-    return true;
+// The parameters of a function as Python gives them. They do not fit where something else than numbers was given, or one
+// below the least.
+class Parameters {
+ public:
+  Parameters(PyObject* const* given, int rank) : given_(given), rank_(rank) {}
+
+  void sizes(const char*, std::int64_t least, std::int64_t* numbers) {
+    PyObject* const given = *given_++;
+    if (given == Py_None) {
+      fits_ = fits_ && least == 1 && numbers[0] == 0;  // a stride that is the window's size; kernels refuse 0 elsewhere
+    } else if (PyLong_CheckExact(given)) {
+      read(given, least, numbers);
+      std::fill_n(numbers + 1, rank_ - 1, numbers[0]);
+    } else if (PyTuple_CheckExact(given) && PyTuple_GET_SIZE(given) == rank_) {
+      for (int i = 0; i < rank_; ++i) read(PyTuple_GET_ITEM(given, i), least, numbers + i);
+    } else {
+      fits_ = false;
+    }
   }
-  if (!PyTuple_CheckExact(given) || PyTuple_GET_SIZE(given) != rank) return false;
-  for (int i = 0; i < rank; ++i) {
-    if (!one(PyTuple_GET_ITEM(given, i), numbers + i)) return false;
+  bool flag() { return PyObject_IsTrue(*given_++) == 1; }
+  std::int64_t divisor() {
+    PyObject* const given = *given_++;
+    if (given == Py_None) return 0;
+    std::int64_t number = 0;
+    read(given, INT64_MIN, &number);
+    fits_ = fits_ && number != 0;
+    return number;
   }
-  return true;
-}
+  int rank() const { return rank_; }
+  bool fit() const { return fits_; }
+
+ private:
+  void read(PyObject* number, std::int64_t least, std::int64_t* to) {
+    int overflow = 0;
+    if (PyLong_CheckExact(number)) *to = PyLong_AsLongLongAndOverflow(number, &overflow);
+    fits_ = fits_ && PyLong_CheckExact(number) && overflow == 0 && *to >= least;
+  }
+
+  PyObject* const* given_;
+  const int rank_;
+  bool fits_ = true;
+};
 
 // A hook for what is saved may raise an exception of Python's, as checkpointing does to stop: it goes on as it is.
 template <class Body>
@@ -253,52 +276,38 @@ PyObject* guarded(Body body) {
   END_HANDLE_TH_ERRORS
 }
 
+// Pools by what `read` makes of the parameters, which follow rank and input: `count` arguments, of which the last says, for
+// maxima, whether indices are wanted.
+template <class Read>
+PyObject* pool(PyObject* const* given, Py_ssize_t count, Py_ssize_t wanted, Read read) {
+  return guarded([&]() -> PyObject* {
+    if (count != wanted || !THPVariable_Check(given[1])) Py_RETURN_NOTIMPLEMENTED;
+    Parameters parameters(given + 2, static_cast<int>(PyLong_AsLong(given[0])));
+    const poolbench_pooling pooling = read(parameters);
+    if (!parameters.fit()) Py_RETURN_NOTIMPLEMENTED;
+    return run(pooling, given[1], pooling.kind == POOLBENCH_MAX && PyObject_IsTrue(given[count - 1]) == 1);
+  });
+}
+
 // (rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 PyObject* max_pool(PyObject*, PyObject* const* given, Py_ssize_t count) {
-  return guarded([&]() -> PyObject* {
-    if (count != 8 || !THPVariable_Check(given[1])) Py_RETURN_NOTIMPLEMENTED;
-    const int rank = static_cast<int>(PyLong_AsLong(given[0]));
-    poolbench_pooling pooling = poolbench_pooling_of(POOLBENCH_MAX, rank);
-    if (!read(given[2], rank, 1, pooling.kernel_size) ||
-        !(given[3] == Py_None ? read(given[2], rank, 1, pooling.stride) : read(given[3], rank, 1, pooling.stride)) ||
-        !read(given[4], rank, 0, pooling.padding) || !read(given[5], rank, 1, pooling.dilation)) {
-      Py_RETURN_NOTIMPLEMENTED;
-    }
-    pooling.ceil_mode = PyObject_IsTrue(given[6]) == 1;
-    return run(pooling, given[1], PyObject_IsTrue(given[7]) == 1);
-  });
+  return pool(given, count, 8, poolbench::read_max_pool<Parameters>);
 }
 
 // (rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 PyObject* avg_pool(PyObject*, PyObject* const* given, Py_ssize_t count) {
-  return guarded([&]() -> PyObject* {
-    if (count != 8 || !THPVariable_Check(given[1])) Py_RETURN_NOTIMPLEMENTED;
-    const int rank = static_cast<int>(PyLong_AsLong(given[0]));
-    poolbench_pooling pooling = poolbench_pooling_of(POOLBENCH_AVERAGE, rank);
-    if (!read(given[2], rank, 1, pooling.kernel_size) ||
-        !(given[3] == Py_None ? read(given[2], rank, 1, pooling.stride) : read(given[3], rank, 1, pooling.stride)) ||
-        !read(given[4], rank, 0, pooling.padding)) {
-      Py_RETURN_NOTIMPLEMENTED;
-    }
-    pooling.ceil_mode = PyObject_IsTrue(given[5]) == 1;
-    pooling.count_include_pad = PyObject_IsTrue(given[6]) == 1;
-    if (given[7] != Py_None && (!read(given[7], 1, INT64_MIN, &pooling.divisor_override) || pooling.divisor_override == 0)) {
-      Py_RETURN_NOTIMPLEMENTED;
-    }
-    return run(pooling, given[1], false);
-  });
+  return pool(given, count, 8, poolbench::read_avg_pool<Parameters>);
 }
 
-// (kind, rank, input, output_size, return_indices)
-PyObject* adaptive_pool(PyObject*, PyObject* const* given, Py_ssize_t count) {
-  return guarded([&]() -> PyObject* {
-    if (count != 5 || !THPVariable_Check(given[2])) Py_RETURN_NOTIMPLEMENTED;
-    const int rank = static_cast<int>(PyLong_AsLong(given[1]));
-    poolbench_pooling pooling = poolbench_pooling_of(static_cast<std::int32_t>(PyLong_AsLong(given[0])), rank);
-    pooling.adaptive = 1;
-    if (!read(given[3], rank, 1, pooling.output_size)) Py_RETURN_NOTIMPLEMENTED;
-    return run(pooling, given[2], PyObject_IsTrue(given[4]) == 1);
-  });
+// (rank, input, output_size, return_indices)
+PyObject* adaptive_max_pool(PyObject*, PyObject* const* given, Py_ssize_t count) {
+  return pool(given, count, 4, [](Parameters& parameters) { return poolbench::read_adaptive_pool(POOLBENCH_MAX, parameters); });
+}
+
+// (rank, input, output_size)
+PyObject* adaptive_avg_pool(PyObject*, PyObject* const* given, Py_ssize_t count) {
+  return pool(given, count, 3,
+              [](Parameters& parameters) { return poolbench::read_adaptive_pool(POOLBENCH_AVERAGE, parameters); });
 }
 
 // Takes the addresses of the library's functions: describe, pool, gradient.
@@ -310,10 +319,17 @@ PyObject* connect(PyObject*, PyObject* given) {
   Py_RETURN_NONE;
 }
 
+using Called = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
+
+PyMethodDef method(const char* name, Called function) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)), METH_FASTCALL, nullptr};
+}
+
 PyMethodDef methods[] = {
-    {"max_pool", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(max_pool)), METH_FASTCALL, nullptr},
-    {"avg_pool", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(avg_pool)), METH_FASTCALL, nullptr},
-    {"adaptive_pool", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(adaptive_pool)), METH_FASTCALL, nullptr},
+    method("max_pool", max_pool),
+    method("avg_pool", avg_pool),
+    method("adaptive_max_pool", adaptive_max_pool),
+    method("adaptive_avg_pool", adaptive_avg_pool),
     {"connect", connect, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 

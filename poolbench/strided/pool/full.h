@@ -1,11 +1,95 @@
 // Reductions of whole contiguous rows to one element each: global pooling, and windows as long as their axis. As many
-// rows as a vector has lanes are reduced side by side, so that their lanes are added up together in the end.
-//
+// rows as a vector has lanes are reduced side by side, so that their lanes are added up together in the end. Averages of
+// floats are taken in float as far as chains of additions stay short: twice the lanes, and nothing to convert.
 #pragma once
 
 #include "simd/combine.h"
 
 POOL_BEGIN
+
+constexpr int halvings(std::int64_t n) { return n <= 1 ? 0 : 1 + halvings(n / 2); }
+
+// The sum of floats in a row, or as much of it as float32 may add up: each of these is a tree, so that no chain of
+// additions is longer than that of few elements (combine.h). The order doesn't depend on where the row lies.
+struct FloatTrees {
+  using V = Vec<float>;
+  static constexpr std::int64_t kN = kLanes<float>;
+  static constexpr std::int64_t kSize = 4;
+  static constexpr int kTree = 8;  // vectors: a chain of three
+
+  // Vectors of a row that is added up in float: trees one behind the other, the last of which may be short, and then
+  // across the lanes.
+  static constexpr std::int64_t kMost = (kFewElements - halvings(kTree) - halvings(kN)) * kTree;
+  static constexpr std::int64_t kBlock = 16;  // vectors of a longer row that are added up in float
+
+  template <int kVectors>
+  static POOL_INLINE V tree(const char* at) {
+    if constexpr (kVectors == 1) {
+      return load_vec<float>(at);
+    } else {
+      return tree<kVectors / 2>(at) + tree<kVectors - kVectors / 2>(at + kVectors / 2 * kN * kSize);
+    }
+  }
+  // The last of the vectors has `last` elements.
+  template <int kVectors>
+  static POOL_INLINE V tree(const char* at, int last) {
+    if constexpr (kVectors == 1) {
+      return FloatAvg::load_part(at, last);
+    } else {
+      return tree<kVectors / 2>(at) + tree<kVectors - kVectors / 2>(at + kVectors / 2 * kN * kSize, last);
+    }
+  }
+
+  // `trees` whole ones, and then `kVectors` more.
+  template <int kVectors>
+  static POOL_INLINE V row(const char* at, std::int64_t trees, int last) {
+    if (trees == 0) return tree<kVectors>(at, last);
+    V sum = tree<kTree>(at);
+    for (std::int64_t i = 1; i < trees; ++i) sum += tree<kTree>(at += kTree * kN * kSize);
+    return sum + tree<kVectors>(at + kTree * kN * kSize, last);
+  }
+
+  // Short rows of n elements, `step` bytes apart.
+  static POOL_INLINE void rows(const char* in, std::int64_t step, std::int64_t n, int count, Ahead& ahead, V* sums) {
+    const std::int64_t before = (n - 1) / kN, trees = before / kTree;
+    const int last = static_cast<int>(n - before * kN);
+    switch (before % kTree) {
+      case 0: return rows<1>(in, step, trees, last, count, ahead, sums);
+      case 1: return rows<2>(in, step, trees, last, count, ahead, sums);
+      case 2: return rows<3>(in, step, trees, last, count, ahead, sums);
+      case 3: return rows<4>(in, step, trees, last, count, ahead, sums);
+      case 4: return rows<5>(in, step, trees, last, count, ahead, sums);
+      case 5: return rows<6>(in, step, trees, last, count, ahead, sums);
+      case 6: return rows<7>(in, step, trees, last, count, ahead, sums);
+      default: return rows<8>(in, step, trees, last, count, ahead, sums);
+    }
+  }
+  template <int kVectors>
+  static POOL_INLINE void rows(const char* in, std::int64_t step, std::int64_t trees, int last, int count,
+                               Ahead& ahead, V* sums) {
+    for (int i = 0; i < count; ++i, in += step) {
+      ahead.come_to(in);
+      sums[i] = row<kVectors>(in, trees, last);
+    }
+  }
+
+  // A long row: blocks are added up in float, and they in double.
+  static POOL_INLINE Vec<double> long_row(const char* at, std::int64_t n) {
+    Vec<double> low{}, high{};
+    for (; n >= kBlock * kN; n -= kBlock * kN, at += kBlock * kN * kSize) widen(tree<kBlock>(at), low, high);
+    for (; n >= 4 * kN; n -= 4 * kN, at += 4 * kN * kSize) widen(tree<4>(at), low, high);
+    for (; n > 0; n -= kN, at += kN * kSize) {
+      widen(FloatAvg::load_part(at, static_cast<int>(std::min(n, kN))), low, high);
+    }
+    return low + high;
+  }
+  static POOL_INLINE void widen(V sum, Vec<double>& low, Vec<double>& high) {
+    Floats halves[2];
+    __builtin_memcpy(halves, &sum, sizeof halves);
+    low += Widened<float>::widen(halves[0]);
+    high += Widened<float>::widen(halves[1]);
+  }
+};
 
 // Combines n elements that lie side by side into one vector of partial results: pairwise over blocks, so that sums are
 // as accurate as a pairwise sum and chains of additions stay short.
@@ -95,19 +179,15 @@ struct Full {
 
   static void rows(const Plan& p, const char* in, char* out, std::int64_t count, VecFor<O> factor) {
     VecFor<O> parts[O::kCount];
-    const std::int64_t vectors = p.w.positions / O::kCount;
-    const int rest = static_cast<int>(p.w.positions % O::kCount);
     Ahead ahead(input_bytes(p, kSize) >= kAskedBytes);
     for (std::int64_t row = 0; row < count; row += O::kCount) {
       const int now = static_cast<int>(std::min<std::int64_t>(count - row, O::kCount));
-      if (vectors < Reduction<O>::kBlock) {
-        for (int i = 0; i < now; ++i, in += p.h.in_step) {
-          ahead.come_to(in);
-          parts[i] = Reduction<O>::of_few(in, vectors, rest);
-        }
+      if constexpr (std::is_same_v<O, FloatAvg>) {
+        FloatTrees::rows(in, p.h.in_step, p.w.positions, now, ahead, parts);
       } else {
-        for (int i = 0; i < now; ++i, in += p.h.in_step) parts[i] = Reduction<O>::of_many(in, vectors, rest);
+        for (int i = 0; i < now; ++i) parts[i] = reduce(p, in + i * p.h.in_step, ahead);
       }
+      in += now * p.h.in_step;
       for (int i = now; i < O::kCount; ++i) parts[i] = O::neutral();
       const VecFor<O> result = across_lanes<O>(parts);
       if (p.h.out_step == kSize) {
@@ -120,6 +200,25 @@ struct Full {
       out += now * p.h.out_step;
     }
   }
+
+  static POOL_INLINE VecFor<O> reduce(const Plan& p, const char* in, Ahead& ahead) {
+    const std::int64_t vectors = p.w.positions / O::kCount;
+    const int rest = static_cast<int>(p.w.positions % O::kCount);
+    if constexpr (std::is_same_v<O, Avg<float>>) {
+      return FloatTrees::long_row(in, p.w.positions);
+    } else if (vectors < Reduction<O>::kBlock) {
+      ahead.come_to(in);
+      return Reduction<O>::of_few(in, vectors, rest);
+    } else {
+      return Reduction<O>::of_many(in, vectors, rest);
+    }
+  }
+};
+
+// Rows of floats are added up in float as far as chains stay short.
+template <>
+struct ShortSums<Full> {
+  static bool has(const Plan& p) { return p.w.positions <= FloatTrees::kMost * FloatTrees::kN; }
 };
 
 POOL_END

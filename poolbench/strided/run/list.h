@@ -24,12 +24,16 @@
 #include "run/rows_of_list.h"
 #if POOL_AVX512
 #include "gradient/direct.h"
+#include "gradient/patches.h"
 #include "gradient/turned.h"
 #include "keep/direct.h"
+#include "keep/patches.h"
 #include "keep/turned.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
+#include "pool/patches.h"
 #include "pool/planes.h"
+#include "pool/skips.h"
 #include "pool/stripes.h"
 #endif
 
@@ -39,6 +43,8 @@ POOL_BEGIN
 constexpr auto kList = join(
     pool<Full, Maxima, ByteMaxima, Averages>(),
 #if POOL_AVX512
+    pool<Skips, WideMaxima>(),
+    pool<PoolPatches, WideMaxima>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
@@ -51,6 +57,7 @@ constexpr auto kList = join(
     keep<KeepSeparable>(),
     keep<KeepChannels>(),
 #if POOL_AVX512
+    keep<KeepPatches>(),
     keep<KeepTurned>(),
     keep<KeepDirect>(),
 #endif
@@ -60,6 +67,7 @@ constexpr auto kList = join(
     gradient<Op::kMax, GatherChannels>(),
     gradient<Op::kMax, GatherFlat>(),
 #if POOL_AVX512
+    gradient<Op::kMax, GatherPatches>(),
     gradient<Op::kMax, GatherTurned>(),
     gradient<Op::kMax, GatherDirect>(),
 #endif

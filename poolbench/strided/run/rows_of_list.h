@@ -44,10 +44,10 @@ struct OfFloats {
   static constexpr const char* kName = Long::kName;
   static constexpr const char* kTakes = Long::kTakes;
   static constexpr const char* kCost = Long::kCost;
-  static bool fits(const Plan& p) { return has_short_sums(p) ? Short::fits(p) : Long::fits(p); }
-  static std::int64_t units(const Plan& p) { return has_short_sums(p) ? Short::units(p) : Long::units(p); }
+  static bool fits(const Plan& p) { return ShortSums<K>::has(p) ? Short::fits(p) : Long::fits(p); }
+  static std::int64_t units(const Plan& p) { return ShortSums<K>::has(p) ? Short::units(p) : Long::units(p); }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
-    has_short_sums(p) ? Short::run(p, first, last) : Long::run(p, first, last);
+    ShortSums<K>::has(p) ? Short::run(p, first, last) : Long::run(p, first, last);
   }
 };
 template <template <class> class K, class O>

@@ -113,6 +113,12 @@ static inline bool has_short_sums(const Plan& p) {
   return p.w.most_taps() + p.d.most_taps() * p.h.most_taps() <= kFewElements + 1;
 }
 
+// Which sums a kernel takes in float.
+template <template <class> class K>
+struct ShortSums {
+  static bool has(const Plan& p) { return has_short_sums(p); }
+};
+
 // What the windows of a plan divide by, but for the axes whose outputs count differently.
 static inline double divisor_of(const Plan& p) { return std::nearbyint(1 / p.scale); }
 

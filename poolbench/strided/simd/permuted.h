@@ -21,6 +21,10 @@ struct Permuted<2> {
   static POOL_INLINE __m512i permute_or_zero(Mask mask, __m512i index, __m512i a, __m512i b) {
     return _mm512_maskz_permutex2var_epi16(mask, a, index, b);
   }
+  // The lanes left out are `rest`.
+  static POOL_INLINE __m512i permute_some(__m512i rest, Mask mask, __m512i index, __m512i a) {
+    return _mm512_mask_permutexvar_epi16(rest, mask, index, a);
+  }
   static POOL_INLINE __m512i blend(Mask mask, __m512i known, __m512i fresh) {
     return _mm512_mask_mov_epi16(known, mask, fresh);
   }
@@ -43,6 +47,10 @@ struct Permuted<4> {
   static POOL_INLINE __m512i permute_or_zero(Mask mask, __m512i index, __m512i a, __m512i b) {
     return _mm512_maskz_permutex2var_epi32(mask, a, index, b);
   }
+  // The lanes left out are `rest`.
+  static POOL_INLINE __m512i permute_some(__m512i rest, Mask mask, __m512i index, __m512i a) {
+    return _mm512_mask_permutexvar_epi32(rest, mask, index, a);
+  }
   static POOL_INLINE __m512i blend(Mask mask, __m512i known, __m512i fresh) {
     return _mm512_mask_mov_epi32(known, mask, fresh);
   }
@@ -64,6 +72,10 @@ struct Permuted<8> {
   }
   static POOL_INLINE __m512i permute_or_zero(Mask mask, __m512i index, __m512i a, __m512i b) {
     return _mm512_maskz_permutex2var_epi64(mask, a, index, b);
+  }
+  // The lanes left out are `rest`.
+  static POOL_INLINE __m512i permute_some(__m512i rest, Mask mask, __m512i index, __m512i a) {
+    return _mm512_mask_permutexvar_epi64(rest, mask, index, a);
   }
   static POOL_INLINE __m512i blend(Mask mask, __m512i known, __m512i fresh) {
     return _mm512_mask_mov_epi64(known, mask, fresh);

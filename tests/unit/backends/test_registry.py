@@ -30,6 +30,8 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "torch:channels_last",
         "torch:mkldnn",
         "torch:compile",
+        "torch:convolution",
+        "torch:depthwise",
         "tensorflow",
         "tensorflow:graph",
         "tensorflow:xla",
@@ -54,6 +56,8 @@ def test_the_built_in_backends_are_registered_under_sorted_names() -> None:
         "strided:avx2",
         "strided:avx512",
         "strided:neon",
+        "strided:torch",
+        "strided:jax",
     } <= set(found)
 
 

@@ -361,6 +361,14 @@ def test_a_short_sum_keeps_the_bound_that_nine_elements_in_a_row_have(window: in
     assert (off <= 8 * 2.0**-24 * magnitude + np.spacing(np.abs(exact).astype(np.float32))).all()
 
 
+@pytest.mark.parametrize("size", [7, 14, 16, 17, 40, 75])
+def test_a_whole_plane_keeps_that_bound_too(size: int) -> None:
+    x = np.random.default_rng(size).choice(LARGE_AND_SMALL, (2, 19, size, size)).astype(np.float32)
+    exact, magnitude = exact_averages(x, size), exact_averages(np.abs(x), size)
+    off = np.abs(strided.adaptive_avg_pool2d(x, 1).astype(np.float64) - exact)
+    assert (off <= 8 * 2.0**-24 * magnitude + np.spacing(np.abs(exact).astype(np.float32))).all()
+
+
 def exact_averages(x: NDArray[Any], window: int) -> NDArray[np.float64]:
     """Average non-overlapping windows of multiples of a half exactly, in Python's integers."""
     n, c, h, w = x.shape

@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from poolbench.strided import torch as pooling
@@ -354,6 +355,29 @@ def test_a_gradient_of_a_gradient_is_refused() -> None:
         (gradient,) = torch.autograd.grad(getattr(pooling, name)(x.square(), 2).square().sum(), x, create_graph=True)
         with pytest.raises(RuntimeError, match=r"no gradients of their own: .*create_graph"):
             gradient.sum().backward()
+
+
+@both_ways
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"])
+def test_forward_mode_is_refused(name: str) -> None:
+    pool, x, refused = (
+        getattr(pooling, name),
+        image(2),
+        pytest.raises(RuntimeError, match="no derivatives in forward mode"),
+    )
+    with forward_ad.dual_level():
+        for primal in (x, x.clone().requires_grad_()):
+            with refused:
+                pool(forward_ad.make_dual(primal, torch.ones_like(x)), 2)
+        leaf = x.clone().requires_grad_()
+        output = pool(leaf, 2)
+        with refused:
+            torch.autograd.grad(output, leaf, forward_ad.make_dual(torch.ones_like(output), torch.ones_like(output)))
+        assert torch.equal(pool(x, 2), output)
+    with refused:
+        torch.func.jvp(lambda x: pool(x, 2), (x,), (torch.ones_like(x),))
+    with refused:
+        torch.func.jacfwd(lambda x: pool(x, 2))(x)
 
 
 def test_the_operator_that_keeps_nothing_says_so() -> None:

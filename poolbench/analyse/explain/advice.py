@@ -1,0 +1,109 @@
+"""From the times of a model's steps to what its pooling costs and what changes of it save.
+
+Each launch is a process of its own. Its figures are medians over its blocks, and a launch is the unit of the interval,
+as in every comparison here (``docs/decisions/0003-interval.md``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from poolbench.analyse.estimate.location import locate
+from poolbench.model.advice import AS_IS, CHANGED, PLAIN, Change, LayerAdvice, Option, Share
+from poolbench.model.estimate import Estimate
+
+LEAST_SAVING = 0.01
+"""As a share of the step: what all changes together have to save, surely, for any to be advised."""
+
+Block = Mapping[str, Any]
+Site = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What one process timed: blocks, each with the nanoseconds of a step by variant, and of its calls by site."""
+
+    blocks: Sequence[Block]
+
+
+def step_time(launches: Sequence[Launch]) -> Estimate:
+    """Return the time of the plain step in nanoseconds."""
+    logs = [math.log(float(np.median([block[PLAIN] for block in launch.blocks]))) for launch in launches]
+    found = locate(logs)
+    return Estimate(
+        value=math.exp(found.centre),
+        low=math.exp(found.low),
+        high=math.exp(found.high) if math.isfinite(found.high) else math.inf,
+    )
+
+
+def layers(
+    launches: Sequence[Launch], sites: Sequence[Site], workloads: Mapping[tuple[str, str], Sequence[str]]
+) -> tuple[LayerAdvice, ...]:
+    """Return what each site costs and could save, the dearest first, with what is advised for it.
+
+    ``workloads`` has the ids of a site's calls by its layer and function.
+    """
+    found = [_layer(launches, index, site, workloads) for index, site in enumerate(sites)]
+    return tuple(sorted(found, key=lambda layer: -layer.share.value))
+
+
+def pooling_share(launches: Sequence[Launch]) -> Share:
+    """Return the share of the step that all its pooling takes."""
+    return _share(launches, lambda block: sum(block[AS_IS].values()))
+
+
+def predicted(launches: Sequence[Launch], sites: Sequence[Site], plan: Mapping[tuple[str, str], Change]) -> Share:
+    """Return what ``plan`` is to save: the sum over its layers of what their calls took, less what they take then."""
+    chosen = [
+        (str(index), plan[key].value)
+        for index, site in enumerate(sites)
+        if (key := (site["layer"], site["function"])) in plan
+    ]
+    return _share(launches, lambda block: sum(block[AS_IS][site] - block[change][site] for site, change in chosen))
+
+
+def measured(launches: Sequence[Launch]) -> Share:
+    """Return what a change of the whole model saved of its step."""
+    return _share(launches, lambda block: block[PLAIN] - block[CHANGED])
+
+
+def _layer(
+    launches: Sequence[Launch], index: int, site: Site, workloads: Mapping[tuple[str, str], Sequence[str]]
+) -> LayerAdvice:
+    place = str(index)
+    key = (site["layer"], site["function"])
+    options = []
+    for name, reason in site["refusals"].items():
+        saving = None
+        if not reason and all(name in launch.blocks[0] for launch in launches):
+            saving = _saving(launches, place, name)
+        options.append(Option(change=Change(name), saving=saving, reason=reason))
+    options.sort(key=lambda option: -math.inf if option.saving is None else option.saving.value, reverse=True)
+    best = options[0] if options else None
+    is_sure = best is not None and best.saving is not None and best.saving.low > 0
+    return LayerAdvice(
+        layer=site["layer"],
+        function=site["function"],
+        calls=site["calls"],
+        is_module=site["is_module"],
+        workloads=tuple(workloads.get(key, ())),
+        share=_share(launches, lambda block: block[AS_IS][place]),
+        options=tuple(options),
+        change=best.change if best is not None and is_sure else None,
+    )
+
+
+def _saving(launches: Sequence[Launch], place: str, change: str) -> Share:
+    return _share(launches, lambda block: block[AS_IS][place] - block[change][place])
+
+
+def _share(launches: Sequence[Launch], part: Callable[[Any], float]) -> Share:
+    """Return a part of the step's time, each launch's by the median of its blocks."""
+    found = locate([float(np.median([part(block) / block[PLAIN] for block in launch.blocks])) for launch in launches])
+    return Share(value=found.centre, low=found.low, high=found.high)

@@ -1,0 +1,111 @@
+"""What ``replace_pooling`` does to real models, as a table in Markdown: the same numbers, and the time of a step.
+
+    python -m tests.models.replacing [NAME…]
+
+Each model in both memory orders: outputs in inference, and the losses of ten steps of training (SGD) from the same
+weights, with and without. Times are of plain steps before and after, in turns in this process, on one thread; the ratio
+is the median over blocks. It takes some two minutes.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from statistics import median
+from typing import Any
+
+from poolbench import replace_pooling
+from poolbench.model.workload import Pass
+from poolbench.observe.inputs import parse_input
+from poolbench.observe.target import load, made, parse_target
+from poolbench.observe.torch_blocks import in_turns, time_steps
+from poolbench.observe.torch_run import call_model, tensors_in
+from poolbench.observe.torch_step import Step
+from poolbench.quantities import time_text
+from tests.models.cases import Case, chosen
+
+STEPS, SECONDS, TOLERANCE = 10, 1.5, 1e-4
+
+
+def main(names: list[str]) -> int:
+    """Print a row for each model, order and pass, and return how many differ."""
+    import torch
+
+    torch.set_num_threads(1)
+    print("| model | order | pass | replaced | left | largest difference | step before | after / before |")
+    print("|---|---|---|---:|---:|---:|---:|---:|")
+    wrong = 0
+    for case in chosen(names):
+        for order in ("contiguous", "channels_last"):
+            for pass_ in (Pass.FORWARD, Pass.TRAINING):
+                if order == "channels_last" and len(parse_input(case.shape).shape) < 4:
+                    continue
+                wrong += not _row(case, order, pass_)
+    print(f"\n{wrong} differ by more than {TOLERANCE:g} of the largest value")
+    return wrong
+
+
+def _row(case: Case, order: str, pass_: Pass) -> bool:
+    import torch
+
+    torch.manual_seed(7)
+    target = parse_target(case.target)
+    before = Step(made(target, load(target)), [parse_input(case.shape)], pass_)
+    if order == "channels_last":
+        before.in_channels_last()
+    after = copy.deepcopy(before)
+    keys = list(after.model.state_dict())
+    replacement = replace_pooling(after.model, tuple(tensor for _, tensor in after.given))
+    assert list(after.model.state_dict()) == keys
+    differ = _training if pass_.is_training else _inference
+    apart = differ(before, after)
+
+    def slot(variant: str, count: int) -> float:
+        step = before if variant == "plain" else after
+        step.take()
+        return time_steps(step.take, count)
+
+    blocks = in_turns(["plain", "changed"], slot, SECONDS)
+    print(
+        f"| {case.name} | {order} | {pass_} | {len(replacement.replaced)} | {len(replacement.left)} | {apart:.1e} "
+        f"| {time_text(median(block['plain'] for block in blocks))} "
+        f"| {median(block['changed'] / block['plain'] for block in blocks):.2f} |",
+        flush=True,
+    )
+    return apart <= TOLERANCE
+
+
+def _inference(before: Step, after: Step) -> float:
+    return max(map(_apart, tensors_in(before.take()), tensors_in(after.take())))
+
+
+def _training(before: Step, after: Step) -> float:
+    """Return how far apart the losses of ten steps are, each relative to the first one."""
+    one, other = _losses(before), _losses(after)
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) / max(abs(loss) for loss in one)
+
+
+def _losses(step: Step) -> list[float]:
+    import torch
+
+    model = copy.deepcopy(step.model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    losses = []
+    torch.manual_seed(11)
+    with torch.enable_grad():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = sum(out.float().pow(2).mean() for out in tensors_in(call_model(model, step.given)))
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+    return losses
+
+
+def _apart(one: Any, other: Any) -> float:
+    assert one.shape == other.shape and one.stride() == other.stride()
+    return float((one - other).abs().max() / one.abs().max())
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(sys.argv[1:])))

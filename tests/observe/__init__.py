@@ -1,0 +1,1 @@
+"""Long proofs of what is watched; each is a command."""

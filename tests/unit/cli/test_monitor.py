@@ -1,0 +1,48 @@
+"""What the self-test prints, and by which code it ends. Nothing is measured here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+import poolbench.api.monitor
+from poolbench.cli.app import app
+from poolbench.errors import UsageError
+from poolbench.observe.monitor.torch_self_test import SelfTest
+
+GOOD = SelfTest(
+    steps=10_000, sampled=98, fraction=0.01, step_s=0.002, overhead=0.003, low=0.001, high=0.005, own_share=0.002,
+    growth_bytes=4096.0, growth_low=-8192.0, growth_high=16384.0, threads_left=0, hooks_left=0,
+    files_left=0, problem="",
+)  # fmt: skip
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    def run(found, *options):
+        monkeypatch.setattr(poolbench.api.monitor, "self_test", lambda steps, fraction: found)
+        return CliRunner().invoke(app, ["monitor", "--self-test", *options])
+
+    return run
+
+
+def test_a_good_one_prints_its_interval_and_ends_well(ended):
+    done = ended(GOOD)
+    assert done.exit_code == 0
+    assert "+0.30% (+0.10% to +0.50%)" in done.stdout and "0 threads, 0 hooks" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "change", [{"high": 0.011}, {"threads_left": 1}, {"hooks_left": 2}, {"problem": "JsonLines failed: OSError: full"}]
+)
+def test_what_breaks_a_promise_is_exit_code_3(ended, change):
+    done = ended(replace(GOOD, **change), "--json")
+    assert done.exit_code == 3 and json.loads(done.stdout)["is_good"] is False
+
+
+def test_without_the_option_it_says_how_a_model_is_watched():
+    done = CliRunner().invoke(app, ["monitor"])
+    assert isinstance(done.exception, UsageError) and "poolbench.monitor(model" in str(done.exception)
