@@ -37,7 +37,7 @@ def history(
         ),
     ] = None,
     revs: Annotated[
-        str | None, typer.Option(metavar="A..B", help="Revisions of this project, for its kernel: HEAD~9..HEAD.")
+        str | None, typer.Option(metavar="A..B", help="Revisions of its git repository: HEAD~9..HEAD.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take each N-th point of a range, and the last.")] = 1,
     anchor: Annotated[

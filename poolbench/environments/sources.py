@@ -49,7 +49,7 @@ def kernel_sources(revision: str) -> Sources:
 
     Raises BuildError where there is no repository of poolbench, no such revision, or no kernel in it.
     """
-    repository = _repository()
+    repository = kernel_repository()
     commit = find_commit(repository, revision)
     is_working_tree = revision == WORKING_TREE
     try:
@@ -84,7 +84,7 @@ def is_shallow(repository: Path) -> bool:
     return ask(repository, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
 
 
-def _repository() -> Path:
+def kernel_repository() -> Path:
     """Return the repository that this package's sources are in, else that of the current folder."""
     refusals = []
     for folder in (_PACKAGE, Path.cwd()):
