@@ -8,7 +8,7 @@ from pathlib import Path
 
 from poolbench.environments.git import GitError, ask
 from poolbench.environments.project import project_repository, project_tree
-from poolbench.environments.reference import is_kernel, project_of
+from poolbench.environments.reference import WORKING_TREE, is_kernel, project_of
 from poolbench.environments.releases import thinned
 from poolbench.environments.sources import find_commit, is_shallow, kernel_repository, kernel_sources
 from poolbench.errors import BuildError, UsageError
@@ -39,6 +39,8 @@ def revisions(text: str, subject: Subject | None = None, *, every: int = 1) -> l
     first, dots, last = (part.strip() for part in text.partition(".."))
     if not dots or not first:
         raise UsageError(f"'{text}' is no range of revisions: write A..B, such as v0.1.0..main, or HEAD~5..HEAD.")
+    if WORKING_TREE in (first, last):
+        raise UsageError(f"'{text}': a range is of commits, and {WORKING_TREE} is none. Commit first, and write HEAD.")
     try:
         repository, look_up = _place(subject)
         begin, end = (find_commit(repository, name) for name in (first, last or "HEAD"))

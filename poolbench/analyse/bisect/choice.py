@@ -86,9 +86,11 @@ def next_place(believed: Belief, series: Series, seen: Collection[int], confiden
     last = places[-1]
     if counts[last] == 0:
         return last
-    if believed.none >= confidence or _best(believed, series)[2] >= confidence:
+    chance = _best(believed, series)[2]
+    if believed.none >= confidence or chance >= confidence:
         return None
-    if believed.none > OPEN:
+    elsewhere = believed.between(1, series.last) - chance
+    if believed.none > min(OPEN, elsewhere):
         return last
     return min(places, key=lambda place: (round(abs(believed.changed_by(place) - 0.5), 3), counts[place], place))
 
@@ -113,7 +115,10 @@ def finding(believed: Belief, series: Series, readings: Sequence[Reading], confi
             belief=believed,
         )
     first, last, chance = _shortest(believed, series, confidence)
-    return Finding(answer=Answer.RANGE, first=first, last=last, chance=chance, is_sure=False, belief=believed)
+    is_one = _fits(believed, readings, last)
+    return Finding(
+        answer=Answer.RANGE, first=first, last=last, chance=chance, is_sure=False, belief=believed, is_one_step=is_one
+    )
 
 
 def _best(believed: Belief, series: Series) -> tuple[int, int, float]:

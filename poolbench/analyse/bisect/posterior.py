@@ -40,14 +40,14 @@ class Assumptions:
     ``least`` and ``most`` bound the log ratio of a change, which is as likely in each octave between them. ``floor`` is
     by how much a place errs in a run beyond what its launches show: builds and processes lie differently in memory.
     ``correlation`` is how much of their errors the workloads of one run share. ``touched`` is the chance that a change
-    concerns a workload, ``unchanged`` that there is none at all. No reading is trusted more than ``degrees`` of freedom
-    allow, since some are off for reasons of the machine.
+    concerns a workload, ``unchanged`` that there is none at all. No run is trusted more than ``degrees`` of freedom allow,
+    since some are off for reasons of the machine.
     """
 
     least: float = 0.015
     most: float = 2.0
     floor: float = 0.004
-    correlation: float = 0.25
+    correlation: float = 0.1
     touched: float = 0.5
     unchanged: float = 0.5
     degrees: float = 6.0
@@ -128,7 +128,8 @@ class _Part:
         at = np.array([reading.place for reading in readings])
         values = np.array([reading.log_ratio for reading in readings])
         scales = np.array([math.hypot(each.error, given.floor / math.sqrt(max(each.runs, 1))) for each in readings])
-        degrees = np.array([min(max(reading.degrees, 1.0), given.degrees) for reading in readings])
+        # That two runs are both off for such reasons is as improbable as it is twice.
+        degrees = np.array([min(max(each.degrees, 1.0), given.degrees * max(each.runs, 1)) for each in readings])
         amounts, log_prior = _amounts(values, scales, given)
         before = share * _log_t(values / scales, degrees)
         after = share * _log_t((values[:, None] - amounts) / scales[:, None], degrees[:, None])
