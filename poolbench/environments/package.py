@@ -27,7 +27,17 @@ from poolbench.errors import BuildError
 
 _INSTALL_TIMEOUT_S = 3600.0
 _BEHIND = "poolbench-behind.pth"
-_NOT_SAID = ("note:", "hint:", "[notice]", "[end of output]", "╰─>", "×", "error: subprocess-exited", "ERROR: Failed")
+_NOT_SAID = (
+    "note:",
+    "hint:",
+    "[notice]",
+    "[end of output]",
+    "╰─>",
+    "×",
+    "error: subprocess-exited",
+    "ERROR: Failed",
+    "exit code:",
+)
 """How lines of pip begin that say nothing of the reason."""
 
 
@@ -135,5 +145,5 @@ def _site(folder: Path) -> Path:
 
 
 def _why(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines()]
+    lines = [line.strip(" │\t") for line in output.splitlines()]
     return last_lines("\n".join(line for line in lines if not line.startswith(_NOT_SAID)) or output)

@@ -40,8 +40,8 @@ class Assumptions:
     ``least`` and ``most`` bound the log ratio of a change, which is as likely in each octave between them. ``floor`` is
     by how much a place errs in a run beyond what its launches show: builds and processes lie differently in memory.
     ``correlation`` is how much of their errors the workloads of one run share. ``touched`` is the chance that a change
-    concerns a workload, ``unchanged`` that there is none at all. No run is trusted more than ``degrees`` of freedom allow,
-    since some are off for reasons of the machine.
+    concerns a workload, ``unchanged`` that there is none at all. No run is trusted more than ``degrees`` of freedom
+    allow, since some are off for reasons of the machine.
     """
 
     least: float = 0.015

@@ -54,7 +54,9 @@ def test_two_lines_make_a_subject_whose_answer_is_right(project):
 
 
 def test_keywords_the_kind_and_the_layout_can_be_declared(project):
-    project('m = {call = "declared_pools:last", signature = "x, kernel_size=window, kind=kind", layout="channels_last"}')
+    project(
+        'm = {call = "declared_pools:last", signature = "x, kernel_size=window, kind=kind", layout="channels_last"}'
+    )
     backend = registry.create("m")
     backend.load(1)
     array = np.random.default_rng(1).normal(size=(1, 2, 4, 6)).astype(np.float32)
