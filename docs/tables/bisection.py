@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+")
     parser.add_argument("--from", dest="is_from", action="store_true")
     parser.add_argument("--centre", action="store_true", help="The builds differ: take the launches' noise alone.")
+    parser.add_argument("--scale", type=float, default=1.0, help="So many times the stored noise.")
     parser.add_argument("--series", type=int, default=1000)
     parser.add_argument("--commits", type=int, default=64)
     parser.add_argument("--most", type=int, default=24, help="So many points at most.")
@@ -108,6 +109,7 @@ def main() -> None:
     probes = [each for path in given.files for each in read_probes(Path(path))]
     if given.centre:
         probes = [each - locate(each).centre for each in probes]
+    probes = [given.scale * each for each in probes]
     off = [abs(float(np.median(each))) for each in probes]
     errors = [float(standard_error(locate(each).influence)) for each in probes]
     print(

@@ -71,7 +71,9 @@ def resolve(name: str) -> str:
     known = names()
     if full not in known:
         public = [*(known_name for known_name in known if not is_for_tests(known_name)), *ALIASES]
-        raise UnknownNameError("subject", name, public, "See 'poolbench list backends'.")
+        raise UnknownNameError(
+            "subject", name, public, f"See 'poolbench list backends'; a project's own stand in [{TABLE}]."
+        )
     return full
 
 
