@@ -23,6 +23,9 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _MOST_OF_A_POINTER = 1024
 _SUBMODULE = "160000"
 
+_OWN_RESULTS = "results"
+"""Where runs are stored unless the user says otherwise: a run must not change what the next one builds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
@@ -59,7 +62,7 @@ class Tree:
 
     def _overlay(self, folder: Path) -> None:
         """Make ``folder`` hold what lies in the repository, but for what git ignores."""
-        tracked, others = _names(self.repository, "--cached"), _names(self.repository, "--others", "--exclude-standard")
+        tracked, others = _names(self.repository, "--cached"), _untracked(self.repository, self.inside)
         for path in tracked:
             if not os.path.lexists(self.repository / path):
                 (folder / path).unlink(missing_ok=True)
@@ -126,7 +129,7 @@ def project_tree(folder: Path, revision: str, paths: Sequence[str] = ()) -> Tree
     wanted = [(inside / path).as_posix() for path in paths or (".",)]
     is_working_tree = revision == WORKING_TREE
     try:
-        content = _lying(repository, wanted) if is_working_tree else _committed(repository, commit, wanted)
+        content = _lying(repository, inside, wanted) if is_working_tree else _committed(repository, commit, wanted)
     except (GitError, OSError) as error:
         raise BuildError(f"The files of '{revision}' cannot be listed in {repository}: {error}.") from error
     if not content:
@@ -151,9 +154,16 @@ def _committed(repository: Path, commit: str, paths: Sequence[str]) -> dict[str,
     return content
 
 
-def _lying(repository: Path, paths: Sequence[str]) -> dict[str, str]:
+def _untracked(repository: Path, inside: Path, paths: Sequence[str] = (".",)) -> list[str]:
+    """Return what git does not know, but for what it ignores and what poolbench itself has written there."""
+    own = (inside / _OWN_RESULTS).as_posix() + "/"
+    found = _names(repository, "--others", "--exclude-standard", "--", *paths)
+    return [path for path in found if not path.startswith(own)]
+
+
+def _lying(repository: Path, inside: Path, paths: Sequence[str]) -> dict[str, str]:
     content = {}
-    for path in _names(repository, "--cached", "--others", "--exclude-standard", "--", *paths):
+    for path in (*_names(repository, "--cached", "--", *paths), *_untracked(repository, inside, paths)):
         found = repository / path
         if found.is_symlink():
             content[path] = f"120000 {_hash(os.readlink(found).encode())}"

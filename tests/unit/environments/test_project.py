@@ -87,6 +87,15 @@ def test_content_is_the_same_for_the_same_files_however_they_are_named(repositor
     assert project_tree(repository, "HEAD~1", paths).content == project_tree(repository, "HEAD~2", paths).content
 
 
+def test_results_that_a_run_left_are_no_part_of_what_lies(repository, tmp_path):
+    (repository / "results" / "machine").mkdir(parents=True)
+    (repository / "results" / "machine" / "run.jsonl").write_text("{}")
+    tree = project_tree(repository, ".")
+    assert tree.content == project_tree(repository, "HEAD").content
+    tree.lay_out(tmp_path / "clone", Commands())
+    assert not any(path.startswith("results/") for path in files(tmp_path / "clone"))
+
+
 def test_revisions_that_build_the_same_are_known_by_the_declared_paths(repository):
     found = revisions("HEAD~3..HEAD", MINE)
     assert [each.title for each in found][1:] == ["src/mine.py is 1", "notes.txt is 1", "src/mine.py is 2"]
