@@ -21,6 +21,7 @@ from poolbench.api.run import Tell
 from poolbench.backends import registry
 from poolbench.environments.interpreter import Unavailable
 from poolbench.environments.provide import provide
+from poolbench.environments.reference import is_kernel
 from poolbench.errors import MeasurementError, UsageError
 from poolbench.model.history import Point
 from poolbench.model.subject import Subject, parse_subject
@@ -63,13 +64,16 @@ def bisection_points(text: str, good: str, bad: str) -> tuple[Subject, list[Poin
     ends = [end.removeprefix(REVISION) for end in (good, bad)]
     if any(not end or ".." in end or "," in end for end in ends):
         raise UsageError("--good and --bad each name one revision or one release, such as --good v1.2 --bad HEAD.")
-    is_released = bool(backend.framework) and all(_RELEASE.fullmatch(end) for end in (good, bad))
-    if (
-        is_released
-        and registry.home(subject.backend).distribution == backend.framework
-        and subject.framework != "strided"
-    ):
+    has_releases = bool(backend.framework) and not is_kernel(subject)
+    looks = [has_releases and _RELEASE.fullmatch(end) is not None for end in (good, bad)]
+    if all(looks):
         return choose_points(text, releases="..".join(ends), revs=None)
+    if any(looks):
+        release, revision = (good, bad) if looks[0] else (bad, good)
+        raise UsageError(
+            f"'{release}' is a release of {backend.framework} and '{revision}' is a revision: name two releases, or "
+            f"write {REVISION}{release} for a tag of that name."
+        )
     return choose_points(text, releases=None, revs="..".join(ends))
 
 

@@ -124,7 +124,7 @@ def test_ends_are_releases_or_revisions_by_how_they_look(monkeypatch):
     monkeypatch.setattr(api, "choose_points", lambda text, **options: asked.append(options))
     for subject, good, bad in (
         ("numpy", "2.0.2", "2.4.6"),
-        ("numpy", "rev:2.0", "2.4"),
+        ("numpy", "rev:2.0", "rev:2.4"),
         ("strided", "v1", "HEAD"),
         ("strided", "1", "2"),
     ):
@@ -144,6 +144,11 @@ def test_ends_are_releases_or_revisions_by_how_they_look(monkeypatch):
 def test_ends_that_are_none_are_told(good, bad, said):
     with pytest.raises(UsageError, match=said):
         api.bisection_points("strided", good, bad)
+
+
+def test_a_release_beside_a_revision_is_told():
+    with pytest.raises(UsageError, match=r"'2\.0\.2' is a release of numpy .* write rev:2\.0\.2"):
+        api.bisection_points("numpy", "2.0.2", "HEAD")
 
 
 def test_releases_in_the_wrong_order_are_told(monkeypatch):

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +168,17 @@ def test_a_variable_that_names_no_project_is_told(monkeypatch):
     monkeypatch.setenv(REPOSITORY_VARIABLE, "/proc/1")
     with pytest.raises(UsageError, match="at or above /proc/1"):
         declared()
+
+
+def test_the_example_without_a_line_of_poolbenchs_is_right(monkeypatch):
+    folder = Path(__file__).parents[3] / "examples" / "numpy_pooling"
+    monkeypatch.setenv(REPOSITORY_VARIABLE, str(folder))
+    monkeypatch.syspath_prepend(folder)
+    backend = registry.create("numpy_pooling")
+    backend.load(1)
+    array = np.random.default_rng(1).normal(size=(2, 3, 9, 8)).astype(np.float32)
+    for text in ("max2d-n2c3-h9w8-k3s2p1-f32-nchw", "max2d-n2c3-h9w8-k2-f32-nchw", "max2d-n2c3-h9w8-a1-f32-nchw"):
+        workload = parse_id(text)
+        wanted = registry.create("numpy").prepare(workload, Source(array=array)).output()
+        assert np.array_equal(backend.prepare(workload, Source(array=array)).output(), wanted)
+    sys.modules.pop("numpy_pooling", None)
