@@ -106,7 +106,8 @@ def project_of(subject: Subject) -> tuple[Project, str]:
     if project is None:
         raise UsageError(
             f"'{subject}': a revision is built from the package's git repository, and there is no pyproject.toml at or "
-            f"above {Path.cwd()}. Run this in a clone of {home.distribution}, or name one with --repo PATH."
+            f"above {Path.cwd()}. Run this in a clone of {home.distribution}, name one with --repo PATH, or take a "
+            f"release, such as {subject.backend}@1.2.3."
         )
     if not is_declared and _folded(project.distribution) != _folded(home.distribution):
         raise UsageError(

@@ -166,5 +166,5 @@ def test_a_project_without_git_or_a_folder_without_project_is_told(tmp_path, mon
         project_tree(Path.cwd(), "HEAD")
     (tmp_path / "empty").mkdir()
     (tmp_path / "pyproject.toml").unlink()
-    with pytest.raises(UsageError, match=r"no pyproject\.toml at or above .* --repo PATH"):
+    with pytest.raises(UsageError, match=r"no pyproject\.toml at or above .* --repo PATH.* torch@1"):
         reference(parse_subject("torch@rev:main"))
