@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from poolbench.analyse.bisect.choice import Finding, Series, belief, finding, next_place
 from poolbench.analyse.bisect.posterior import Belief, Reading
 from poolbench.analyse.history.series import measured_as
-from poolbench.analyse.history.types import History
 from poolbench.api.history import POLICY, HistoryRequest, load_history
 from poolbench.api.points import choose_points
 from poolbench.api.request import Request, default_budget_s
@@ -87,20 +87,24 @@ def usual_budget_s(points: int, probe_s: float) -> float:
     return probe_s * (math.ceil(math.log2(max(points, 2))) + EXTRA_PROBES)
 
 
-def look(request: HistoryRequest, confidence: float, *, unbuilt: frozenset[int] = frozenset()) -> State:
-    """Return what the stored runs say. ``unbuilt`` are the places that were found not to build.
+def look(request: HistoryRequest, confidence: float, *, failed: Mapping[int, str] | None = None) -> State:
+    """Return what the stored runs say. ``failed`` are the places that cannot be measured now, and why.
 
-    Raises MeasurementError where the good or the bad end cannot be measured.
+    What failed in an earlier call is not held against a place: its declaration may have been corrected since. Raises
+    MeasurementError where the bad end is among them.
     """
     history, warnings = load_history(request)
-    failed = {place for place in range(1, len(request.points)) if _has_failed(history, place)}
-    problems = {place for place, point in enumerate(request.points) if point.problem}
+    reasons = {place: point.problem for place, point in enumerate(request.points) if point.problem} | dict(failed or {})
     series = Series(
         last=len(request.points) - 1,
-        skipped=frozenset(failed | problems | unbuilt) - {0},
+        skipped=frozenset(reasons) - {0},
         repeats=frozenset(place for place, point in enumerate(request.points) if point.same_as),
     )
-    _require_ends(history, series)
+    if series.last in series.skipped:
+        raise MeasurementError(
+            f"The bad end {request.points[series.last].label} cannot be measured: {reasons[series.last]} Name an "
+            "earlier one with --bad."
+        )
     cells = {key: cell for key, cell in history.series.cells.items() if key[1] > 0 and cell.is_known}
     readings = tuple(
         Reading(
@@ -158,24 +162,16 @@ def _reason(place: object) -> str:
     return place.reason if isinstance(place, Unavailable) else ""
 
 
-def _has_failed(history: History, place: int) -> bool:
+def why_failed(request: HistoryRequest, place: int) -> str:
+    """Return why the point at ``place`` gave nothing on any workload; "" where it merely lacked clean launches.
+
+    Raises MeasurementError where it is the anchor that failed.
+    """
+    history, _ = load_history(request)
     own = [cell for w in history.workloads if (cell := history.series.cells.get((w, place))) is not None]
-    return (
-        bool(own)
-        and not any(cell.is_known for cell in own)
-        and all(cell.note and not cell.blames_anchor for cell in own)
-    )
-
-
-def _require_ends(history: History, series: Series) -> None:
-    cells = history.series.cells.values()
-    blamed = next((cell for cell in cells if cell.blames_anchor), None)
-    if blamed is not None and not any(cell.is_known for cell in cells):
-        raise MeasurementError(f"The good end, to which all are held, cannot be measured: {blamed.note}")
-    last = series.last
-    if last in series.skipped:
-        notes = [history.points[last].problem, *(cell.note for cell in cells if cell.point == last)]
-        why = next(filter(None, notes), "it does not build.")
-        raise MeasurementError(
-            f"The bad end {history.points[last].label} cannot be measured: {why} Name an earlier one with --bad."
-        )
+    if any(cell.is_known for cell in own):
+        return ""
+    blamed = next((cell.note for cell in own if cell.blames_anchor), None)
+    if blamed is not None:
+        raise MeasurementError(f"The good end, to which all are held, cannot be measured: {blamed}")
+    return next((cell.note for cell in own if cell.note), "")

@@ -94,26 +94,30 @@ def bisect(
 
 def _search(request: HistoryRequest, confidence: float, seconds: float, *, quiet: bool) -> State:
     """Measure point after point until enough is known or the budget is used."""
-    from poolbench.api.bisect import MOST_VAIN, look, why_unbuilt
+    from poolbench.api.bisect import MOST_VAIN, look, why_failed, why_unbuilt
 
     tell = teller(quiet=quiet)
-    unbuilt: set[int] = set()
+    failed: dict[int, str] = {}
     vain, spent_s, number = 0, 0.0, 0
     try:
         while True:
-            state = look(request, confidence, unbuilt=frozenset(unbuilt))
+            state = look(request, confidence, failed=failed)
             place, left_s = state.next_place, (request.budget_s or 0.0) - spent_s
             # A probe that is cut to less than half says too little for what it costs.
             if place is None or left_s < min(seconds, request.budget_s or seconds) / 2:
                 return state
-            if why_unbuilt(request, place, tell):
-                unbuilt.add(place)
+            if why := why_unbuilt(request, place, tell):
+                failed[place] = why
                 continue
             number += 1
             begin = time.monotonic()
             _measure(request, place, min(seconds, left_s), f"probe {number}, {_standing(state, request)}", tell, quiet)
             spent_s += time.monotonic() - begin
-            after = look(request, confidence, unbuilt=frozenset(unbuilt))
+            if place not in state.seen and (why := why_failed(request, place)):
+                tell(f"{request.points[place].label} is passed over: {why}")
+                failed[place] = why
+                continue
+            after = look(request, confidence, failed=failed)
             vain = vain + 1 if (after.readings, after.series) == (state.readings, state.series) else 0
             if vain >= MOST_VAIN:
                 raise MeasurementError(

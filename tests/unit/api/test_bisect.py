@@ -119,6 +119,14 @@ def test_a_bad_end_that_cannot_be_measured_is_told(search, how):
         search(**{how: (12,)})
 
 
+def test_what_failed_is_tried_again_by_the_next_call(search):
+    """A declaration may have been corrected meanwhile."""
+    with pytest.raises(MeasurementError):
+        search(failing=(12,))
+    state, runs = search()
+    assert runs.probed[0] == 12 and state.found.last == STEP_AT
+
+
 def test_ends_are_releases_or_revisions_by_how_they_look(monkeypatch):
     asked = []
     monkeypatch.setattr(api, "choose_points", lambda text, **options: asked.append(options))
