@@ -12,6 +12,7 @@ from poolbench.analyse.gate.judge import judge_run
 from poolbench.analyse.gate.stopping import GateRule
 from poolbench.api.request import Request, choose_subjects, default_limits
 from poolbench.api.run import Run, Tell, new_run, resumed_run, silent
+from poolbench.backends.declaration import declared
 from poolbench.catalogue.select import choose
 from poolbench.environments.reference import WORKING_TREE
 from poolbench.errors import UsageError
@@ -226,11 +227,11 @@ def gate_method(*, threads: int, memory: bool, limits: Limits, subjects: Sequenc
 def gate_subjects(base: str, head: str) -> tuple[Subject, Subject]:
     """Return the two subjects that ``--base`` and ``--head`` mean.
 
-    ``rev:X`` is the kernel at a revision of this repository, ``.`` the kernel of the working tree, both built in the
-    same way; anything else is a subject. The same subject twice is a comparison of it with itself. Raises an UsageError
-    for what does not exist.
+    ``rev:X`` is a revision and ``.`` the working tree, both built in the same way: of the subject that the other side
+    names with a revision, else of the one that the project here declares, else of the kernel. Anything else is a
+    subject. The same subject twice is a comparison of it with itself. Raises an UsageError for what does not exist.
     """
-    texts = [_subject(text) for text in (base, head)]
+    texts = [_subject(base, beside=head), _subject(head, beside=base)]
     for text in texts:
         if parse_subject(text).backend == LIMIT:
             raise UsageError("The streaming limit is no implementation: --base and --head take a subject, or rev:NAME.")
@@ -255,9 +256,16 @@ def _no_gate(header: RunHeader) -> str:
     )
 
 
-def _subject(text: str) -> str:
-    if text == WORKING_TREE:
-        return f"{KERNEL}@{REVISION}{WORKING_TREE}"
-    if text.startswith(REVISION):
-        return f"{KERNEL}@{text}"
-    return text
+def _subject(text: str, *, beside: str) -> str:
+    if text != WORKING_TREE and not text.startswith(REVISION):
+        return text
+    name, at, environment = beside.partition("@")
+    if not (at and environment.startswith(REVISION)):
+        known = sorted(declared())
+        if len(known) > 1:
+            raise UsageError(
+                f"The project here declares {', '.join(known)}: say which is meant, such as --base "
+                f"{known[0]}@{text if text.startswith(REVISION) else 'rev:HEAD'}."
+            )
+        name = known[0] if known else KERNEL
+    return f"{name}@{REVISION}{text.removeprefix(REVISION)}"

@@ -31,14 +31,15 @@ def choose_points(text: str, *, releases: str | None, revs: str | None, every: i
         raise UsageError(f"'{text}': name a backend alone, such as {subject.backend}: the points are its environments.")
     if (releases is None) == (revs is None):
         raise UsageError("Say which points: either --releases, such as 1.20..1.23, or --revs, such as HEAD~5..HEAD.")
-    if is_kernel(subject) is not (releases is None):
-        wanted = "--revs A..B: it is built from this project's revisions" if is_kernel(subject) else (
-            "--releases A..B: only this project's kernel (strided) is built from revisions"
-        )  # fmt: skip
-        raise UsageError(f"The history of {subject.backend} takes {wanted}.")
+    if is_kernel(subject) and releases is not None:
+        raise UsageError(
+            f"The history of {subject.backend} takes --revs A..B: it is built from this project's revisions."
+        )
     if releases is not None:
         if not backend.framework:
-            raise UsageError(f"{subject.backend} needs no framework, so that there is no release of it.")
+            raise UsageError(
+                f"{subject.backend} needs no framework, so that there is no release of it: take --revs A..B."
+            )
         points = _release_points(subject, backend.framework, releases, every)
     else:
         points = _revision_points(subject, revs or "", every)
@@ -46,7 +47,7 @@ def choose_points(text: str, *, releases: str | None, revs: str | None, every: i
         raise UsageError(f"'{releases or revs}' is one point alone, {points[0].label}; a history has two or more.")
     if all(point.same_as for point in points[1:]):
         raise UsageError(
-            f"All {len(points)} revisions of '{revs}' build the same kernel as {points[0].label}: nothing between them "
+            f"All {len(points)} revisions of '{revs}' build the same as {points[0].label}: nothing between them "
             "can have changed its speed. Name an older revision to begin with."
         )
     return subject, points
@@ -67,7 +68,8 @@ def choose_anchor(
         named = {point.label: point for point in points} | by_text
         if wanted in named:
             return named[wanted]
-        text = f"{'rev:' if is_kernel(subject) else ''}{wanted}"
+        is_revision = any(point.subject.environment.startswith("rev:") for point in points)
+        text = f"{'rev:' if is_revision else ''}{wanted}"
         return Point(label=wanted, subject=replace(subject, environment=text))
     failing = failing_subjects(subject, results_dir=results_dir, machine=machine)
     together: Counter[Subject] = Counter()
@@ -118,7 +120,7 @@ def _release_points(subject: Subject, package: str, text: str, every: int) -> li
 def _revision_points(subject: Subject, text: str, every: int) -> list[Point]:
     points: list[Point] = []
     previous, first = None, ""
-    for revision in revisions(text, every=every):
+    for revision in revisions(text, subject, every=every):
         is_same = bool(revision.build) and revision.build == previous
         first = first if is_same else revision.commit
         previous = revision.build

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from typing import cast
 
 from poolbench.backends.base import Backend
+from poolbench.backends.declaration import TABLE, declared
+from poolbench.backends.declared import Declared
 from poolbench.errors import MissingFrameworkError, UnknownNameError, UsageError
 from poolbench.model.subject import LIMIT
 
@@ -41,17 +43,37 @@ class BackendInfo:
 
 
 def names() -> list[str]:
-    """Return the names of all registered backends, sorted; those for tests and the streaming limit included."""
-    return sorted({point.name for point in metadata.entry_points(group=GROUP)})
+    """Return the names of all backends, sorted; those for tests, the streaming limit and declared ones included.
+
+    Raises UsageError where the project's declarations cannot be read, or take a name that is registered.
+    """
+    registered = _registered()
+    clash = sorted(registered & declared().keys())
+    if clash:
+        raise UsageError(f"The name '{clash[0]}' in [{TABLE}] is that of a registered backend: take another one.")
+    return sorted(registered | declared().keys())
+
+
+def is_declared(name: str) -> bool:
+    """Whether ``name`` is a subject that the project declares. Raises UsageError as ``names`` does."""
+    return name not in _registered() and name in declared()
+
+
+def _registered() -> set[str]:
+    return {point.name for point in metadata.entry_points(group=GROUP)}
 
 
 def resolve(name: str) -> str:
     """Return the registered name that ``name`` stands for. Raises UnknownNameError with the nearest ones."""
     full = ALIASES.get(name, name)
+    if full in _registered():
+        return full  # whatever the file of a project says
     known = names()
     if full not in known:
         public = [*(known_name for known_name in known if not is_for_tests(known_name)), *ALIASES]
-        raise UnknownNameError("subject", name, public, "See 'poolbench list backends'.")
+        raise UnknownNameError(
+            "subject", name, public, f"See 'poolbench list backends'; a project's own stand in [{TABLE}]."
+        )
     return full
 
 
@@ -67,7 +89,9 @@ def create(name: str) -> Backend:
     a registered backend cannot be imported or made.
     """
     full = resolve(name)
-    point = next(point for point in metadata.entry_points(group=GROUP) if point.name == full)
+    point = next((point for point in metadata.entry_points(group=GROUP) if point.name == full), None)
+    if point is None:
+        return Declared(declared()[full])
     try:
         return cast(Backend, point.load()())
     except Exception as error:
@@ -79,11 +103,41 @@ def create(name: str) -> Backend:
         ) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The distribution that a backend's code comes from ("" where nobody says), and the module that it gives."""
+
+    distribution: str
+    module: str
+
+
+def home(name: str) -> Home:
+    """Return what must be installed for another ``name``: the framework of a built-in one, else its own package.
+
+    Both are empty for a backend of poolbench's own code. Raises UnknownNameError as ``create`` does.
+    """
+    full = resolve(name)
+    backend = create(full)
+    if isinstance(backend, Declared):
+        return Home(distribution="", module=backend.declaration.module.partition(".")[0])
+    point = next(point for point in metadata.entry_points(group=GROUP) if point.name == full)
+    if point.dist is None or point.dist.name == "poolbench":
+        return Home(distribution=backend.framework, module=module_name(backend.framework))
+    return Home(distribution=point.dist.name, module=point.module.partition(".")[0])
+
+
 def require(backend: Backend) -> None:
     """Raise MissingFrameworkError, with what to install, where ``backend`` needs a package that is not here.
 
     Imports nothing. A backend that needs more than its framework names it in an attribute ``companions``.
     """
+    if isinstance(backend, Declared):
+        top = backend.declaration.module.partition(".")[0]
+        if not _is_installed(top):
+            raise MissingFrameworkError(
+                f"The subject '{backend.name}' is of the module {top}, which is not installed here: pip install -e . "
+                f"in its folder, or name a revision, such as {backend.name}@rev:HEAD."
+            )
     for package in (backend.framework, *getattr(backend, "companions", ())):
         if package and not _is_installed(package):
             raise MissingFrameworkError(

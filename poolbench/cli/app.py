@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.advise import advise
+from poolbench.cli.bisect import bisect
 from poolbench.cli.calibrate import calibrate
 from poolbench.cli.capture import capture
 from poolbench.cli.compare import compare
@@ -49,6 +50,7 @@ app.command(short_help="Write a stored run as a page with tables and figures.")(
 app.command(short_help="Tell what pooling buys and costs, beside its alternatives.")(effects)
 app.command(short_help="Write a stored run for asv, or as tables.")(export)
 app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)
+app.command(short_help="Find the commit that made a subject slower or faster.")(bisect)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
 app.add_typer(env, name="env", short_help="List or remove subjects' environments.")
 app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)

@@ -14,6 +14,7 @@ from poolbench.cli.options import (
     Json,
     Passes,
     Quiet,
+    Repo,
     Results,
     Sort,
     Subjects,
@@ -57,6 +58,7 @@ def compare(
     sort: Sort = Ranking.TIME,
     results: Results = RESULTS,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what this run is missing.")] = None,
+    repo: Repo = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolbench.cli.measuring import measured_rows, resuming
-from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
+from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Repo, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, UsageError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Finished: TypeAlias = tuple[RunHeader, Sequence[ResultRow], Path, GateTerms]
 
 
-ALWAYS = frozenset({"strict", "junit_file", "markdown_file", "results", "json", "quiet"})
+ALWAYS = frozenset({"strict", "junit_file", "markdown_file", "results", "json", "quiet", "repo"})
 """What tells how a gate is shown, whatever its rows come from."""
 
 TERMS = frozenset({"base", "head", "tolerance", "confidence"})
@@ -39,12 +39,10 @@ def gate(
     base: Annotated[
         str | None,
         typer.Option(
-            help="What head is compared with: a subject, or rev:NAME for the kernel there. A stored run has its own."
+            help="What head is compared with: a subject, or rev:NAME for a revision. A stored run has its own."
         ),
     ] = None,
-    head: Annotated[
-        str, typer.Option(help="What is examined: a subject, rev:NAME, or . for the kernel of the working tree.")
-    ] = ".",
+    head: Annotated[str, typer.Option(help="What is examined: a subject, rev:NAME, or . for the working tree.")] = ".",
     workloads: Workloads = None,
     passes: Passes = None,
     gradients: Gradients = None,
@@ -79,6 +77,7 @@ def gate(
         str | None,
         typer.Option(metavar="RUN", help="Judge this run's rows anew, measuring nothing; takes --tolerance, too."),
     ] = None,
+    repo: Repo = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Results, Workloads, chosen_workloads
+from poolbench.cli.options import RESULTS, Gradients, Json, Passes, Quiet, Repo, Results, Workloads, chosen_workloads
 from poolbench.cli.output import print_json, print_table, print_warning, print_warnings
 from poolbench.cli.progress import budget_bar, teller
 from poolbench.errors import ExitCode, StoreError, UsageError
@@ -37,7 +37,7 @@ def history(
         ),
     ] = None,
     revs: Annotated[
-        str | None, typer.Option(metavar="A..B", help="Revisions of this project, for its kernel: HEAD~9..HEAD.")
+        str | None, typer.Option(metavar="A..B", help="Revisions of its git repository: HEAD~9..HEAD.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take each N-th point of a range, and the last.")] = 1,
     anchor: Annotated[
@@ -77,6 +77,7 @@ def history(
         typer.Option(metavar="SERIES", min=1, help="Measure nothing: tell how often simulated changes are found."),
     ] = None,
     seed: Annotated[int, typer.Option(help="What the simulation draws its series from.")] = 1,
+    repo: Repo = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

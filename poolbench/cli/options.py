@@ -47,6 +47,27 @@ Gradients = Annotated[
     ),
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder that results are kept in.")]
+
+
+def _of_project(path: Path | None) -> None:
+    """Let this process, and the workers that it starts, be about the project in ``path``."""
+    if path is not None:
+        from poolbench.backends.declaration import REPOSITORY_VARIABLE, project_folder
+
+        os.environ[REPOSITORY_VARIABLE] = str(path.absolute())
+        project_folder()  # refuses what is none
+
+
+Repo = Annotated[
+    Path | None,
+    typer.Option(
+        "--repo",
+        metavar="PATH",
+        callback=_of_project,
+        help="The project whose subjects and revisions are meant, in a git repository.",
+        show_default="that of the current folder",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text (docs/json.md).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Sort = Annotated[

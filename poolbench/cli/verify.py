@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.options import Gradients, Json, Passes, Quiet, Subjects, Workloads, chosen_workloads
+from poolbench.cli.options import Gradients, Json, Passes, Quiet, Repo, Subjects, Workloads, chosen_workloads
 from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode
 
@@ -23,6 +23,7 @@ def verify(
     passes: Passes = None,
     gradients: Gradients = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")] = 300.0,
+    repo: Repo = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

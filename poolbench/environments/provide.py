@@ -12,6 +12,7 @@ from poolbench.environments.commands import Commands
 from poolbench.environments.existing import existing_interpreter
 from poolbench.environments.interpreter import Interpreter, Unavailable
 from poolbench.environments.kernel import Kernel
+from poolbench.environments.package import Package
 from poolbench.environments.reference import Kind, Reference, reference
 from poolbench.environments.release import Release
 from poolbench.errors import BuildError
@@ -77,9 +78,13 @@ class _Provider:
             return Unavailable(reason=f"{wanted}: {error}")
 
     def _cached(self, wanted: Reference, begin: float) -> Interpreter:
-        recipe = (
-            Release(reference=wanted) if wanted.kind is Kind.RELEASE else Kernel.of(wanted, self._cache, self._tell)
-        )
+        recipe: Release | Kernel | Package
+        if wanted.kind is Kind.RELEASE:
+            recipe = Release(reference=wanted)
+        elif wanted.project is not None:
+            recipe = Package.of(wanted, self._tell)
+        else:
+            recipe = Kernel.of(wanted, self._cache, self._tell)
         is_new = False
 
         def build(folder: Path) -> Contents:

@@ -1,4 +1,7 @@
-"""What stands behind a subject's ``@``: a release, a revision of this project's kernel, or an interpreter's path."""
+"""What stands behind a subject's ``@``: a release, a git revision, or an interpreter's path.
+
+A revision is of this project's kernel, or of the package that the current folder (or ``--repo``) is the project of.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from poolbench.backends import registry
+from poolbench.backends.declaration import Project, read_project
 from poolbench.errors import InvalidIdError, UsageError
 from poolbench.model.subject import Subject
 
@@ -16,7 +20,7 @@ KERNEL = "strided"
 """The backends of this project's own kernel: this name, and its variants."""
 
 WORKING_TREE = "."
-"""The "revision" that is the kernel's sources as they lie in the repository, with what is not committed."""
+"""The "revision" that is the sources as they lie in the repository, with what is not committed."""
 
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?", re.IGNORECASE)
 
@@ -34,17 +38,22 @@ class Reference:
     """An environment as a subject names it: ``text`` is the version, the git revision or the path.
 
     ``framework`` is the distribution that a release or an interpreter must have, and ``companions`` what the backend
-    needs beside it; a revision has neither.
+    needs beside it; a revision has neither. A revision of another package than this one has a ``project``, which is the
+    folder that pip builds, the ``paths`` that the build reads there (none for all), and the ``module`` that it gives.
     """
 
     kind: Kind
     text: str
     framework: str = ""
     companions: tuple[str, ...] = ()
+    family: str = KERNEL
+    project: Path | None = None
+    paths: tuple[str, ...] = ()
+    module: str = ""
 
     def __str__(self) -> str:
         if self.kind is Kind.REVISION:
-            return f"{KERNEL}@rev:{self.text}"
+            return f"{self.family}@rev:{self.text}"
         return f"{self.framework}@{'path:' if self.kind is Kind.PATH else ''}{self.text}"
 
 
@@ -73,15 +82,40 @@ def reference(subject: Subject) -> Reference:
             )
         return Reference(kind=kind, text=text)
     if kind is Kind.REVISION:
-        raise UsageError(
-            f"'{subject}': only this project's kernel ({KERNEL} and its variants) is built from a git revision. Name "
-            f"a release, such as {subject.backend}@1.2.3."
-        )
+        return _project_reference(subject, text)
     if not backend.framework:
         raise UsageError(f"'{subject}': {subject.backend} needs no framework, so that there is no release of it.")
     return Reference(
         kind=kind, text=text, framework=backend.framework, companions=tuple(getattr(backend, "companions", ()))
     )
+
+
+def project_of(subject: Subject) -> tuple[Project, str]:
+    """Return the project that revisions of ``subject`` (not the kernel) are built from, and the module that it gives.
+
+    Raises UsageError where there is none, or it is that of another package.
+    """
+    home = registry.home(subject.backend)
+    is_declared = registry.is_declared(subject.backend)
+    if not is_declared and not home.distribution:
+        raise UsageError(
+            f"'{subject}': {subject.backend} is code of poolbench itself, of which revisions are built for the kernel "
+            f"({KERNEL} and its variants) alone."
+        )
+    project = read_project()
+    if project is None:
+        raise UsageError(
+            f"'{subject}': a revision is built from the package's git repository, and there is no pyproject.toml at or "
+            f"above {Path.cwd()}. Run this in a clone of {home.distribution}, name one with --repo PATH, or take a "
+            f"release, such as {subject.backend}@1.2.3."
+        )
+    if not is_declared and _folded(project.distribution) != _folded(home.distribution):
+        raise UsageError(
+            f"'{subject}': {subject.backend} comes from the package {home.distribution}, and the project in "
+            f"{project.folder} is {project.distribution or 'one without a name'}. Run this in a clone of "
+            f"{home.distribution}, or name one with --repo PATH."
+        )
+    return project, home.module
 
 
 def settled(subject: Subject) -> Subject:
@@ -98,6 +132,22 @@ def settled(subject: Subject) -> Subject:
     return replace(subject, environment=f"path:{path}")
 
 
+def _project_reference(subject: Subject, text: str) -> Reference:
+    project, module = project_of(subject)
+    return Reference(
+        kind=Kind.REVISION,
+        text=text,
+        family=subject.backend.partition(":")[0],
+        project=project.folder,
+        paths=project.paths,
+        module=module,
+    )
+
+
+def _folded(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
 def _split(subject: Subject) -> tuple[Kind, str]:
     text = subject.environment
     head, colon, rest = text.partition(":")
@@ -108,6 +158,6 @@ def _split(subject: Subject) -> tuple[Kind, str]:
     if _VERSION.fullmatch(text):
         return Kind.RELEASE, text
     raise InvalidIdError(
-        f"'{subject}': '{text}' is no environment. Write a version of its framework (@1.2.3), a revision of this "
-        "project's kernel (@rev:GIT, or @rev:. for the sources as they lie), or an interpreter (@path:PYTHON)."
+        f"'{subject}': '{text}' is no environment. Write a version of its framework (@1.2.3), a git revision "
+        "(@rev:GIT, or @rev:. for the sources as they lie), or an interpreter (@path:PYTHON)."
     )

@@ -61,13 +61,7 @@ class Release:
     def build(self, folder: Path, commands: Commands) -> Contents:
         """Make the environment in ``folder``. Raises BuildError with the builder's reason."""
         python = folder / "bin" / "python"
-        own_pip = find_spec("pip") is None
-        self._run(
-            commands,
-            [sys.executable, "-m", "venv", *(() if own_pip else ("--without-pip",)), str(folder)],
-            "a virtual environment could not be made",
-        )
-        pip = [str(python), "-m", "pip"] if own_pip else [sys.executable, "-m", "pip", "--python", str(python)]
+        pip = virtual_environment(commands, folder, str(self.reference))
         self._install(commands, pip, self.requirements)
         module = module_name(self.reference.framework)
         if "compiled using NumPy 1.x" in self._import(commands, python, module, may_fail=True):
@@ -132,11 +126,20 @@ class Release:
                 f"{self.reference.framework} {self.reference.text} was installed but cannot be imported: {error}"
             ) from error
 
-    def _run(self, commands: Commands, command: list[str], failure: str) -> None:
-        try:
-            commands.run(command, timeout_s=_QUICK_TIMEOUT_S, variables=clean_variables())
-        except CommandError as error:
-            raise BuildError(f"{self.reference}: {failure}: {error}") from error
+
+def virtual_environment(commands: Commands, folder: Path, what: str) -> list[str]:
+    """Make an empty virtual environment in ``folder`` for ``what``, and return the pip that installs into it.
+
+    Raises BuildError where it cannot be made.
+    """
+    python = folder / "bin" / "python"
+    own_pip = find_spec("pip") is None
+    command = [sys.executable, "-m", "venv", *(() if own_pip else ("--without-pip",)), str(folder)]
+    try:
+        commands.run(command, timeout_s=_QUICK_TIMEOUT_S, variables=clean_variables())
+    except CommandError as error:
+        raise BuildError(f"{what}: a virtual environment could not be made: {error}") from error
+    return [str(python), "-m", "pip"] if own_pip else [sys.executable, "-m", "pip", "--python", str(python)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,17 +49,8 @@ def kernel_sources(revision: str) -> Sources:
 
     Raises BuildError where there is no repository of poolbench, no such revision, or no kernel in it.
     """
-    repository = _repository()
-    try:
-        named = "HEAD" if revision == WORKING_TREE else revision
-        commit = ask(repository, "rev-parse", "--verify", "--quiet", f"{named}^{{commit}}").decode().strip()
-    except GitError as error:
-        if error.code != 1:  # 1 is git's way to say no; anything else is a reason of its own
-            raise BuildError(f"git cannot look up '{revision}' in {repository}: {error}") from error
-        raise BuildError(
-            f"git knows no revision '{revision}' in {repository}: name a commit, a branch or a tag ('git log' lists "
-            "them; a shallow clone lacks old ones)."
-        ) from error
+    repository = kernel_repository()
+    commit = find_commit(repository, revision)
     is_working_tree = revision == WORKING_TREE
     try:
         blobs = _lying(repository) if is_working_tree else _committed(repository, commit)
@@ -72,7 +63,28 @@ def kernel_sources(revision: str) -> Sources:
     return Sources(repository=repository, commit=commit, is_working_tree=is_working_tree, blobs=blobs)
 
 
-def _repository() -> Path:
+def find_commit(repository: Path, revision: str) -> str:
+    """Return the full commit that ``revision`` names; that of HEAD for WORKING_TREE. Raises BuildError."""
+    named = "HEAD" if revision == WORKING_TREE else revision
+    try:
+        return ask(repository, "rev-parse", "--verify", "--quiet", f"{named}^{{commit}}").decode().strip()
+    except GitError as error:
+        if error.code != 1:  # 1 is git's way to say no; anything else is a reason of its own
+            raise BuildError(f"git cannot look up '{revision}' in {repository}: {error}") from error
+        how = (
+            "it is a shallow clone, and 'git fetch --unshallow' brings the commits that it lacks"
+            if is_shallow(repository)
+            else "name a commit, a branch or a tag ('git log' lists them; a shallow clone lacks old ones)"
+        )
+        raise BuildError(f"git knows no revision '{revision}' in {repository}: {how}.") from error
+
+
+def is_shallow(repository: Path) -> bool:
+    """Whether the clone lacks commits on purpose. Raises GitError."""
+    return ask(repository, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
+
+
+def kernel_repository() -> Path:
     """Return the repository that this package's sources are in, else that of the current folder."""
     refusals = []
     for folder in (_PACKAGE, Path.cwd()):

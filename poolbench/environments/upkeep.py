@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from poolbench.errors import BuildError, UnknownNameError
 DAY_S = 86400.0
 
 _SHORTEST_COMMIT = 7
+_COMMIT = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Kept:
         """Whether ``name`` is what it holds, its key, its family (the part before @), or a shorter commit."""
         family, _, version = self.what.partition("@")
         wanted_family, _, wanted = name.partition("@")
-        is_commit = family == wanted_family == KERNEL and len(wanted) >= _SHORTEST_COMMIT
+        is_commit = family == wanted_family and bool(_COMMIT.fullmatch(version)) and len(wanted) >= _SHORTEST_COMMIT
         return name in (self.what, self.key, family) or (is_commit and version.startswith(wanted[: len(version)]))
 
 

@@ -98,7 +98,8 @@ class Importer:
         """Wait until the framework is imported. Raises WorkerFailure where it cannot be, or by another poolbench."""
         reply = self._ask(None, self._limits.start_s, "importing the framework")
         if not reply["ok"]:
-            raise WorkerFailure(Status.FAILED, f"The framework could not be imported: {reply['note']}")
+            begin = "" if reply.get("is_sentence") else "The framework could not be imported: "
+            raise WorkerFailure(Status.FAILED, f"{begin}{reply['note']}")
         if reply["package"] != PACKAGE:
             raise WorkerFailure(
                 Status.FAILED,

@@ -17,6 +17,7 @@ from functools import partial
 
 from poolbench.backends import registry
 from poolbench.backends.base import Backend
+from poolbench.errors import PoolbenchError
 from poolbench.measure.lifetime import cap_memory, die_with_parent
 from poolbench.measure.protocol import FORK_FDS, PACKAGE, Channel, ChannelClosedError, Message
 from poolbench.measure.worker import Server, Worker, serve
@@ -33,7 +34,9 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         # Whatever an import raises is for the session to report; its traceback goes where the output is kept.
         traceback.print_exc()
-        channel.send({"ok": False, "note": f"{type(error).__name__}: {error}"})
+        is_ours = isinstance(error, PoolbenchError)
+        said = str(error) if is_ours else f"{type(error).__name__}: {error}"
+        channel.send({"ok": False, "note": said, "is_sentence": is_ours})
         return 1
     facts = {name: _facts(backend) for name, backend in backends.items()}
     serve_forks(channel, {name: partial(Worker, backend) for name, backend in backends.items()}, facts)

@@ -30,6 +30,8 @@ CASES = {
         ["--workloads", "names nothing"],
     ),
     "no anchor": (["history", "numpy", "--releases", "2.0.0,2.0.2", "--anchor", "", "--stored"], ["anchor", "leave"]),
+    "no good end": (["bisect", "strided", "--good", ""], ["--good", "one revision or one release"]),
+    "no project": (["bisect", "strided", "--good", "HEAD", "--repo", "/proc/1"], ["pyproject.toml", "/proc/1"]),
     "an empty file": (["list", "workloads", "-w", "/dev/null"], ["/dev/null", "holds no workload"]),
     "no subject": (["compare", "numpy", "", "-w", "smoke"], ["''", "torch"]),
     "no subject to verify": (["verify", "", "-w", "smoke"], ["''", "torch"]),

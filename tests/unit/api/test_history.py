@@ -175,7 +175,7 @@ def test_the_anchor_stays_that_of_the_stored_runs(tmp_path):
     ("subject", "options", "said"),
     [
         ("numpy", {}, "either --releases"),
-        ("numpy", {"revs": "a..b"}, "takes --releases"),
+        ("numpy", {"revs": "a..b"}, "comes from the package numpy"),
         ("strided", {"releases": "1..2"}, "takes --revs"),
         ("numpy@2.0.0", {"releases": "1..2"}, "name a backend alone"),
         ("limit", {"releases": "1..2"}, "name a backend alone"),
@@ -206,12 +206,12 @@ def test_revisions_become_points_and_those_of_one_build_are_marked(monkeypatch):
         )
         for name, build in builds.items()
     ]
-    monkeypatch.setattr(points_api, "revisions", lambda text, every: listed)
+    monkeypatch.setattr(points_api, "revisions", lambda text, subject, every: listed)
     _, points = points_api.choose_points("strided", releases=None, revs="a..d")
     assert [point.same_as for point in points] == ["", "a", "", ""]
     assert str(points[0].subject) == "strided@rev:a" and points[3].problem == "no"
-    monkeypatch.setattr(points_api, "revisions", lambda text, every: listed[:2])
-    with pytest.raises(UsageError, match=r"All 2 revisions of 'a\.\.b' build the same kernel as a"):
+    monkeypatch.setattr(points_api, "revisions", lambda text, subject, every: listed[:2])
+    with pytest.raises(UsageError, match=r"All 2 revisions of 'a\.\.b' build the same as a"):
         points_api.choose_points("strided", releases=None, revs="a..b")
 
 
