@@ -13,15 +13,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 
 def test_a_layer_beside_its_alternatives(poolbench, tmp_path):
     pytest.importorskip("torch")
-    done = poolbench("effects", TINY, "--no-classifier", "--budget", "1", "--json", "--output", "reports", check=True)
+    done = poolbench("effects", TINY, "--no-classifier", "--budget", "4", "--json", "--output", "reports", check=True)
     document = json.loads(done.stdout)
     (layer,) = document["layers"]
     assert [choice["alternative"] for choice in layer["choices"]] == [
         "max", "average", "convolution", "blur", "max + blur", "none",
     ]  # fmt: skip
-    timed = [choice for choice in layer["choices"] if choice["time"]]
-    assert timed
-    assert all(choice["time"]["value"] > 0 for choice in timed)
+    for choice in layer["choices"][:-1]:  # leaving the layer out takes no time of its own
+        # On a busy machine the budget may be used up before: then it is said.
+        assert choice["time"]["value"] > 0 if choice["time"] else "was measured on" in choice["reason"], choice
+        assert 0 <= choice["information"]["lost"] <= 1
     assert (tmp_path / document["page"]).is_file()
 
 
