@@ -37,6 +37,9 @@ def answer(advice: Advice) -> tuple[str, ...]:
     changed = [layer for layer in advice.layers if layer.change is not None]
     sentences = [f"{share}.", f"Change {counted(len(changed), 'layer')}."]
     for trial in advice.trials[:1]:
+        if trial.measured is not None and trial.measured.value <= 0:
+            # What is small for a layer may be lost in the whole, which has the last word.
+            sentences[-1] = "Leave it: what single layers would save is not saved on the whole model."
         if trial.measured is not None:
             sentences.append(f"Measured on the whole model, that saves {saving_text(trial.measured, advice)}.")
         if trial.predicted is not None:

@@ -68,6 +68,13 @@ def test_the_answer_has_both_savings():
     assert "Predicted from the layers: 4.32 ± 0.48 ms" in said
 
 
+def test_what_saves_nothing_on_the_whole_model_is_not_advised():
+    trial = Trial(what="the advised layers", predicted=share(0.02), measured=share(-0.01))
+    text = " ".join(answer(replace(ADVICE, trials=(trial,))))
+    assert "Leave it" in text
+    assert "Change " not in text
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
