@@ -6,10 +6,7 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from poolbench.observe.monitor.types import Event, LayerCall, Status, Surroundings
-
-BUCKETS_S = tuple(step * 10.0**power for power in range(-6, 1) for step in (1, 2, 5))
-"""Advice for where the histogram's buckets end: the usual ones are for milliseconds."""
+from poolbench.observe.monitor.types import BUCKETS_S, Event, LayerCall, Status, Surroundings
 
 
 class OpenTelemetryExporter:
@@ -21,7 +18,7 @@ class OpenTelemetryExporter:
             "poolbench.layer.duration",
             unit="s",
             description="Time of a layer's call in sampled steps.",
-            explicit_bucket_boundaries_advisory=BUCKETS_S,
+            explicit_bucket_boundaries_advisory=BUCKETS_S,  # the usual ones are for milliseconds
         )
         self._bytes = meter.create_counter(
             "poolbench.layer.moved", unit="By", description="Bytes that sampled calls had to read and write."

@@ -8,10 +8,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from poolbench.errors import UsageError
-from poolbench.observe.monitor.types import Event, EventKind, LayerCall, Status, Surroundings
+from poolbench.observe.monitor.types import BUCKETS_S, Event, EventKind, LayerCall, Status, Surroundings
 
 LOOPBACK = "127.0.0.1"
-BUCKETS = (*(step * 10.0**power for power in range(-6, 1) for step in (1, 2, 5)), 10.0)
+BUCKETS = (*BUCKETS_S, 10.0)
 """From a microsecond to ten seconds, three to a power of ten: pooling takes from some µs to some ms."""
 
 

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from poolbench.model.pooling import Ints
 
+BUCKETS_S = tuple(step * 10.0**power for power in range(-6, 1) for step in (1, 2, 5))
+"""Where the buckets of a histogram of calls end, in seconds: from 1 µs on, three in each power of ten."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
