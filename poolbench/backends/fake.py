@@ -108,7 +108,8 @@ class Memory(Fake):
 
             hoard: list[NDArray[np.uint8]] = []
             while True:
-                hoard.append(np.ones(16 << 20, dtype=np.uint8))
+                # Not touched: the cap is on what is mapped, and filling gigabytes takes a small machine a minute.
+                hoard.append(np.empty(16 << 20, dtype=np.uint8))
 
         return eat
 
