@@ -1,9 +1,9 @@
 """Compare the kernel with the fastest peer of each layer, in two stages, so that many peers take minutes and not hours.
 
-First a short run of all peers (``poolbench compare strided strided+layout=given PEER… -w full --budget 400``). Then
-``python docs/tables/peers.py choose RUN.jsonl FOLDER [--budget 500]`` picks the three fastest of each layer, writes the
-layers into a few files, each with its peers, and prints the commands of the precise runs, so that the choice is made
-before they begin. ``python docs/tables/peers.py table RUN.jsonl…`` prints what the precise runs say, as Markdown.
+First a short run of all peers, or a few runs that share the layers (``poolbench compare PEER… -w full --budget 400``).
+Then ``python docs/tables/peers.py choose RUN.jsonl… --folder FOLDER [--budget 500]`` picks the three fastest of each
+layer, writes the layers into a few files, each with its peers, and prints the commands of the precise runs, so that the
+choice is made before they begin. ``python docs/tables/peers.py table RUN.jsonl…`` prints what the precise runs say, as Markdown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from strided import duration, mean  # beside this file
@@ -37,14 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     stages = parser.add_subparsers(required=True, dest="stage")
     choosing = stages.add_parser("choose")
-    choosing.add_argument("run", type=Path)
-    choosing.add_argument("folder", type=Path)
+    choosing.add_argument("runs", type=Path, nargs="+")
+    choosing.add_argument("--folder", type=Path, required=True, help="where the lists of layers go")
     choosing.add_argument("--budget", type=float, default=500.0, help="seconds of the precise runs together")
     telling = stages.add_parser("table")
     telling.add_argument("runs", type=Path, nargs="+")
     options = parser.parse_args()
     if options.stage == "choose":
-        choose(options.run, options.folder, options.budget)
+        choose(options.runs, options.folder, options.budget)
     else:
         table(options.runs)
 
@@ -60,21 +60,22 @@ def peers_of(ledger: Ledger, workload: str) -> list[str]:
     ]
 
 
-def choose(path: Path, folder: Path, budget_s: float) -> None:
+def choose(paths: Sequence[Path], folder: Path, budget_s: float) -> None:
     """Write the layers, grouped by their three fastest peers, and print a command for each group."""
-    run = read_run(path)
-    ledger = Ledger(run.rows, run.header.method.rejection)
     groups: dict[frozenset[str], list[str]] = {}
-    for known in run.header.workloads:
-        times = {name: found.median_ns for name in peers_of(ledger, known.id) if (found := timing(ledger, known, name))}
-        fastest = sorted(times, key=lambda name: times[name])[:CHOSEN]
-        if fastest:
-            groups.setdefault(frozenset(fastest), []).append(known.id)
+    for path in paths:
+        run = read_run(path)
+        ledger = Ledger(run.rows, run.header.method.rejection)
+        for known in run.header.workloads:
+            measured = {name: timing(ledger, known, name) for name in peers_of(ledger, known.id)}
+            times = {name: each.median_ns for name, each in measured.items() if each}
+            if fastest := sorted(times, key=lambda name: times[name])[:CHOSEN]:
+                groups.setdefault(frozenset(fastest), []).append(known.id)
     merged = merge(groups)
     cells = sum((len(peers) + 2) * len(layers) for peers, layers in merged.items())
     folder.mkdir(parents=True, exist_ok=True)
     for number, (peers, layers) in enumerate(sorted(merged.items(), key=lambda each: sorted(each[0]))):
-        file = folder / f"{path.stem}-{number}.txt"
+        file = folder / f"{paths[0].stem}-{number}.txt"
         file.write_text("\n".join(layers) + "\n", encoding="utf-8")
         share = budget_s * (len(peers) + 2) * len(layers) / cells
         names = " ".join(sorted(peers))

@@ -21,6 +21,7 @@
 #include "pool/channels.h"
 #include "pool/full.h"
 #include "pool/rows.h"
+#include "pool/separable.h"
 #include "run/rows_of_list.h"
 #if POOL_AVX512
 #include "gradient/direct.h"
@@ -35,6 +36,7 @@
 #include "pool/planes.h"
 #include "pool/skips.h"
 #include "pool/stripes.h"
+#include "pool/turned.h"
 #endif
 
 POOL_BEGIN
@@ -45,11 +47,13 @@ constexpr auto kList = join(
 #if POOL_AVX512
     pool<Skips, WideMaxima>(),
     pool<PoolPatches, WideMaxima>(),
+    pool<PoolTurned, WideMaxima>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
     pool<Flat, Maxima, ByteMaxima, Averages>(),
 #endif
+    pool<Separable, WideMaxima>(),
     pool<Channels, Maxima, ByteMaxima, Averages>(),
     pool<Rows, Maxima, ByteMaxima, Averages>(),
 
