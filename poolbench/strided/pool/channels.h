@@ -92,6 +92,7 @@ struct Channels {
     if (p.counts_h) row_factor *= p.factor(p.h, oh);
     const char* bases[kBases];
     const std::int64_t rows = d.count * h.count;
+    const bool asks = input_bytes(p, kSize) >= kAskedBytes;
     const bool at_once = rows <= kBases && (O::kIsMax || rows * p.w.window <= kBases) && !p.w.adaptive();
     if (at_once) WindowRows(p, in, d, h).list(bases);
     for (std::int64_t ow = 0; ow < p.w.windows; ++ow, out += p.w.out_step) {
@@ -100,10 +101,12 @@ struct Channels {
       ToOutput<O> sink{out, fill_vec<typename O::Value>(static_cast<typename O::Value>(factor))};
       if (rows == 0 || w.count == 0) {
         combine_nothing<O>(n, sink);
+      } else if constexpr (std::is_same_v<O, Avg<float>>) {
+        many_floats(Positions(p, WindowRows(p, in, d, h), w), n, asks, sink);
       } else if (at_once) {
         grid(bases, rows, w.first * p.w.in_step, p.w.dilation * p.w.in_step, w.count, n, sink);
       } else {
-        many(p, WindowRows(p, in, d, h), w, n, sink);
+        many(p, WindowRows(p, in, d, h), w, n, asks, sink);
       }
     }
   }
@@ -194,11 +197,11 @@ struct Channels {
   // Large windows: a few positions at a time, added up in buffers, pairwise: levels[i] holds what 2^i of these steps
   // gave, where bit i of `steps` is set. Chains of additions stay short, and so do rounding errors. Not inlined, for the
   // sake of the loop that small windows take.
-  static __attribute__((noinline)) void many(const Plan& p, WindowRows window, Axis::Taps w, std::int64_t n,
+  static __attribute__((noinline)) void many(const Plan& p, WindowRows window, Axis::Taps w, std::int64_t n, bool asks,
                                              ToOutput<O> sink) {
     for (std::int64_t x = 0; x < n; x += kPart, window.first += kPart * kSize) {
       ToOutput<O> part{sink.at + x * kSize, sink.factor};
-      many_of_part(p, window, w, std::min(kPart, n - x), part);
+      many_of_part(Positions(p, window, w), std::min(kPart, n - x), asks, part);
     }
   }
 
@@ -207,32 +210,68 @@ struct Channels {
 
   // The positions of a window in row-major order, one after the other.
   struct Positions {
-    const Plan& p;
-    const WindowRows& window;
-    const Axis::Taps w;
-    std::int64_t left;  // how many there still are
+    const WindowRows window;
+    const std::int64_t first, step, count;  // along w: the first one's distance, the others' from it, and how many
+    std::int64_t left;                      // how many there still are
     std::int64_t row = 0, column = 0;
+    const char* at;
 
-    Positions(const Plan& plan, const WindowRows& rows, Axis::Taps taps)
-        : p(plan), window(rows), w(taps), left(rows.count() * taps.count) {}
-    const char* next() {
-      const char* const at = window.at(row) + (w.first + column * p.w.dilation) * p.w.in_step;
+    POOL_INLINE Positions(const Plan& p, const WindowRows& rows, Axis::Taps w)
+        : window(rows), first(w.first * p.w.in_step), step(p.w.dilation * p.w.in_step), count(w.count),
+          left(rows.count() * w.count), at(rows.at(0) + first) {}
+    POOL_INLINE const char* next() {
+      const char* const here = at;
+      at += step;
       --left;
-      if (++column == w.count) {
+      if (++column == count && left > 0) {
         column = 0;
-        ++row;
+        at = window.at(++row) + first;
       }
-      return at;
+      return here;
     }
   };
 
-  static void many_of_part(const Plan& p, const WindowRows& window, Axis::Taps w, std::int64_t n, ToOutput<O>& sink) {
+  // Averages of floats: kFloats positions at a time are added up in float, a chain no longer than that of few elements,
+  // and what they give in double.
+  static constexpr std::int64_t kFloats = kFewElements - 1;
+
+  struct IntoDoubles {
+    double* at;
+    POOL_INLINE void whole(std::int64_t x, Vec<float> sum) {
+      constexpr std::int64_t kHalf = kLanes<double>;
+      Floats halves[2];
+      __builtin_memcpy(halves, &sum, sizeof halves);
+      store_vec<double>(at + x, load_vec<double>(at + x) + Widened<float>::widen(halves[0]));
+      store_vec<double>(at + x + kHalf, load_vec<double>(at + x + kHalf) + Widened<float>::widen(halves[1]));
+    }
+    POOL_INLINE void part(std::int64_t x, Vec<float> sum, int) { whole(x, sum); }  // there is room, and nothing is read there
+  };
+
+  static __attribute__((noinline)) void many_floats(Positions positions, std::int64_t n, bool asks, ToOutput<O>& sink) {
+    alignas(64) double sums[kBlock + kLanes<float>];
+    const char* at[kFloats];
+    const char* behind[kFloats];  // what comes after: asked for while the others are added up
+    std::fill_n(sums, n + kLanes<float>, 0.0);
+    std::int64_t listed = 0;
+    while (listed < kFloats && positions.left > 0) behind[listed++] = positions.next();
+    while (listed > 0) {
+      const std::int64_t count = listed;
+      std::memcpy(at, behind, sizeof at);
+      for (listed = 0; listed < kFloats && positions.left > 0; ++listed) {
+        behind[listed] = positions.next();
+        for (std::int64_t x = 0; asks && x < n * kSize; x += 64) __builtin_prefetch(behind[listed] + x);
+      }
+      combine_rows<FloatAvg>(at, count, n, IntoDoubles{sums});
+    }
+    const char* all = reinterpret_cast<const char*>(sums);
+    combine_rows<OnValues<O>>(&all, 1, n, sink);
+  }
+
+  static void many_of_part(Positions positions, std::int64_t n, bool asks, ToOutput<O>& sink) {
     constexpr std::int64_t kAtOnce = 16;
     alignas(64) typename O::Value levels[O::kIsMax ? 2 : kLevels][kPart];
     const char* at[kAtOnce];
     const char* behind[kAtOnce];  // what comes after: asked for while the others are added up
-    const bool asks = input_bytes(p, kSize) >= kAskedBytes;
-    Positions positions(p, window, w);
     std::int64_t listed = 0, steps = 0;
     while (listed < kAtOnce && positions.left > 0) behind[listed++] = positions.next();
     for (; listed > 0; ++steps) {
