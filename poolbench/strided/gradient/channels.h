@@ -77,6 +77,15 @@ struct GradientChannels {
     const bool is_one_piece = n == p.inner && lies_in_one_piece(p);
     const bool by_columns = kOp == Op::kAvg && ColumnSums<S>::fits(p, count, n);
     std::int64_t done;
+    if (kOp == Op::kAvg && is_full(p.w)) {  // one list for the whole row
+      const List found{reads, R::list(p, factors, rows, count, 0, reads)};
+      for (std::int64_t iw = 0; iw < p.w.positions; iw += done, out += done * p.w.out_step) {
+        ahead.out.come_to(out + n * E::kSize);
+        done = std::min(together, p.w.positions - iw);
+        positions(found, {0, 0}, out, p.offset_size, n, {done, p.w.out_step, {0, 0}}, streams);
+      }
+      return;
+    }
     for (std::int64_t iw = 0; iw < p.w.positions; iw += done, out += done * p.w.out_step) {
       ahead.out.come_to(out + n * E::kSize);
       const bool is_middle = iw >= middle.begin && iw < middle.end;
