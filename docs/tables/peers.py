@@ -3,7 +3,8 @@
 First a short run of all peers, or a few runs that share the layers (``poolbench compare PEER… -w full --budget 400``).
 Then ``python docs/tables/peers.py choose RUN.jsonl… --folder FOLDER [--budget 500]`` picks the three fastest of each
 layer, writes the layers into a few files, each with its peers, and prints the commands of the precise runs, so that the
-choice is made before they begin. ``python docs/tables/peers.py table RUN.jsonl…`` prints what the precise runs say, as Markdown.
+choice is made before they begin. ``python docs/tables/peers.py table RUN.jsonl…`` prints what the precise runs say, as
+Markdown.
 """
 
 from __future__ import annotations
