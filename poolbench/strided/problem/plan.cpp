@@ -89,6 +89,10 @@ void plan_with_places(Plan& plan, Axis* axes, const bool* counts) {
   if (channels_touch(plan, plan.outer[1], size_of(plan.type))) {
     plan.inner = plan.outer[1].count;
     plan.outer[1] = Outer{};
+  } else if (plan.op == Op::kAvg && is_identity(axes[0]) && is_identity(axes[1]) && is_identity(axes[2])) {
+    merge_identities(axes[1], axes[2]);
+    if (is_single(axes[1])) merge_identities(axes[0], axes[2]);
+    if (is_single(axes[0]) && is_single(axes[1])) make_inner(plan, axes[2], size_of(plan.type));
   }
 }
 
@@ -138,6 +142,7 @@ void plan_alone(Plan& plan, Axis* axes, bool* counts) {
   }
   merge_identities(axes[1], axes[2]);
   if (is_identity(axes[0]) && is_single(axes[1])) merge_identities(axes[0], axes[2]);
+  if (is_single(axes[0]) && is_single(axes[1])) make_inner(plan, axes[2], size);
   if (plan.inner > 1 && is_identity(axes[2]) && axes[2].positions > 1 && axes[2].in_step == plan.inner * size &&
       axes[2].out_step == plan.inner * size) {
     plan.inner *= axes[2].positions;
