@@ -1,6 +1,6 @@
-// The gradient of a maximum in small planes, where one window or two read each position: each vector of positions, across
-// the ends of rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. For AVX-512
-// alone.
+// Gradients of small planes, where one window or two read each position: each vector of positions, across the ends of
+// rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. Of a maximum a window
+// counts where its offset is the number of the element; of an average each does, times its factor. For AVX-512 alone.
 #pragma once
 
 #include "simd/lanes.h"
@@ -9,15 +9,16 @@
 
 POOL_BEGIN
 
-template <class S>
-struct GatherPatches {
+template <class S, Op kOp>
+struct GradientPatches {
   using L = MaskedLanes<S>;
   using V = typename L::V;
   using P = typename L::P;
   using Mask = typename L::Mask;
   using Lanes = Permuted<sizeof(V)>;
   static constexpr std::int64_t kN = L::kN, kSize = L::E::kSize;
-  static constexpr const char* kName = "gather_patches";
+  static constexpr bool kIsMax = kOp == Op::kMax;
+  static constexpr const char* kName = kIsMax ? "gather_patches" : "spread_patches";
   static constexpr const char* kTakes = "small contiguous planes with up to two windows on an element, across the ends of rows";
   static constexpr const char* kCost = "kd·kh·kw / stride";
   static constexpr std::int64_t kMostVectors = 96;  // of a plane
@@ -27,18 +28,18 @@ struct GatherPatches {
 
   static bool fits(const Plan& p) {
     const Axis &d = p.d, &h = p.h, &w = p.w;
-    if (p.inner != 1 || p.offset_size != 1) return false;
+    if (p.inner != 1 || (kIsMax ? p.offset_size != 1 : !std::isfinite(p.scale))) return false;
     if (!is_plain(d) || !is_plain(h) || !is_plain(w) || w.windows < 2 || reads(p) > kMostReads) return false;
     const std::int64_t positions = d.positions * h.positions * w.positions;
     if (positions > std::min(kMostVectors * kN, p.planes() * kPositionsPerPlane)) return false;
     if (d.windows > kMostWindows || h.windows > kMostWindows || d.windows * h.windows * w.windows > kMostWindows) return false;
-    if (w.out_step != kSize || w.in_step != kSize || w.offset_step != 1) return false;
+    if (w.out_step != kSize || w.in_step != kSize || (kIsMax && w.offset_step != 1)) return false;
     if (!touches(h, w.positions, w.windows) || !touches(d, h.positions * w.positions, h.windows * w.windows)) return false;
     return sources(p) <= 2;
   }
   static std::int64_t units(const Plan& p) { return p.planes(); }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
-    const GatherPatches self(p);
+    const GradientPatches self(p);
     reads(p) == 1 ? self.template with_reads<1>(first, last) : self.template with_reads<2>(first, last);
   }
 
@@ -47,7 +48,7 @@ struct GatherPatches {
   static std::int64_t reads(const Plan& p) { return most_readers(p.d) * most_readers(p.h) * most_readers(p.w); }
   static bool touches(const Axis& axis, std::int64_t positions, std::int64_t windows) {
     return (axis.positions == 1 || axis.out_step == positions * kSize) &&
-           (axis.windows == 1 || (axis.in_step == windows * kSize && axis.offset_step == windows));
+           (axis.windows == 1 || (axis.in_step == windows * kSize && (!kIsMax || axis.offset_step == windows)));
   }
   // Vectors that hold all windows that one of positions may need.
   static std::int64_t sources(const Plan& p) {
@@ -61,32 +62,41 @@ struct GatherPatches {
     return (std::min(some, all) + kN - 1) / kN;
   }
 
+  // What a position asks of a window that reads it: its number there, or an average's factor.
+  using Share = std::conditional_t<kIsMax, P, V>;
   // A vector of positions: from which window on it has its sources, and for each window that reads one, in which lane of
-  // them it is, and which number the position has there, or -1.
+  // them it is, and the position's share there. Where none reads it, the number is below zero.
   struct Vector {
     std::int64_t first;
+    Mask read[kMostReads];
     alignas(kBytes) std::uint16_t indices[kMostReads][kN];
-    alignas(kBytes) P numbers[kMostReads][kN];
+    alignas(kBytes) Share shares[kMostReads][kN];
   };
 
-  explicit GatherPatches(const Plan& plan)
+  explicit GradientPatches(const Plan& plan)
       : p(plan), positions_(p.d.positions * p.h.positions * p.w.positions),
         windows_(p.d.windows * p.h.windows * p.w.windows) {
     constexpr std::int64_t kMost = kMostVectors * kN;
-    P windows[kMostReads][kMost], numbers[kMostReads][kMost], column[kMostReads][kMost], tap[kMostReads][kMost];
+    P windows[kMostReads][kMost], column[kMostReads][kMost];
+    Share shares[kMostReads][kMost];
+    std::conditional_t<kIsMax, P, double> along[kMostReads][kMost];  // the share as far as w decides it
     const std::int64_t across = most_readers(p.w), vectors = (positions_ + kN - 1) / kN;
     for (std::int64_t x = 0; x < p.w.positions; ++x) {
       const Readers w = readers(p.w, x);
       for (std::int64_t i = 0; i < across; ++i) {
         const std::int64_t o = w.first + i;
         column[i][x] = static_cast<P>(o <= w.last ? o : kNone);
-        tap[i][x] = static_cast<P>(o <= w.last ? x + p.w.lo - o * p.w.stride : kNone);
+        if constexpr (kIsMax) {
+          along[i][x] = static_cast<P>(o <= w.last ? x + p.w.lo - o * p.w.stride : kNone);
+        } else {
+          along[i][x] = p.counts_w && o <= w.last ? p.factor(p.w, o) : 1.0;
+        }
       }
     }
     for (int i = 0; i < kMostReads; ++i) {
       for (std::int64_t x = 0; x < vectors; ++x) {
         store_vec<P>(windows[i] + x * kN, fill_vec<P>(kNone));
-        store_vec<P>(numbers[i] + x * kN, fill_vec<P>(kNone));
+        store_vec<Share>(shares[i] + x * kN, fill_vec<Share>(kNone));
       }
     }
     std::int64_t at = 0;
@@ -100,21 +110,24 @@ struct GatherPatches {
             const P row = static_cast<P>((od * p.h.windows + oh) * p.w.windows);
             const std::int64_t tap_d = z + p.d.lo - od * p.d.stride, tap_h = y + p.h.lo - oh * p.h.stride;
             const P base = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w);
+            const double factor = kIsMax ? 1.0 : p.row_factor(od, oh);
             for (std::int64_t i = 0; i < across; ++i) {
               for (std::int64_t x = 0; x < p.w.positions; ++x) windows[number + i][at + x] = row + column[i][x];
-              for (std::int64_t x = 0; x < p.w.positions; ++x) numbers[number + i][at + x] = base + tap[i][x];
+              for (std::int64_t x = 0; x < p.w.positions; ++x) {
+                shares[number + i][at + x] = static_cast<Share>(kIsMax ? base + along[i][x] : factor * along[i][x]);
+              }
             }
           }
         }
       }
     }
     const std::int64_t held = sources(p) * kN;
-    for (std::int64_t v = 0; v < vectors; ++v) find(v * kN, windows, numbers, held);
+    for (std::int64_t v = 0; v < vectors; ++v) find(v * kN, windows, shares, held);
   }
   // Where no window reads a position, its number is less than any, and so is that of the window.
   static constexpr P kNone = -(P{1} << 20);
   template <std::size_t kMost>
-  void find(std::int64_t from, const P (&windows)[kMostReads][kMost], const P (&numbers)[kMostReads][kMost],
+  void find(std::int64_t from, const P (&windows)[kMostReads][kMost], const Share (&shares)[kMostReads][kMost],
             std::int64_t held) {
     P least = static_cast<P>(windows_);
     for (const auto& of : windows) {
@@ -124,10 +137,12 @@ struct GatherPatches {
     vector.first = std::max<std::int64_t>(std::min<std::int64_t>(least, windows_ - held), 0);
     const P first = static_cast<P>(vector.first);
     for (int i = 0; i < kMostReads; ++i) {
+      vector.read[i] = 0;
       for (std::int64_t x = 0; x < kN; ++x) {
+        if (windows[i][from + x] >= 0) vector.read[i] = static_cast<Mask>(vector.read[i] | Mask{1} << x);
         vector.indices[i][x] = static_cast<std::uint16_t>(std::max<P>(windows[i][from + x] - first, 0));
       }
-      store_vec<P>(vector.numbers[i], load_vec<P>(numbers[i] + from));
+      store_vec<Share>(vector.shares[i], load_vec<Share>(shares[i] + from));
     }
   }
 
@@ -164,19 +179,29 @@ struct GatherPatches {
                                Vec<P> (&places)[kSources]) {
 #pragma GCC unroll 2
     for (int k = 0; k < kSources; ++k) {
-      const char *const value = in + k * kN * kSize, *const place = offsets + k * kN;
+      const char* const value = in + k * kN * kSize;
       values[k] = kMasked ? L::load(value, loads[k], Vec<V>{}) : L::E::load(value);
+      if constexpr (!kIsMax) continue;
+      const char* const place = offsets + k * kN;
       places[k] = kMasked ? (Vec<P>)ConvertOf<V, 1>::load_lanes(place, loads[k]) : load_places<V, 1>(place);
     }
   }
   template <int kReads, int kSources, bool kAll>
   static POOL_INLINE Vec<V> gather(const PlaneRow& at, const Vector& of, const Mask* loads, Vec<V> (&values)[kSources],
                                    Vec<P> (&places)[kSources]) {
-    if (!kAll) load<kSources, false>(at.in + of.first * kSize, at.offsets + of.first, loads, values, places);
+    if (!kAll) {
+      const char* const offsets = kIsMax ? at.offsets + of.first : nullptr;
+      load<kSources, false>(at.in + of.first * kSize, offsets, loads, values, places);
+    }
     Vec<V> sum{};
 #pragma GCC unroll 2
     for (int i = 0; i < kReads; ++i) {
       const __m512i index = Lanes::index(of.indices[i]);
+      if constexpr (!kIsMax) {
+        const Vec<V> share = (Vec<V>)spread(of.read[i], index, values) * load_vec<V>(of.shares[i]);
+        sum = i == 0 ? share : sum + share;
+        continue;
+      }
       __m512i place, value;
       if constexpr (kSources == 1) {
         place = Lanes::permute(index, (__m512i)places[0]);
@@ -185,14 +210,25 @@ struct GatherPatches {
         place = Lanes::permute(index, (__m512i)places[0], (__m512i)places[1]);
         value = Lanes::permute(index, (__m512i)values[0], (__m512i)values[1]);
       }
-      sum = add_where<V>(sum, (Vec<P>)place, load_vec<P>(of.numbers[i]), (Vec<V>)value);
+      sum = add_where<V>(sum, (Vec<P>)place, load_vec<P>((const P*)of.shares[i]), (Vec<V>)value);
     }
     return sum;
+  }
+  static POOL_INLINE __m512i spread(Mask read, __m512i index, const Vec<V> (&from)[1]) {
+    return Lanes::permute_or_zero(read, index, (__m512i)from[0]);
+  }
+  static POOL_INLINE __m512i spread(Mask read, __m512i index, const Vec<V> (&from)[2]) {
+    return Lanes::permute_or_zero(read, index, (__m512i)from[0], (__m512i)from[1]);
   }
 
   const Plan& p;
   const std::int64_t positions_, windows_;
   Vector vectors_[kMostVectors];
 };
+
+template <class S>
+using GatherPatches = GradientPatches<S, Op::kMax>;
+template <class S>
+using SpreadPatches = GradientPatches<S, Op::kAvg>;
 
 POOL_END

@@ -28,6 +28,7 @@
 #include "gradient/turned.h"
 #include "keep/direct.h"
 #include "keep/patches.h"
+#include "keep/skips.h"
 #include "keep/turned.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
@@ -43,8 +44,8 @@ POOL_BEGIN
 constexpr auto kList = join(
     pool<Full, Maxima, ByteMaxima, Averages>(),
 #if POOL_AVX512
-    pool<Skips, WideMaxima>(),
-    pool<PoolPatches, WideMaxima>(),
+    pool<Skips, WideMaxima, ShortAverages>(),
+    pool<PoolPatches, WideMaxima, ShortAverages>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
@@ -57,6 +58,7 @@ constexpr auto kList = join(
     keep<KeepSeparable>(),
     keep<KeepChannels>(),
 #if POOL_AVX512
+    keep<KeepSkips>(),
     keep<KeepPatches>(),
     keep<KeepTurned>(),
     keep<KeepDirect>(),
@@ -77,6 +79,7 @@ constexpr auto kList = join(
     gradient<Op::kAvg, SpreadFull>(),
     gradient<Op::kAvg, SpreadChannels>(),
 #if POOL_AVX512
+    gradient<Op::kAvg, SpreadPatches>(),
     gradient<Op::kAvg, SpreadTurned>(),
     gradient<Op::kAvg, SpreadDirect>(),
 #endif

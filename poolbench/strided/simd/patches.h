@@ -50,6 +50,7 @@ struct Patches {
     alignas(kBytes) std::uint16_t indices[kMostAcross][kN];
     alignas(kBytes) P numbers[kMostAcross][kN];  // of the elements along w: where one lies outside, that of another
     alignas(kBytes) P firsts[kN];                // of the first element of each window
+    alignas(kBytes) V factors[kN];               // of averages
   };
 
   std::int64_t rows = 0;     // of outputs in a patch
@@ -73,7 +74,9 @@ struct Patches {
     if (reach > 2 * kN) return false;
     per_row_ = reach > kN ? 2 : 1;
     together_ = 1;
-    if (per_row_ == 1 && h.windows > 1 && step % kSize == 0 && step >= std::max(reach, w.positions) * kSize) {
+    // Of averages each element beside a row is a zero, so none of them may be a lane of the next row.
+    const std::int64_t apart = std::max(reach, w.positions + (p.op == Op::kAvg ? w.lo : 0));
+    if (per_row_ == 1 && h.windows > 1 && step % kSize == 0 && step >= apart * kSize) {
       together_ += (kN - reach) / (step / kSize);
     }
     rows = std::min(std::min(kN / w.windows, kMostSources / per_row_ * together_), h.windows);
@@ -133,6 +136,7 @@ struct Patches {
     end_ = std::max(last / rows, begin_);
     if (end_ == begin_) begin_ = end_ = 0;
   }
+  static double factor_along(const Plan& p, std::int64_t o) { return p.counts_w ? p.factor(p.w, o) : 1.0; }
   std::int64_t edge(std::int64_t number) const { return number < begin_ ? number : begin_ + number - end_; }
 
   // The shape of the patch from row `first` of outputs on.
@@ -158,9 +162,12 @@ struct Patches {
         for (std::int64_t o = 0; o < w.windows; ++o) {
           const std::int64_t at = o * w.stride - w.lo;
           const std::int64_t least = std::max<std::int64_t>(-at, 0), most = std::min(w.positions - at, w.window) - 1;
+          if (p.op == Op::kAvg) to.factors[lane + o] = static_cast<V>(p.row_factor(0, first + r) * factor_along(p, o));
           to.firsts[lane + o] = static_cast<P>(std::max<std::int64_t>(-start, 0) * p.window_w + least);
           for (std::int64_t t = 0; t < w.window; ++t) {
-            const std::int64_t tap = std::clamp(t, least, most), index = source * kN + behind + o * w.stride + tap;
+            // A maximum takes an element again in the place of one that lies beside the row, an average the zero there.
+            const std::int64_t tap = p.op == Op::kAvg ? t : std::clamp(t, least, most);
+            const std::int64_t index = source * kN + behind + o * w.stride + tap;
             to.indices[t][lane + o] = static_cast<std::uint16_t>(index);
             to.numbers[t][lane + o] = static_cast<P>(tap);
             if (index >= 2 * kN) to.high[t] = static_cast<Mask>(to.high[t] | Mask{1} << (lane + o));
