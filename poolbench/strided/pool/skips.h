@@ -83,7 +83,16 @@ struct Skips {
     const Vec<Value> factor = fill_vec<Value>(static_cast<Value>(p.scale));
     std::uint64_t masks[kStride];
     for (int i = 0; i < kStride; ++i) masks[i] = read > i * kN ? first_lanes(static_cast<int>(std::min(read - i * kN, kN))) : 0;
-    for (std::int64_t r = 0; r < rows; ++r, in += in_step, out += out_step) {
+    // Where the next row begins behind this one, it writes over what whole vectors write beyond it.
+    if (out_step == p.w.windows * kSize && in_step >= kStride * kN * kSize) {
+      for (; rows > 1; --rows, in += in_step, out += out_step) {
+        Vec<Value> v[kStride];
+#pragma GCC unroll 4
+        for (int i = 0; i < kStride; ++i) v[i] = O::load(in + i * kN * kSize);
+        put<kStride>(out, v, factor);
+      }
+    }
+    for (; rows > 0; --rows, in += in_step, out += out_step) {
       Vec<Value> v[kStride];
 #pragma GCC unroll 4
       for (int i = 0; i < kStride; ++i) v[i] = O::load_some(in + i * kN * kSize, masks[i]);

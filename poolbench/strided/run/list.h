@@ -25,6 +25,7 @@
 #if POOL_AVX512
 #include "gradient/direct.h"
 #include "gradient/patches.h"
+#include "gradient/skips.h"
 #include "gradient/turned.h"
 #include "keep/direct.h"
 #include "keep/patches.h"
@@ -70,6 +71,7 @@ constexpr auto kList = join(
     gradient<Op::kMax, GatherFlat>(),
 #if POOL_AVX512
     gradient<Op::kMax, GatherPatches>(),
+    gradient<Op::kMax, GatherSkips>(),
     gradient<Op::kMax, GatherTurned>(),
     gradient<Op::kMax, GatherDirect>(),
 #endif
@@ -80,6 +82,7 @@ constexpr auto kList = join(
     gradient<Op::kAvg, SpreadChannels>(),
 #if POOL_AVX512
     gradient<Op::kAvg, SpreadPatches>(),
+    gradient<Op::kAvg, SpreadSkips>(),
     gradient<Op::kAvg, SpreadTurned>(),
     gradient<Op::kAvg, SpreadDirect>(),
 #endif

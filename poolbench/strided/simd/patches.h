@@ -242,19 +242,22 @@ struct PatchKernel {
   static constexpr double kLeastUsed = 0.4;  // of the lanes of a vector
   static constexpr std::int64_t kLeastAlike = 8;  // planes, or groups of them: patches behind each other
 
-  static bool fits(const Plan& p) {
+  static bool fits(const Plan& plan) {
+    const Plan p = with_planes(plan);
     All all;
     if (p.w.stride < 2 || !all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
     const std::int64_t alike = p.planes() / all.planes;
     if (alike < kLeastAlike || alike * p.d.windows * all.count < K::kLeastPatches) return false;
     return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
   }
-  static std::int64_t units(const Plan& p) {
+  static std::int64_t units(const Plan& plan) {
+    const Plan p = with_planes(plan);
     All all;
     all.choose(p);
     return (p.planes() + all.planes - 1) / all.planes;
   }
-  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
+  static void run(const Plan& plan, std::int64_t first, std::int64_t last) {
+    const Plan p = with_planes(plan);
     All all;
     all.choose(p);
     all.find_shapes(p);
@@ -267,6 +270,18 @@ struct PatchKernel {
   }
 
  private:
+  // Rows that are pooled by themselves are one plane's for all other kernels. Here as many as a patch holds are a plane, so
+  // that there are patches alike behind each other.
+  static Plan with_planes(Plan p) {
+    Axis& h = p.h;
+    if (!is_identity(h) || !is_single(p.d) || p.outer[1].count != 1) return p;
+    std::int64_t rows = std::max<std::int64_t>(All::kN / p.w.windows, 1);
+    while (h.windows % rows != 0) --rows;
+    p.outer[1] = {h.windows / rows, rows * h.in_step, rows * h.out_step, rows * h.offset_step};
+    h.positions = h.windows = rows;
+    return p;
+  }
+
   template <int kSources>
   static void with_sources(const Plan& p, const All& all, std::int64_t first, std::int64_t last) {
     switch (p.w.window) {
