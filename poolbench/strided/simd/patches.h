@@ -243,43 +243,48 @@ struct PatchKernel {
   static constexpr std::int64_t kLeastAlike = 8;  // planes, or groups of them: patches behind each other
 
   static bool fits(const Plan& plan) {
-    const Plan p = with_planes(plan);
-    All all;
-    if (p.w.stride < 2 || !all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
-    const std::int64_t alike = p.planes() / all.planes;
-    if (alike < kLeastAlike || alike * p.d.windows * all.count < K::kLeastPatches) return false;
-    return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
+    return plan.w.stride >= 2 && on_planes(plan, [](const Plan& p) {
+             All all;
+             if (!all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
+             const std::int64_t alike = p.planes() / all.planes;
+             if (alike < kLeastAlike || alike * p.d.windows * all.count < K::kLeastPatches) return false;
+             return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
+           });
   }
   static std::int64_t units(const Plan& plan) {
-    const Plan p = with_planes(plan);
-    All all;
-    all.choose(p);
-    return (p.planes() + all.planes - 1) / all.planes;
+    return on_planes(plan, [](const Plan& p) {
+      All all;
+      all.choose(p);
+      return (p.planes() + all.planes - 1) / all.planes;
+    });
   }
   static void run(const Plan& plan, std::int64_t first, std::int64_t last) {
-    const Plan p = with_planes(plan);
-    All all;
-    all.choose(p);
-    all.find_shapes(p);
-    switch (all.sources) {
-      case 1: return with_sources<1>(p, all, first, last);
-      case 2: return with_sources<2>(p, all, first, last);
-      case 3: return with_sources<3>(p, all, first, last);
-      default: return with_sources<4>(p, all, first, last);
-    }
+    on_planes(plan, [&](const Plan& p) {
+      All all;
+      all.choose(p);
+      all.find_shapes(p);
+      switch (all.sources) {
+        case 1: return with_sources<1>(p, all, first, last);
+        case 2: return with_sources<2>(p, all, first, last);
+        case 3: return with_sources<3>(p, all, first, last);
+        default: return with_sources<4>(p, all, first, last);
+      }
+    });
   }
 
  private:
   // Rows that are pooled by themselves are one plane's for all other kernels. Here as many as a patch holds are a plane, so
   // that there are patches alike behind each other.
-  static Plan with_planes(Plan p) {
+  template <class Do>
+  static auto on_planes(const Plan& plan, Do work) {
+    if (!is_identity(plan.h) || !is_single(plan.d) || plan.outer[1].count != 1) return work(plan);
+    Plan p = plan;
     Axis& h = p.h;
-    if (!is_identity(h) || !is_single(p.d) || p.outer[1].count != 1) return p;
     std::int64_t rows = std::max<std::int64_t>(All::kN / p.w.windows, 1);
     while (h.windows % rows != 0) --rows;
     p.outer[1] = {h.windows / rows, rows * h.in_step, rows * h.out_step, rows * h.offset_step};
     h.positions = h.windows = rows;
-    return p;
+    return work(p);
   }
 
   template <int kSources>
