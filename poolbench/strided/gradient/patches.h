@@ -1,4 +1,4 @@
-// Gradients of small planes, where one window or two read each position: each vector of positions, across the ends of
+// Gradients of small planes, where few windows read each position: each vector of positions, across the ends of
 // rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. Of a maximum a window
 // counts where its offset is the number of the element; of an average each does, times its factor. For AVX-512 alone.
 #pragma once
@@ -19,7 +19,8 @@ struct GradientPatches {
   static constexpr std::int64_t kN = L::kN, kSize = L::E::kSize;
   static constexpr bool kIsMax = kOp == Op::kMax;
   static constexpr const char* kName = kIsMax ? "gather_patches" : "spread_patches";
-  static constexpr const char* kTakes = "small contiguous planes with up to two windows on an element, four where a vector holds all windows";
+  static constexpr const char* kTakes =
+      "small contiguous planes with up to two windows on an element, four where a vector holds all windows";
   static constexpr const char* kCost = "kd·kh·kw / stride";
   static constexpr std::int64_t kMostVectors = 96;  // of a plane
   static constexpr std::int64_t kMostWindows = 1 << 16;
@@ -104,7 +105,7 @@ struct GradientPatches {
     }
     for (std::int64_t x = 0; x < reads_ * vectors * kN; x += kN) {
       store_vec<P>(windows + x, fill_vec<P>(kNone));
-      store_vec<Share>(shares + x, fill_vec<Share>(kNone));
+      store_vec<Share>(shares + x, fill_vec<Share>(kIsMax ? Share(kNone) : Share(0)));
     }
     std::int64_t at = 0;
     for (std::int64_t z = 0; z < p.d.positions; ++z) {
