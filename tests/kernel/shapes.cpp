@@ -192,7 +192,7 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
   const bool alike = random.percent(50);
   // Windows beside each other, over rows of many.
   const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(65);
-  const bool skips = apart && p.op == Op::kMax && random.percent(30);  // windows of one element
+  const bool skips = apart && random.percent(30);  // windows of one element
   for (int i = 3 - sizes.rank; i < 3; ++i) {
     Axis& axis = p.axes[i];
     axis.positions = sizes.in[i];

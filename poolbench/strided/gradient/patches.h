@@ -1,6 +1,6 @@
-// The gradient of a maximum in small planes, where one window or two read each position: each vector of positions, across
-// the ends of rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. For AVX-512
-// alone.
+// Gradients of small planes, where few windows read each position: each vector of positions, across the ends of
+// rows, brings the windows that read it to its lanes. Which they are is worked out once for a call. Of a maximum a window
+// counts where its offset is the number of the element; of an average each does, times its factor. For AVX-512 alone.
 #pragma once
 
 #include "simd/lanes.h"
@@ -9,45 +9,57 @@
 
 POOL_BEGIN
 
-template <class S>
-struct GatherPatches {
+template <class S, Op kOp>
+struct GradientPatches {
   using L = MaskedLanes<S>;
   using V = typename L::V;
   using P = typename L::P;
   using Mask = typename L::Mask;
   using Lanes = Permuted<sizeof(V)>;
   static constexpr std::int64_t kN = L::kN, kSize = L::E::kSize;
-  static constexpr const char* kName = "gather_patches";
-  static constexpr const char* kTakes = "small contiguous planes with up to two windows on an element, across the ends of rows";
+  static constexpr bool kIsMax = kOp == Op::kMax;
+  static constexpr const char* kName = kIsMax ? "gather_patches" : "spread_patches";
+  static constexpr const char* kTakes =
+      "small contiguous planes with up to two windows on an element, four where a vector holds all windows";
   static constexpr const char* kCost = "kd·kh·kw / stride";
   static constexpr std::int64_t kMostVectors = 96;  // of a plane
   static constexpr std::int64_t kMostWindows = 1 << 16;
   static constexpr std::int64_t kPositionsPerPlane = 8;  // more of them take as long to work out as all planes save
-  static constexpr int kMostReads = 2;              // windows that read one position
+  static constexpr std::int64_t kMostReads = 2, kMostReadsOfFew = 4;  // windows that read one position
+  static constexpr std::int64_t kMost = kMostReads * kMostVectors * kN;
 
   static bool fits(const Plan& p) {
     const Axis &d = p.d, &h = p.h, &w = p.w;
-    if (p.inner != 1 || p.offset_size != 1) return false;
-    if (!is_plain(d) || !is_plain(h) || !is_plain(w) || w.windows < 2 || reads(p) > kMostReads) return false;
+    if (p.inner != 1 || (kIsMax ? p.offset_size != 1 : !std::isfinite(p.scale))) return false;
+    if (!is_plain(d) || !is_plain(h) || !is_plain(w) || w.windows < 2) return false;
     const std::int64_t positions = d.positions * h.positions * w.positions;
     if (positions > std::min(kMostVectors * kN, p.planes() * kPositionsPerPlane)) return false;
+    if (reads(p) > kMostReads && !(w.stride > 1 && has_few_windows(p))) return false;
     if (d.windows > kMostWindows || h.windows > kMostWindows || d.windows * h.windows * w.windows > kMostWindows) return false;
-    if (w.out_step != kSize || w.in_step != kSize || w.offset_step != 1) return false;
+    if (w.out_step != kSize || w.in_step != kSize || (kIsMax && w.offset_step != 1)) return false;
     if (!touches(h, w.positions, w.windows) || !touches(d, h.positions * w.positions, h.windows * w.windows)) return false;
     return sources(p) <= 2;
   }
   static std::int64_t units(const Plan& p) { return p.planes(); }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
-    const GatherPatches self(p);
-    reads(p) == 1 ? self.template with_reads<1>(first, last) : self.template with_reads<2>(first, last);
+    const GradientPatches self(p);
+    switch (self.reads_) {
+      case 1: return self.template with_reads<1>(first, last);
+      case 2: return self.template with_reads<2>(first, last);
+      default: return self.template with_reads<4>(first, last);
+    }
   }
 
  private:
   static bool is_plain(const Axis& axis) { return !axis.adaptive() && axis.dilation == 1; }
   static std::int64_t reads(const Plan& p) { return most_readers(p.d) * most_readers(p.h) * most_readers(p.w); }
+  static bool has_few_windows(const Plan& p) {
+    return reads(p) <= kMostReadsOfFew && p.d.windows * p.h.windows * p.w.windows <= kN &&
+           p.d.positions * p.h.positions * p.w.positions <= kMost / kMostReadsOfFew / 2;
+  }
   static bool touches(const Axis& axis, std::int64_t positions, std::int64_t windows) {
     return (axis.positions == 1 || axis.out_step == positions * kSize) &&
-           (axis.windows == 1 || (axis.in_step == windows * kSize && axis.offset_step == windows));
+           (axis.windows == 1 || (axis.in_step == windows * kSize && (!kIsMax || axis.offset_step == windows)));
   }
   // Vectors that hold all windows that one of positions may need.
   static std::int64_t sources(const Plan& p) {
@@ -61,78 +73,91 @@ struct GatherPatches {
     return (std::min(some, all) + kN - 1) / kN;
   }
 
-  // A vector of positions: from which window on it has its sources, and for each window that reads one, in which lane of
-  // them it is, and which number the position has there, or -1.
-  struct Vector {
-    std::int64_t first;
-    alignas(kBytes) std::uint16_t indices[kMostReads][kN];
-    alignas(kBytes) P numbers[kMostReads][kN];
+  // What a position asks of a window that reads it: its number there, or an average's factor.
+  using Share = std::conditional_t<kIsMax, P, V>;
+  // A vector of positions and one of the windows that read each: in which lane of the vector's sources it is, which begin
+  // with window `first`, and the position's share there. Where none reads it, the number is below zero.
+  struct Read {
+    alignas(kBytes) Share shares[kN];
+    std::uint16_t indices[kN];
+    Mask there;
+    std::int32_t first;
   };
 
-  explicit GatherPatches(const Plan& plan)
+  explicit GradientPatches(const Plan& plan)
       : p(plan), positions_(p.d.positions * p.h.positions * p.w.positions),
-        windows_(p.d.windows * p.h.windows * p.w.windows) {
-    constexpr std::int64_t kMost = kMostVectors * kN;
-    P windows[kMostReads][kMost], numbers[kMostReads][kMost], column[kMostReads][kMost], tap[kMostReads][kMost];
-    const std::int64_t across = most_readers(p.w), vectors = (positions_ + kN - 1) / kN;
-    for (std::int64_t x = 0; x < p.w.positions; ++x) {
+        windows_(p.d.windows * p.h.windows * p.w.windows), reads_(reads(p) <= kMostReads ? reads(p) : kMostReadsOfFew) {
+    P windows[kMost], column[kMost];  // of each read of a position: which window it is, and what of that w decides
+    Share shares[kMost];
+    std::conditional_t<kIsMax, P, double> along[kMost];
+    const std::int64_t across = most_readers(p.w), vectors = (positions_ + kN - 1) / kN, row = p.w.positions;
+    for (std::int64_t x = 0; x < row; ++x) {
       const Readers w = readers(p.w, x);
       for (std::int64_t i = 0; i < across; ++i) {
         const std::int64_t o = w.first + i;
-        column[i][x] = static_cast<P>(o <= w.last ? o : kNone);
-        tap[i][x] = static_cast<P>(o <= w.last ? x + p.w.lo - o * p.w.stride : kNone);
+        column[i * row + x] = static_cast<P>(o <= w.last ? o : kNone);
+        if constexpr (kIsMax) {
+          along[i * row + x] = static_cast<P>(o <= w.last ? x + p.w.lo - o * p.w.stride : kNone);
+        } else {
+          along[i * row + x] = p.counts_w && o <= w.last ? p.factor(p.w, o) : 1.0;
+        }
       }
     }
-    for (int i = 0; i < kMostReads; ++i) {
-      for (std::int64_t x = 0; x < vectors; ++x) {
-        store_vec<P>(windows[i] + x * kN, fill_vec<P>(kNone));
-        store_vec<P>(numbers[i] + x * kN, fill_vec<P>(kNone));
-      }
+    for (std::int64_t x = 0; x < reads_ * vectors * kN; x += kN) {
+      store_vec<P>(windows + x, fill_vec<P>(kNone));
+      store_vec<Share>(shares + x, fill_vec<Share>(kIsMax ? Share(kNone) : Share(0)));
     }
     std::int64_t at = 0;
     for (std::int64_t z = 0; z < p.d.positions; ++z) {
       const Readers d = readers(p.d, z);
-      for (std::int64_t y = 0; y < p.h.positions; ++y, at += p.w.positions) {
+      for (std::int64_t y = 0; y < p.h.positions; ++y, at += row) {
         const Readers h = readers(p.h, y);
-        std::int64_t number = 0;
+        std::int64_t to = at;
         for (std::int64_t od = d.first; od <= d.last; ++od) {
-          for (std::int64_t oh = h.first; oh <= h.last; ++oh, number += across) {
-            const P row = static_cast<P>((od * p.h.windows + oh) * p.w.windows);
+          for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
+            const P window = static_cast<P>((od * p.h.windows + oh) * p.w.windows);
             const std::int64_t tap_d = z + p.d.lo - od * p.d.stride, tap_h = y + p.h.lo - oh * p.h.stride;
             const P base = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w);
-            for (std::int64_t i = 0; i < across; ++i) {
-              for (std::int64_t x = 0; x < p.w.positions; ++x) windows[number + i][at + x] = row + column[i][x];
-              for (std::int64_t x = 0; x < p.w.positions; ++x) numbers[number + i][at + x] = base + tap[i][x];
+            const double factor = kIsMax ? 1.0 : p.row_factor(od, oh);
+            for (std::int64_t i = 0; i < across; ++i, to += vectors * kN) {
+              for (std::int64_t x = 0; x < row; ++x) windows[to + x] = window + column[i * row + x];
+              for (std::int64_t x = 0; x < row; ++x) {
+                shares[to + x] = static_cast<Share>(kIsMax ? base + along[i * row + x] : factor * along[i * row + x]);
+              }
             }
           }
         }
       }
     }
     const std::int64_t held = sources(p) * kN;
-    for (std::int64_t v = 0; v < vectors; ++v) find(v * kN, windows, numbers, held);
+    for (std::int64_t v = 0; v < vectors; ++v) find(v, vectors, windows, shares, held);
   }
   // Where no window reads a position, its number is less than any, and so is that of the window.
   static constexpr P kNone = -(P{1} << 20);
-  template <std::size_t kMost>
-  void find(std::int64_t from, const P (&windows)[kMostReads][kMost], const P (&numbers)[kMostReads][kMost],
-            std::int64_t held) {
+
+  void find(std::int64_t vector, std::int64_t vectors, const P* windows, const Share* shares, std::int64_t held) {
     P least = static_cast<P>(windows_);
-    for (const auto& of : windows) {
-      for (std::int64_t x = from; x < from + kN; ++x) least = of[x] >= 0 ? std::min(least, of[x]) : least;
+    for (std::int64_t i = 0; i < reads_; ++i) {
+      const P* const of = windows + (i * vectors + vector) * kN;
+      for (std::int64_t x = 0; x < kN; ++x) least = of[x] >= 0 ? std::min(least, of[x]) : least;
     }
-    Vector& vector = vectors_[from / kN];
-    vector.first = std::max<std::int64_t>(std::min<std::int64_t>(least, windows_ - held), 0);
-    const P first = static_cast<P>(vector.first);
-    for (int i = 0; i < kMostReads; ++i) {
+    const P first = static_cast<P>(std::max<std::int64_t>(std::min<std::int64_t>(least, windows_ - held), 0));
+    for (std::int64_t i = 0; i < reads_; ++i) {
+      const std::int64_t from = (i * vectors + vector) * kN;
+      Read& read = all_[vector * reads_ + i];
+      read.first = static_cast<std::int32_t>(first);
+      read.there = 0;
       for (std::int64_t x = 0; x < kN; ++x) {
-        vector.indices[i][x] = static_cast<std::uint16_t>(std::max<P>(windows[i][from + x] - first, 0));
+        read.there = static_cast<Mask>(read.there | static_cast<Mask>(windows[from + x] >= 0) << x);
+        read.indices[x] = static_cast<std::uint16_t>(std::max<P>(windows[from + x] - first, 0));
       }
-      store_vec<P>(vector.numbers[i], load_vec<P>(numbers[i] + from));
+      store_vec<Share>(read.shares, load_vec<Share>(shares + from));
     }
   }
 
   template <int kReads>
   void with_reads(std::int64_t first, std::int64_t last) const {
+    if constexpr (kReads > kMostReads) return planes<kReads, 1, true>(first, last);
     if (sources(p) == 1) {
       windows_ <= kN ? planes<kReads, 1, true>(first, last) : planes<kReads, 1, false>(first, last);
     } else {
@@ -154,9 +179,9 @@ struct GatherPatches {
       Vec<P> places[kSources];
       if (kAll) load<kSources, true>(at.in, at.offsets, loads, values, places);
       for (std::int64_t v = 0; v < whole; ++v, to += kN * kSize) {
-        L::E::store(to, gather<kReads, kSources, kAll>(at, vectors_[v], loads, values, places));
+        L::E::store(to, gather<kReads, kSources, kAll>(at, all_ + v * kReads, loads, values, places));
       }
-      if (rest != 0) L::store(to, rest, gather<kReads, kSources, kAll>(at, vectors_[whole], loads, values, places));
+      if (rest != 0) L::store(to, rest, gather<kReads, kSources, kAll>(at, all_ + whole * kReads, loads, values, places));
     }
   }
   template <int kSources, bool kMasked>
@@ -164,35 +189,55 @@ struct GatherPatches {
                                Vec<P> (&places)[kSources]) {
 #pragma GCC unroll 2
     for (int k = 0; k < kSources; ++k) {
-      const char *const value = in + k * kN * kSize, *const place = offsets + k * kN;
+      const char* const value = in + k * kN * kSize;
       values[k] = kMasked ? L::load(value, loads[k], Vec<V>{}) : L::E::load(value);
+      if constexpr (!kIsMax) continue;
+      const char* const place = offsets + k * kN;
       places[k] = kMasked ? (Vec<P>)ConvertOf<V, 1>::load_lanes(place, loads[k]) : load_places<V, 1>(place);
     }
   }
   template <int kReads, int kSources, bool kAll>
-  static POOL_INLINE Vec<V> gather(const PlaneRow& at, const Vector& of, const Mask* loads, Vec<V> (&values)[kSources],
+  static POOL_INLINE Vec<V> gather(const PlaneRow& at, const Read* of, const Mask* loads, Vec<V> (&values)[kSources],
                                    Vec<P> (&places)[kSources]) {
-    if (!kAll) load<kSources, false>(at.in + of.first * kSize, at.offsets + of.first, loads, values, places);
+    if (!kAll) {
+      const char* const offsets = kIsMax ? at.offsets + of->first : nullptr;
+      load<kSources, false>(at.in + of->first * kSize, offsets, loads, values, places);
+    }
     Vec<V> sum{};
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int i = 0; i < kReads; ++i) {
-      const __m512i index = Lanes::index(of.indices[i]);
-      __m512i place, value;
-      if constexpr (kSources == 1) {
-        place = Lanes::permute(index, (__m512i)places[0]);
-        value = Lanes::permute(index, (__m512i)values[0]);
+      const __m512i index = Lanes::index(of[i].indices);
+      if constexpr (!kIsMax) {
+        const Vec<V> share = spread(of[i].there, index, values) * load_vec<V>(of[i].shares);
+        sum = i == 0 ? share : sum + share;
       } else {
-        place = Lanes::permute(index, (__m512i)places[0], (__m512i)places[1]);
-        value = Lanes::permute(index, (__m512i)values[0], (__m512i)values[1]);
+        __m512i place, value;
+        if constexpr (kSources == 1) {
+          place = Lanes::permute(index, (__m512i)places[0]);
+          value = Lanes::permute(index, (__m512i)values[0]);
+        } else {
+          place = Lanes::permute(index, (__m512i)places[0], (__m512i)places[1]);
+          value = Lanes::permute(index, (__m512i)values[0], (__m512i)values[1]);
+        }
+        sum = add_where<V>(sum, (Vec<P>)place, load_vec<P>(of[i].shares), (Vec<V>)value);
       }
-      sum = add_where<V>(sum, (Vec<P>)place, load_vec<P>(of.numbers[i]), (Vec<V>)value);
     }
     return sum;
   }
+  template <int kSources>
+  static POOL_INLINE Vec<V> spread(Mask there, __m512i index, const Vec<V> (&from)[kSources]) {
+    if constexpr (kSources == 1) return (Vec<V>)Lanes::permute_or_zero(there, index, (__m512i)from[0]);
+    if constexpr (kSources == 2) return (Vec<V>)Lanes::permute_or_zero(there, index, (__m512i)from[0], (__m512i)from[1]);
+  }
 
   const Plan& p;
-  const std::int64_t positions_, windows_;
-  Vector vectors_[kMostVectors];
+  const std::int64_t positions_, windows_, reads_;
+  Read all_[kMost / kN];
 };
+
+template <class S>
+using GatherPatches = GradientPatches<S, Op::kMax>;
+template <class S>
+using SpreadPatches = GradientPatches<S, Op::kAvg>;
 
 POOL_END

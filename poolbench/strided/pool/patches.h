@@ -1,4 +1,4 @@
-// Maxima in small planes: rows of outputs side by side in one vector (simd/patches.h).
+// Maxima and averages in small planes: rows of outputs side by side in one vector (simd/patches.h).
 #pragma once
 
 #include "simd/combine.h"
@@ -17,6 +17,10 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
   static constexpr std::int64_t kLeastPatches = 20;  // for which it pays to work the shapes out
   static constexpr bool kOverlapsInLongRows = true;
 
+  static bool fits(const Plan& p) {
+    return (O::kIsMax || (has_short_sums(p) && !p.counts_d)) && PatchKernel<typename O::Stored, PoolPatches>::fits(p);
+  }
+
   template <int kSources, int kWindow, int kDown, bool kWhole>
   static __attribute__((noinline)) void run_alike(const Plan& p, const Shape& shape, PatchRun at) {
     const std::int64_t deep = p.d.window, down = kDown > 0 ? kDown : p.h.window;
@@ -24,6 +28,7 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
     __m512i index[kWindow];
     Mask high[kWindow], loads[kDown > 0 ? kDown : All::kMostDown][kSources];
     const Mask stores = shape.stores;
+    const VecFor<O> factor = load_vec<Value>(shape.factors);
     std::int64_t in[kSources];
 #pragma GCC unroll 3
     for (int t = 0; t < kWindow; ++t) index[t] = Lanes::index(shape.indices[t]), high[t] = shape.high[t];
@@ -45,10 +50,10 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
 #pragma GCC unroll 3
         for (std::int64_t y = 0; y < down; ++y) add<kSources, kWhole>(all, plane + y * row_step, in, loads[y]);
       }
-      VecFor<O> largest = pick<Value, kSources>(index[0], high[0], all);
+      VecFor<O> window = pick<Value, kSources>(index[0], high[0], all);
 #pragma GCC unroll 3
-      for (int t = 1; t < kWindow; ++t) largest = O::combine(largest, pick<Value, kSources>(index[t], high[t], all));
-      O::store_masked(at.out, largest, largest, stores);
+      for (int t = 1; t < kWindow; ++t) window = O::combine(window, pick<Value, kSources>(index[t], high[t], all));
+      O::store_masked(at.out, window, factor, stores);
     }
   }
   template <int kSources, bool kWhole>

@@ -26,9 +26,11 @@
 #if POOL_AVX512
 #include "gradient/direct.h"
 #include "gradient/patches.h"
+#include "gradient/skips.h"
 #include "gradient/turned.h"
 #include "keep/direct.h"
 #include "keep/patches.h"
+#include "keep/skips.h"
 #include "keep/turned.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
@@ -45,8 +47,8 @@ POOL_BEGIN
 constexpr auto kList = join(
     pool<Full, Maxima, ByteMaxima, Averages>(),
 #if POOL_AVX512
-    pool<Skips, WideMaxima>(),
-    pool<PoolPatches, WideMaxima>(),
+    pool<Skips, WideMaxima, ShortAverages>(),
+    pool<PoolPatches, WideMaxima, ShortAverages>(),
     pool<PoolTurned, WideMaxima>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
@@ -61,6 +63,7 @@ constexpr auto kList = join(
     keep<KeepSeparable>(),
     keep<KeepChannels>(),
 #if POOL_AVX512
+    keep<KeepSkips>(),
     keep<KeepPatches>(),
     keep<KeepTurned>(),
     keep<KeepDirect>(),
@@ -72,6 +75,7 @@ constexpr auto kList = join(
     gradient<Op::kMax, GatherFlat>(),
 #if POOL_AVX512
     gradient<Op::kMax, GatherPatches>(),
+    gradient<Op::kMax, GatherSkips>(),
     gradient<Op::kMax, GatherTurned>(),
     gradient<Op::kMax, GatherDirect>(),
 #endif
@@ -81,6 +85,8 @@ constexpr auto kList = join(
     gradient<Op::kAvg, SpreadFull>(),
     gradient<Op::kAvg, SpreadChannels>(),
 #if POOL_AVX512
+    gradient<Op::kAvg, SpreadPatches>(),
+    gradient<Op::kAvg, SpreadSkips>(),
     gradient<Op::kAvg, SpreadTurned>(),
     gradient<Op::kAvg, SpreadDirect>(),
 #endif

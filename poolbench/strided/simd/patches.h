@@ -50,6 +50,7 @@ struct Patches {
     alignas(kBytes) std::uint16_t indices[kMostAcross][kN];
     alignas(kBytes) P numbers[kMostAcross][kN];  // of the elements along w: where one lies outside, that of another
     alignas(kBytes) P firsts[kN];                // of the first element of each window
+    alignas(kBytes) V factors[kN];               // of averages
   };
 
   std::int64_t rows = 0;     // of outputs in a patch
@@ -73,7 +74,9 @@ struct Patches {
     if (reach > 2 * kN) return false;
     per_row_ = reach > kN ? 2 : 1;
     together_ = 1;
-    if (per_row_ == 1 && h.windows > 1 && step % kSize == 0 && step >= std::max(reach, w.positions) * kSize) {
+    // Of averages each element beside a row is a zero, so none of them may be a lane of the next row.
+    const std::int64_t apart = std::max(reach, w.positions + (p.op == Op::kAvg ? w.lo : 0));
+    if (per_row_ == 1 && h.windows > 1 && step % kSize == 0 && step >= apart * kSize) {
       together_ += (kN - reach) / (step / kSize);
     }
     rows = std::min(std::min(kN / w.windows, kMostSources / per_row_ * together_), h.windows);
@@ -133,6 +136,7 @@ struct Patches {
     end_ = std::max(last / rows, begin_);
     if (end_ == begin_) begin_ = end_ = 0;
   }
+  static double factor_along(const Plan& p, std::int64_t o) { return p.counts_w ? p.factor(p.w, o) : 1.0; }
   std::int64_t edge(std::int64_t number) const { return number < begin_ ? number : begin_ + number - end_; }
 
   // The shape of the patch from row `first` of outputs on.
@@ -158,9 +162,12 @@ struct Patches {
         for (std::int64_t o = 0; o < w.windows; ++o) {
           const std::int64_t at = o * w.stride - w.lo;
           const std::int64_t least = std::max<std::int64_t>(-at, 0), most = std::min(w.positions - at, w.window) - 1;
+          if (p.op == Op::kAvg) to.factors[lane + o] = static_cast<V>(p.row_factor(0, first + r) * factor_along(p, o));
           to.firsts[lane + o] = static_cast<P>(std::max<std::int64_t>(-start, 0) * p.window_w + least);
           for (std::int64_t t = 0; t < w.window; ++t) {
-            const std::int64_t tap = std::clamp(t, least, most), index = source * kN + behind + o * w.stride + tap;
+            // A maximum takes an element again in the place of one that lies beside the row, an average the zero there.
+            const std::int64_t tap = p.op == Op::kAvg ? t : std::clamp(t, least, most);
+            const std::int64_t index = source * kN + behind + o * w.stride + tap;
             to.indices[t][lane + o] = static_cast<std::uint16_t>(index);
             to.numbers[t][lane + o] = static_cast<P>(tap);
             if (index >= 2 * kN) to.high[t] = static_cast<Mask>(to.high[t] | Mask{1} << (lane + o));
@@ -235,31 +242,51 @@ struct PatchKernel {
   static constexpr double kLeastUsed = 0.4;  // of the lanes of a vector
   static constexpr std::int64_t kLeastAlike = 8;  // planes, or groups of them: patches behind each other
 
-  static bool fits(const Plan& p) {
-    All all;
-    if (p.w.stride < 2 || !all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
-    const std::int64_t alike = p.planes() / all.planes;
-    if (alike < kLeastAlike || alike * p.d.windows * all.count < K::kLeastPatches) return false;
-    return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
+  static bool fits(const Plan& plan) {
+    return plan.w.stride >= 2 && on_planes(plan, [](const Plan& p) {
+             All all;
+             if (!all.choose(p) || all.lanes_used(p) <= kLeastUsed) return false;
+             const std::int64_t alike = p.planes() / all.planes;
+             if (alike < kLeastAlike || alike * p.d.windows * all.count < K::kLeastPatches) return false;
+             return K::kOverlapsInLongRows || all.vectors_of_row() == 1 || p.w.window <= p.w.stride;
+           });
   }
-  static std::int64_t units(const Plan& p) {
-    All all;
-    all.choose(p);
-    return (p.planes() + all.planes - 1) / all.planes;
+  static std::int64_t units(const Plan& plan) {
+    return on_planes(plan, [](const Plan& p) {
+      All all;
+      all.choose(p);
+      return (p.planes() + all.planes - 1) / all.planes;
+    });
   }
-  static void run(const Plan& p, std::int64_t first, std::int64_t last) {
-    All all;
-    all.choose(p);
-    all.find_shapes(p);
-    switch (all.sources) {
-      case 1: return with_sources<1>(p, all, first, last);
-      case 2: return with_sources<2>(p, all, first, last);
-      case 3: return with_sources<3>(p, all, first, last);
-      default: return with_sources<4>(p, all, first, last);
-    }
+  static void run(const Plan& plan, std::int64_t first, std::int64_t last) {
+    on_planes(plan, [&](const Plan& p) {
+      All all;
+      all.choose(p);
+      all.find_shapes(p);
+      switch (all.sources) {
+        case 1: return with_sources<1>(p, all, first, last);
+        case 2: return with_sources<2>(p, all, first, last);
+        case 3: return with_sources<3>(p, all, first, last);
+        default: return with_sources<4>(p, all, first, last);
+      }
+    });
   }
 
  private:
+  // Rows that are pooled by themselves are one plane's for all other kernels. Here as many as a patch holds are a plane, so
+  // that there are patches alike behind each other.
+  template <class Do>
+  static auto on_planes(const Plan& plan, Do work) {
+    if (!is_identity(plan.h) || !is_single(plan.d) || plan.outer[1].count != 1) return work(plan);
+    Plan p = plan;
+    Axis& h = p.h;
+    std::int64_t rows = std::max<std::int64_t>(All::kN / p.w.windows, 1);
+    while (h.windows % rows != 0) --rows;
+    p.outer[1] = {h.windows / rows, rows * h.in_step, rows * h.out_step, rows * h.offset_step};
+    h.positions = h.windows = rows;
+    return work(p);
+  }
+
   template <int kSources>
   static void with_sources(const Plan& p, const All& all, std::int64_t first, std::int64_t last) {
     switch (p.w.window) {
