@@ -29,6 +29,7 @@
 #include "keep/direct.h"
 #include "keep/patches.h"
 #include "keep/turned.h"
+#include "pool/columns.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
 #include "pool/patches.h"
@@ -45,6 +46,7 @@ constexpr auto kList = join(
 #if POOL_AVX512
     pool<Skips, WideMaxima>(),
     pool<PoolPatches, WideMaxima>(),
+    pool<Columns, WideMaxima, Averages>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
