@@ -17,28 +17,8 @@ inline bool is_exact(const Drawn& drawn, const Sum& want) {
          want.terms * kLargest < kRoom / want.largest_divisor;
 }
 
-// Whether floats may be added up as floats: no chain of additions, along w and then over the rows, is longer than that
-// of nine elements.
-inline bool has_short_sums(const Problem& p) {
-  std::int64_t most[3] = {0, 0, 0};
-  for (int i = 0; i < 3; ++i) {
-    for (std::int64_t o = 0; o < p.axes[i].windows; ++o) most[i] = std::max(most[i], p.axes[i].taps(o).count);
-  }
-  for (int i = 0; i < 3; ++i) {  // a plan may say so of any of them that it is w
-    if (most[i] + most[(i + 1) % 3] * most[(i + 2) % 3] <= 10) return true;
-  }
-  return false;
-}
-
-// Whether windows are whole axes, or single elements of them: what is then one row in memory is added up in trees of
-// floats, and these in double where they are many.
-inline bool has_trees(const Problem& p) {
-  return std::all_of(p.axes, p.axes + 3, [](const Axis& axis) {
-    std::int64_t most = 0;
-    for (std::int64_t o = 0; o < axis.windows; ++o) most = std::max(most, axis.taps(o).count);
-    return most <= 1 || (axis.windows == 1 && most == axis.positions);
-  });
-}
+// Chains of additions in float have at most one less, whatever the window: longer sums go on in double.
+constexpr long double kFewElements = 9;
 
 // How far from the exact average the kernel's may lie: the last place of the type, and what rounding the sum loses. A
 // float's sum is taken in double, or in float where its chains are short, and a half's in float; a double's in double, but as
@@ -47,9 +27,7 @@ inline long double tolerance_of_average(const Problem& p, const Sum& want) {
   const auto terms = static_cast<long double>(want.terms);
   if (p.type == Type::kF64) return std::ldexp(2 + std::log2(terms + 1), -52) * want.magnitude;
   if (p.type == Type::kF32) {
-    const bool is_short = terms <= 9 || has_short_sums(p) || has_trees(p);
-    return std::ldexp(is_short ? std::min(terms, 9.0L) : terms, is_short ? -24 : -53) * want.magnitude +
-           std::ldexp(1.0L, -149);
+    return std::ldexp(std::min(terms, kFewElements), -24) * want.magnitude + std::ldexp(1.0L, -149);
   }
   return std::ldexp(terms, -24) * want.magnitude + std::ldexp(1.0L, -149);
 }

@@ -11,7 +11,7 @@ POOL_BEGIN
 
 // How a window's places are combined: the type of the lanes, and of what gathers them.
 
-// Averages of few elements, or of a type that is summed in itself.
+// Averages of few elements.
 template <class S>
 struct SumOfLanes {
   using Lane = typename InOrder<S>::Value;
@@ -20,26 +20,6 @@ struct SumOfLanes {
   POOL_INLINE void more(const Lane* at) { sum += load_vec<Lane>(at); }
   POOL_INLINE void nothing() { sum = Vec<Lane>{}; }
   POOL_INLINE Vec<Lane> result(const Divider<Lane>& divider) const { return divider.divide(sum); }
-};
-
-// Averages of floats, summed in double.
-struct SumInDouble {
-  using Lane = float;
-  Vec<double> low, high;
-  POOL_INLINE void first(const float* at) {
-    low = Widened<float>::load(reinterpret_cast<const char*>(at));
-    high = Widened<float>::load(reinterpret_cast<const char*>(at + 8));
-  }
-  POOL_INLINE void more(const float* at) {
-    low += Widened<float>::load(reinterpret_cast<const char*>(at));
-    high += Widened<float>::load(reinterpret_cast<const char*>(at + 8));
-  }
-  POOL_INLINE void nothing() { low = high = Vec<double>{}; }
-  POOL_INLINE Vec<float> result(const Divider<double>& divider) const {
-    const Floats a = Widened<float>::narrow(low * divider.reciprocal),
-                 b = Widened<float>::narrow(high * divider.reciprocal);
-    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  }
 };
 
 // Maxima.
@@ -60,8 +40,7 @@ struct Planes {
   using Lane = typename Loads::Value;
   static constexpr const char* kName = "planes";
   static constexpr const char* kTakes =
-      "many small planes, one in each lane, turned in registers: averages of few elements, strides above 1, adaptive "
-      "windows";
+      "many small planes, one in each lane, turned in registers: averages of few elements, maxima with strides above 1";
   static constexpr const char* kCost = "kd·kh·kw, and 7 for each element";
   static constexpr std::int64_t kSize = sizeof(Stored);
   static constexpr std::int64_t kN = kLanes<Lane>;
@@ -91,12 +70,6 @@ struct Planes {
     if constexpr (O::kIsMax) {
       self.template with_taps<MaxOfLanes<Stored>, Lane>(first, last);
     } else {
-      if constexpr (std::is_same_v<Stored, float>) {
-        if (!has_few_elements(p)) {
-          self.template with_taps<SumInDouble, double>(first, last);
-          return;
-        }
-      }
       self.template with_taps<SumOfLanes<Stored>, Lane>(first, last);
     }
   }
@@ -109,9 +82,9 @@ struct Planes {
   // Where it was measured to be faster than the engines behind it in the list: turning costs as much as seven taps of
   // each element, so outputs must be few or rows too short for the others.
   static bool pays(const Plan& p) {
-    if (!O::kIsMax && has_few_elements(p)) return p.w.windows <= kShortRow;
+    if (p.w.adaptive()) return false;
+    if (!O::kIsMax) return has_few_elements(p) && p.w.windows <= kShortRow;
     if (p.w.windows > kShortRow * 2 / 3 || bands(p) > 1) return false;
-    if (p.w.adaptive()) return true;
     return p.w.stride > 1 && (p.w.window > p.w.stride || p.w.windows <= 4);
   }
 

@@ -32,6 +32,7 @@
 #include "keep/patches.h"
 #include "keep/skips.h"
 #include "keep/turned.h"
+#include "pool/columns.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
 #include "pool/patches.h"
@@ -50,6 +51,7 @@ constexpr auto kList = join(
     pool<Skips, WideMaxima, ShortAverages>(),
     pool<PoolPatches, WideMaxima, ShortAverages>(),
     pool<PoolTurned, WideMaxima>(),
+    pool<Columns, WideMaxima, Averages>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
