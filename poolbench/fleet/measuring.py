@@ -9,6 +9,7 @@ from poolbench.api.request import Request, choose_subjects, default_limits
 from poolbench.api.run import Run, Tell, new_run, resumed_run, silent
 from poolbench.catalogue.select import select
 from poolbench.errors import MeasurementError, ResumeError
+from poolbench.fleet.launches import FixedLaunches
 from poolbench.fleet.shelf import Shelf
 from poolbench.measure.machine import fingerprint
 from poolbench.model.fleet import FleetTask, FleetTerms
@@ -22,8 +23,8 @@ STALE_SUFFIX = ".stale"
 def measure_task(task: FleetTask, shelf: Shelf, *, findings: Sequence[str] = (), tell: Tell = silent) -> Path:
     """Measure ``task`` on this machine, store its run, and return where it lies; at once where it is there already.
 
-    The machine's lock is held meanwhile. A run that was begun here before is gone on with: an interruption costs the row
-    in hand. ``findings`` are stored beside the rows. Raises RunLockedError where another run measures here,
+    The machine's lock is held meanwhile. A run that was begun here before is gone on with: an interruption costs the
+    row in hand. ``findings`` are stored beside the rows. Raises RunLockedError where another run measures here,
     UsageError where a subject does not exist or is not installed, MeasurementError where the time was over before there
     was a row, and what measuring raises.
     """
@@ -34,7 +35,7 @@ def measure_task(task: FleetTask, shelf: Shelf, *, findings: Sequence[str] = (),
     begun = shelf.begun(task.key, machine.key)
     if begun is not None:
         try:
-            with resumed_run(begun, tell=tell) as run:
+            with resumed_run(begun, tell=tell, plan=_rule(task)) as run:
                 return shelf.finish(_measured(run))
         except ResumeError:
             begun.rename(begun.with_name(begun.name + STALE_SUFFIX))
@@ -52,6 +53,10 @@ def _measured(run: Run) -> Path:
     return run.path
 
 
+def _rule(task: FleetTask) -> FixedLaunches | None:
+    return FixedLaunches(count=task.launches) if task.launches else None
+
+
 def _request(task: FleetTask, results: Path, machine: MachineFingerprint, findings: Sequence[str]) -> Request:
     subjects, _ = choose_subjects(task.subjects)
     return Request(
@@ -66,6 +71,7 @@ def _request(task: FleetTask, results: Path, machine: MachineFingerprint, findin
         ),
         budget_s=task.seconds,
         results_dir=results,
+        plan=_rule(task),
         name=task.key,
         fleet=FleetTerms(kind=task.kind, repetition=task.repetition, findings=tuple(findings)),
     )

@@ -23,7 +23,18 @@ SECONDS_PER_WORKLOAD = 9.0
 MOST_REPETITIONS = 1000
 MOST_TASKS = 1_000_000
 
-_TOP = ("sweep", "kinds", "repetitions", "seconds", "workloads_per_task", "threads", "cache", "layout", "memory")
+_TOP = (
+    "sweep",
+    "kinds",
+    "repetitions",
+    "seconds",
+    "launches",
+    "workloads_per_task",
+    "threads",
+    "cache",
+    "layout",
+    "memory",
+)
 _SWEEP = ("workloads", "passes", "subjects", "releases", "revisions")
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
@@ -70,6 +81,7 @@ def _plan(path: Path, record: Mapping[str, Any]) -> FleetPlan:
     chunk = _whole(record, "workloads_per_task", 1, most=1000)
     seconds = _seconds(record)
     shared: dict[str, Any] = {
+        "launches": _whole(record, "launches", 0, least=0, most=100),
         "threads": _whole(record, "threads", 1, most=4096),
         "cache": _one_of(record, "cache", Cache),
         "layout": _one_of(record, "layout", LayoutPolicy),
@@ -179,10 +191,10 @@ def _texts(record: Mapping[str, Any], field: str, *, needed: bool = False) -> li
     return value
 
 
-def _whole(record: Mapping[str, Any], field: str, default: int, *, most: int) -> int:
+def _whole(record: Mapping[str, Any], field: str, default: int, *, most: int, least: int = 1) -> int:
     value = record.get(field, default)
-    if type(value) is not int or not 1 <= value <= most:
-        raise UsageError(f"'{field}' takes a whole number from 1 to {most:,}, not {value!r}.")
+    if type(value) is not int or not least <= value <= most:
+        raise UsageError(f"'{field}' takes a whole number from {least} to {most:,}, not {value!r}.")
     return value
 
 

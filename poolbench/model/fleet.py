@@ -17,7 +17,8 @@ class FleetTask:
     """What one machine is asked to measure in one go: some workloads, and subjects that take turns on them.
 
     ``workloads`` are ids and ``subjects`` texts, so that a task is data and nothing else. ``seconds`` is the time to
-    measure for, of the task as a whole. ``kind`` is a label that the machine must bear. ``repetition`` counts from 0.
+    measure for, of the task as a whole; with ``launches`` it is measured for so many of them
+    instead. ``kind`` is a label that the machine must bear. ``repetition`` counts from 0.
     """
 
     workloads: tuple[str, ...]
@@ -27,6 +28,7 @@ class FleetTask:
     layout: LayoutPolicy = LayoutPolicy.BEST
     memory: bool = False
     seconds: float = 9.0
+    launches: int = 0
     kind: str = ANY
     repetition: int = 0
 
