@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.options import RESULTS, Quiet, Results
+from poolbench.cli.options import RESULTS, Json, Quiet, Results
 from poolbench.cli.output import print_warning, print_warnings
 from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode
@@ -142,3 +142,53 @@ def worker(
         address=address, host=host, results=str(results.absolute()), about=about, allowed=tuple(allow or ())
     )
     supervise(settings, tell=tell)
+
+
+@fleet.command(name="simulate", short_help="Play a fleet's scheduler on a virtual clock.")
+def simulate(
+    machines: Annotated[int, typer.Option(min=1, max=100_000, help="How many machines there are.")] = 10_000,
+    tasks: Annotated[int, typer.Option(min=1, max=5_000_000, help="How many tasks are measured.")] = 200_000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="What a task takes on a usual machine.")] = 60.0,
+    failing: Annotated[float, typer.Option(min=0, max=1, help="The share of machines that die or freeze once.")] = 0.05,
+    preempted: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of machines that are taken away once, with notice.")
+    ] = 0.05,
+    straggling: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of tasks that take three times as long.")
+    ] = 0.01,
+    dispatch: Annotated[float, typer.Option(min=0, help="The scheduler's own milliseconds for a task.")] = 1.0,
+    ttl: Annotated[float, typer.Option(min=0, help="Seconds after which a silent machine is given up.")] = 300.0,
+    seed: Annotated[int, typer.Option(help="Where chance begins.")] = 1,
+    json: Json = False,
+) -> None:
+    """Tell how well a fleet of so many machines is used, and how near it comes to the bound."""
+    from dataclasses import asdict
+
+    from poolbench.cli.output import print_json, print_table
+    from poolbench.fleet.simulation import Scenario, simulate
+
+    scenario = Scenario(
+        machines=machines,
+        tasks=tasks,
+        task_s=seconds,
+        failing=failing,
+        preempted=preempted,
+        straggling=straggling,
+        dispatch_s=dispatch / 1000,
+        ttl_s=ttl,
+        seed=seed,
+    )
+    found = simulate(scenario)
+    if json:
+        print_json({"scenario": asdict(scenario), **asdict(found)})
+        return
+    rows = [
+        ["makespan", f"{found.makespan_s:,.0f} s"],
+        ["bound (all machines, no failure, no wait)", f"{found.bound_s:,.0f} s"],
+        ["makespan over the bound", f"{found.makespan_s / found.bound_s:.3f}"],
+        ["utilisation", f"{found.utilisation:.1%}"],
+        ["tasks begun in vain", f"{found.lost:,} of {found.done:,} ({found.lost_s:,.0f} s of machines' time)"],
+        ["the scheduler is at work", f"{found.scheduler_busy:.1%} of the time"],
+        ["from the last task given away to the end", f"{found.tail_s:,.0f} s"],
+    ]
+    print_table(["", ""], rows)

@@ -93,7 +93,8 @@ def _plan(path: Path, record: Mapping[str, Any]) -> FleetPlan:
         _require_known(sweep, _SWEEP, "a [[sweep]]")
         choice = choose(_texts(sweep, "workloads", needed=True), passes=_texts(sweep, "passes"))
         notes += choice.notes
-        groups += [(part, team) for part in _parts(choice.workloads, chunk) for team in _teams(sweep)]
+        teams = _teams(sweep)
+        groups += [(part, team) for part in _parts(choice.workloads, chunk) for team in teams]
     count = repetitions * len(groups) * len(kinds)
     if count > MOST_TASKS:
         raise UsageError(f"It makes {count:,} tasks, and {MOST_TASKS:,} are the most: split it, or repeat it less.")

@@ -26,8 +26,9 @@ from poolbench.fleet.shelf import Shelf
 from poolbench.model.fleet import ANY, FleetTask
 from poolbench.store import typed
 
-WINDOW = 1000
-"""As many tasks are with the scheduler at a time: its memory grows with them, and 1000 keep 1000 machines busy."""
+LEAST_WINDOW = 100
+TASKS_PER_MACHINE = 3
+"""So many tasks for each machine are with the scheduler at a time: its memory grows with them, and none shall wait."""
 
 MOST_TRIES = 5
 """A task that ended this often with its machine, or for a reason of the moment, is given up, and told."""
@@ -90,7 +91,7 @@ class Submitter:
             for address in about.keys() - known:
                 await self._collect(client, address)
             known = set(about)
-            self._submit(client, futures)
+            self._submit(client, futures, max(LEAST_WINDOW, TASKS_PER_MACHINE * len(about)))
             await self._gather(client, futures)
             self._say(about)
             if self._missing:
@@ -135,9 +136,9 @@ class Submitter:
             raise TimeoutError
         return answer
 
-    def _submit(self, client: Any, futures: dict[str, Any]) -> None:
+    def _submit(self, client: Any, futures: dict[str, Any], window: int) -> None:
         for key, task in self._missing.items():
-            if len(futures) >= WINDOW:
+            if len(futures) >= window:
                 return
             if key not in futures:
                 futures[key] = client.submit(
