@@ -192,3 +192,39 @@ def simulate(
         ["from the last task given away to the end", f"{found.tail_s:,.0f} s"],
     ]
     print_table(["", ""], rows)
+
+
+@fleet.command(name="placement", short_help="Tell what placing repetitions by what they tell would have saved.")
+def placement(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A stored run: its name, its file or 'latest'.")] = "latest",
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Play a full sweep and placement by information on the launches of a stored run, at equal knowledge."""
+    from dataclasses import asdict
+
+    from poolbench.cli.output import print_json, print_table
+    from poolbench.fleet.placement import replay
+    from poolbench.store.reading import read_run
+    from poolbench.store.runs import find_run
+
+    stored = read_run(find_run(results, run, warn=print_warning))
+    print_warnings(stored.warnings)
+    found = replay(stored)
+    if json:
+        print_json(asdict(found))
+        return
+    typer.echo(f"run {found.run}: {found.workloads} workloads, {found.verdicts} verdicts against the fastest\n")
+    rows = [
+        [
+            str(saving.each),
+            *(f"{saving.sweep.seconds:.0f}", f"{saving.sweep.known}", f"{saving.sweep.wrong}"),
+            *(f"{saving.placed.seconds:.0f}", f"{saving.placed.known}", f"{saving.placed.wrong}"),
+            f"{saving.saved:.0%}",
+        ]
+        for saving in found.savings
+    ]
+    header = ["launches each", "sweep s", "known", "wrong", "placed s", "known ", "wrong ", "saved"]
+    print_table(header, rows, right=len(header))
+    if not rows:
+        typer.echo("Its workloads have too few launches to choose among: measure with a larger --budget.")

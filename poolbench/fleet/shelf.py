@@ -26,6 +26,33 @@ class Shelf:
     def __init__(self, results: Path) -> None:
         self.results = results
         self.in_hand = results / IN_HAND
+        self._put: set[str] | None = None
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the one that puts runs here: what is here is then listed once, and not for each run among all machines.
+
+        Raises StoreError where another process is that one.
+        """
+        import filelock
+
+        try:
+            self.in_hand.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.in_hand / "submitter.lock", timeout=0, fallback_to_soft=False)
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise StoreError(
+                f"Another 'poolbench fleet run' with a scheduler stores into {self.results}: let it end, or name "
+                "another folder with --results."
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{self.in_hand} cannot be written: {error.strerror or error}.") from error
+        try:
+            self._put = self.keys()
+            yield
+        finally:
+            self._put = None
+            lock.release()
 
     def keys(self) -> set[str]:
         """Return the keys of all tasks whose runs are here."""
@@ -60,7 +87,7 @@ class Shelf:
 
         Raises StoreError where ``data`` is not the run of the task ``key``, or cannot be written.
         """
-        if self.find(key) is not None:
+        if self.find(key) is not None if self._put is None else key in self._put:
             return False
         header = decode_header(data.partition(b"\n")[0] + b"\n", Path(f"{key}{SUFFIX}"))
         if header.run != key:
@@ -82,6 +109,8 @@ class Shelf:
         finally:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
+        if self._put is not None:
+            self._put.add(key)
         return True
 
     def _found(self, place: Path, key: str) -> Path | None:

@@ -59,8 +59,9 @@ class Submitter:
 
     def run(self) -> None:
         """Go on until every task's run is stored, or its problem is known."""
-        self._missing = {task.key: task for task in self.shelf.lacking(self.plan.tasks)}
-        asyncio.run(self._until_done())
+        with self.shelf.alone():
+            self._missing = {task.key: task for task in self.shelf.lacking(self.plan.tasks)}
+            asyncio.run(self._until_done())
 
     async def _until_done(self) -> None:
         while self._missing:

@@ -29,6 +29,19 @@ def test_what_comes_twice_is_stored_once_whichever_machine_it_is_of(tmp_path):
     assert shelf.find(TASK.key).read_bytes() == data("one")
 
 
+def test_one_alone_puts_and_knows_what_is_there(tmp_path):
+    shelf = Shelf(tmp_path)
+    shelf.put(TASK.key, data("one"))
+    with shelf.alone():
+        assert not shelf.put(TASK.key, data("two"))
+        assert shelf.put("fleet-0", data("two", "fleet-0"))
+        assert not shelf.put("fleet-0", data("one", "fleet-0"))
+        with pytest.raises(StoreError, match="Another 'poolbench fleet run'"), Shelf(tmp_path).alone():
+            pass
+    with Shelf(tmp_path).alone():
+        assert Shelf(tmp_path).keys() == {TASK.key, "fleet-0"}
+
+
 def test_what_is_in_hand_is_not_done(tmp_path):
     shelf = Shelf(tmp_path)
     path = shelf.in_hand / "one" / f"{TASK.key}.jsonl"
