@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poolbench.cli.options import RESULTS, Json, Quiet, Results
+from poolbench.cli.fleet_reports import placement, report, simulate
+from poolbench.cli.options import RESULTS, Quiet, Results
 from poolbench.cli.output import print_warning, print_warnings
 from poolbench.cli.progress import teller
 from poolbench.errors import ExitCode
@@ -144,87 +145,8 @@ def worker(
     supervise(settings, tell=tell)
 
 
-@fleet.command(name="simulate", short_help="Play a fleet's scheduler on a virtual clock.")
-def simulate(
-    machines: Annotated[int, typer.Option(min=1, max=100_000, help="How many machines there are.")] = 10_000,
-    tasks: Annotated[int, typer.Option(min=1, max=5_000_000, help="How many tasks are measured.")] = 200_000,
-    seconds: Annotated[float, typer.Option(min=0.1, help="What a task takes on a usual machine.")] = 60.0,
-    failing: Annotated[float, typer.Option(min=0, max=1, help="The share of machines that die or freeze once.")] = 0.05,
-    preempted: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of machines that are taken away once, with notice.")
-    ] = 0.05,
-    straggling: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of tasks that take three times as long.")
-    ] = 0.01,
-    dispatch: Annotated[float, typer.Option(min=0, help="The scheduler's own milliseconds for a task.")] = 1.0,
-    ttl: Annotated[float, typer.Option(min=0, help="Seconds after which a silent machine is given up.")] = 300.0,
-    seed: Annotated[int, typer.Option(help="Where chance begins.")] = 1,
-    json: Json = False,
-) -> None:
-    """Tell how well a fleet of so many machines is used, and how near it comes to the bound."""
-    from dataclasses import asdict
-
-    from poolbench.cli.output import print_json, print_table
-    from poolbench.fleet.simulation import Scenario, simulate
-
-    scenario = Scenario(
-        machines=machines,
-        tasks=tasks,
-        task_s=seconds,
-        failing=failing,
-        preempted=preempted,
-        straggling=straggling,
-        dispatch_s=dispatch / 1000,
-        ttl_s=ttl,
-        seed=seed,
-    )
-    found = simulate(scenario)
-    if json:
-        print_json({"scenario": asdict(scenario), **asdict(found)})
-        return
-    rows = [
-        ["makespan", f"{found.makespan_s:,.0f} s"],
-        ["bound (all machines, no failure, no wait)", f"{found.bound_s:,.0f} s"],
-        ["makespan over the bound", f"{found.makespan_s / found.bound_s:.3f}"],
-        ["utilisation", f"{found.utilisation:.1%}"],
-        ["tasks begun in vain", f"{found.lost:,} of {found.done:,} ({found.lost_s:,.0f} s of machines' time)"],
-        ["the scheduler is at work", f"{found.scheduler_busy:.1%} of the time"],
-        ["from the last task given away to the end", f"{found.tail_s:,.0f} s"],
-    ]
-    print_table(["", ""], rows)
-
-
-@fleet.command(name="placement", short_help="Tell what placing repetitions by what they tell would have saved.")
-def placement(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A stored run: its name, its file or 'latest'.")] = "latest",
-    results: Results = RESULTS,
-    json: Json = False,
-) -> None:
-    """Play a full sweep and placement by information on the launches of a stored run, at equal knowledge."""
-    from dataclasses import asdict
-
-    from poolbench.cli.output import print_json, print_table
-    from poolbench.fleet.placement import replay
-    from poolbench.store.reading import read_run
-    from poolbench.store.runs import find_run
-
-    stored = read_run(find_run(results, run, warn=print_warning))
-    print_warnings(stored.warnings)
-    found = replay(stored)
-    if json:
-        print_json(asdict(found))
-        return
-    typer.echo(f"run {found.run}: {found.workloads} workloads, {found.verdicts} verdicts against the fastest\n")
-    rows = [
-        [
-            str(saving.each),
-            *(f"{saving.sweep.seconds:.0f}", f"{saving.sweep.known}", f"{saving.sweep.wrong}"),
-            *(f"{saving.placed.seconds:.0f}", f"{saving.placed.known}", f"{saving.placed.wrong}"),
-            f"{saving.saved:.0%}",
-        ]
-        for saving in found.savings
-    ]
-    header = ["launches each", "sweep s", "known", "wrong", "placed s", "known ", "wrong ", "saved"]
-    print_table(header, rows, right=len(header))
-    if not rows:
-        typer.echo("Its workloads have too few launches to choose among: measure with a larger --budget.")
+fleet.command(name="simulate", short_help="Play a fleet's scheduler on a virtual clock.")(simulate)
+fleet.command(name="placement", short_help="Tell what placing repetitions by what they tell would have saved.")(
+    placement
+)
+fleet.command(name="report", short_help="Tell who is fastest on which machine.")(report)

@@ -9,13 +9,15 @@ minute, the scheduler is killed and started again, and the submitter is interrup
 
 - each task's run is there once, and each row of it once;
 - no two slots of one machine overlap, by the time stamps of the rows, whichever task they are of;
-- the rows are those of the same plan on one machine without a scheduler, but for times and for where they were taken.
+- the rows are those of the same plan on one machine without a scheduler, which goes on meanwhile, but for times and for
+  where they were taken.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -61,16 +63,18 @@ def main() -> int:
             places = "network namespaces" if network.is_apart else "processes on loopback (no namespaces can be had)"
             print(f"{len(tasks)} tasks, {MACHINES} workers in {places}")
             begin = time.monotonic()
+            alone = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "poolbench", "fleet", "run", str(plan), "--quiet"),
+                    *("--results", str(folder / "undisturbed")),
+                ],
+                env={**os.environ, "POOLBENCH_MACHINE": "alone", "POOLBENCH_LOCK_DIR": str(folder / "locks")},
+                stdout=subprocess.DEVNULL,
+            )
             _disturbed(Fleet(network, folder, plan), len(tasks))
-            print(f"  disturbed: {time.monotonic() - begin:.0f} s")
-        begin = time.monotonic()
-        quiet = folder / "undisturbed"
-        subprocess.run(
-            [sys.executable, "-m", "poolbench", "fleet", "run", str(plan), "--results", str(quiet), "--quiet"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        print(f"  undisturbed, without a scheduler: {time.monotonic() - begin:.0f} s")
+            print(f"  disturbed: {time.monotonic() - begin:.0f} s", flush=True)
+            code = alone.wait()
+            print(f"  undisturbed, without a scheduler: code {code}, {time.monotonic() - begin:.0f} s")
         problems = list(_problems(folder, [task.key for task in tasks]))
         for problem in problems:
             print(f"  WRONG: {problem}")
@@ -83,7 +87,7 @@ def _disturbed(fleet: Fleet, count: int) -> None:
 
     def when(share: float, what: str) -> None:
         wait_until(lambda: len(shelf.keys()) >= share * count, f"{share:.0%} of the tasks, before {what}", LONGEST_S)
-        print(f"  {len(shelf.keys()):4} stored: {what}")
+        print(f"  {len(shelf.keys()):4} stored: {what}", flush=True)
 
     try:
         scheduler = fleet.scheduler()
@@ -171,7 +175,7 @@ def _content(run: StoredRun) -> object:
     """
     header = run.header
     return (
-        (header.run, header.method, header.subjects, header.workloads, header.budget_s, header.revision),
+        (header.run, header.method, header.subjects, header.workloads, header.budget_s),
         (header.fleet.kind, header.fleet.repetition) if header.fleet else None,
         [
             (
