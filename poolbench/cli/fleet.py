@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from poolbench.fleet.plan import FleetPlan
     from poolbench.fleet.progress import Progress
     from poolbench.fleet.shelf import Shelf
+    from poolbench.fleet.sparing import Spares
 
 fleet = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="One sweep over many machines, or over this one.")
 
@@ -37,6 +38,9 @@ def run(
         ),
     ] = None,
     kind: Kinds = None,
+    spare: Annotated[
+        bool, typer.Option("--spare-known", help="Leave out repetitions of cells whose verdicts are all known.")
+    ] = False,
     results: Results = RESULTS,
     quiet: Quiet = False,
 ) -> None:
@@ -45,6 +49,7 @@ def run(
     from poolbench.fleet.plan import read_plan, require_kind
     from poolbench.fleet.progress import Progress
     from poolbench.fleet.shelf import Shelf
+    from poolbench.fleet.sparing import known_cells, nothing
 
     for name in kind or ():
         require_kind(name)
@@ -53,12 +58,13 @@ def run(
     read = read_plan(plan)
     print_warnings(read.notes)
     shelf = Shelf(results)
+    spares = known_cells(shelf) if spare else nothing
     progress = Progress(read.tasks, shelf.keys())
     try:
         if scheduler is None:
-            _here(read, shelf, progress, tuple(kind or ()), quiet=quiet)
+            spared = _here(read, shelf, progress, tuple(kind or ()), spares, quiet=quiet)
         else:
-            _spread(read, shelf, progress, scheduler, quiet=quiet)
+            spared = _spread(read, shelf, progress, scheduler, spares, quiet=quiet)
     except KeyboardInterrupt:
         kept = len(read.tasks) - len(shelf.lacking(read.tasks))
         typer.echo(
@@ -68,22 +74,29 @@ def run(
         )
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     lacking = len(shelf.lacking(read.tasks))
-    typer.echo(f"{len(read.tasks) - lacking} of {len(read.tasks)} tasks are in {results}.")
-    if lacking:
+    known = f"; {spared} were spared, since their verdicts are known" if spared else ""
+    typer.echo(f"{len(read.tasks) - lacking} of {len(read.tasks)} tasks are in {results}{known}.")
+    if lacking > spared:
         raise typer.Exit(ExitCode.MEASUREMENT_FAILED)
 
 
-def _here(plan: FleetPlan, shelf: Shelf, progress: Progress, kinds: tuple[str, ...], *, quiet: bool) -> None:
+def _here(
+    plan: FleetPlan, shelf: Shelf, progress: Progress, kinds: tuple[str, ...], spares: Spares, *, quiet: bool
+) -> int:
+    """Measure on this machine, and return how many tasks were spared."""
     from poolbench.fleet.embedded import run_here
 
-    tell = teller(quiet=quiet)
-    for step in run_here(plan, shelf, kinds=kinds, progress=progress, tell=tell):
+    tell, spared = teller(quiet=quiet), 0
+    for step in run_here(plan, shelf, kinds=kinds, progress=progress, tell=tell, spares=spares):
+        spared += step.is_spared
         if step.problem:
             print_warning(f"a task is left out: {step.problem}")
         tell(progress.text())
+    return spared
 
 
-def _spread(plan: FleetPlan, shelf: Shelf, progress: Progress, address: str, *, quiet: bool) -> None:
+def _spread(plan: FleetPlan, shelf: Shelf, progress: Progress, address: str, spares: Spares, *, quiet: bool) -> int:
+    """Measure on the scheduler's machines, and return how many tasks were spared."""
     from poolbench.fleet.addresses import need_dask, require_address
 
     need_dask()
@@ -91,11 +104,14 @@ def _spread(plan: FleetPlan, shelf: Shelf, progress: Progress, address: str, *, 
         print_warning(note)
     from poolbench.fleet.submitter import Submitter
 
-    submitter = Submitter(plan=plan, shelf=shelf, address=address, progress=progress, tell=teller(quiet=quiet))
+    submitter = Submitter(
+        plan=plan, shelf=shelf, address=address, progress=progress, tell=teller(quiet=quiet), spares=spares
+    )
     submitter.run()
     if quiet:
         for problem in dict.fromkeys(submitter.problems.values()):
             print_warning(f"a task is left out {problem}")
+    return submitter.spared
 
 
 @fleet.command(name="worker", short_help="Let this machine measure for a scheduler.")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from poolbench.analyse.compare.summary import summarise
-from poolbench.analyse.estimate.findings import RunSummary
+from poolbench.analyse.estimate.findings import RunSummary, WorkloadSummary
 from poolbench.model.result import ResultRow
 from poolbench.model.subject import LIMIT
 from poolbench.model.verdict import Outcome
@@ -66,6 +66,11 @@ class Replay:
     savings: tuple[Saving, ...]
 
 
+def is_open(found: WorkloadSummary) -> bool:
+    """Whether a verdict against the workload's fastest is open, so that more launches may change an answer."""
+    return any(cell.verdict is not None and cell.verdict.outcome in _OPEN for cell in found.cells)
+
+
 def replay(run: StoredRun) -> Replay:
     """Play both ways on the launches of ``run``.
 
@@ -109,8 +114,7 @@ class _Play:
             more = [
                 found.id
                 for found in summary.workloads
-                if any(cell.verdict is not None and cell.verdict.outcome in _OPEN for cell in found.cells)
-                and counts[found.id] < len(self.launches[found.id])
+                if is_open(found) and counts[found.id] < len(self.launches[found.id])
             ]
             if placed.known >= sweep.known or not more:
                 return Saving(each=each, sweep=sweep, placed=placed)

@@ -29,7 +29,7 @@ class Progress:
         self._ended[kind] += 1
 
     def known(self, kind: str) -> None:
-        """Count a task whose run was found on a machine: it says nothing about the speed either."""
+        """Count a task that is spared, or whose run was found on a machine: it says nothing about the speed either."""
         self.left[kind] -= 1
 
     def seconds_left(self) -> float | None:

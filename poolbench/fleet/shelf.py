@@ -26,7 +26,7 @@ class Shelf:
     def __init__(self, results: Path) -> None:
         self.results = results
         self.in_hand = results / IN_HAND
-        self._put: set[str] | None = None
+        self._put: dict[str, Path] | None = None
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -48,7 +48,7 @@ class Shelf:
         except OSError as error:
             raise StoreError(f"{self.in_hand} cannot be written: {error.strerror or error}.") from error
         try:
-            self._put = self.keys()
+            self._put = self._paths()
             yield
         finally:
             self._put = None
@@ -56,7 +56,7 @@ class Shelf:
 
     def keys(self) -> set[str]:
         """Return the keys of all tasks whose runs are here."""
-        return {path.stem for folder in self._folders(self.results) for path in folder.glob(f"fleet-*{SUFFIX}")}
+        return set(self._paths() if self._put is None else self._put)
 
     def lacking(self, tasks: Iterable[FleetTask]) -> list[FleetTask]:
         """Return those of ``tasks`` whose runs are not here, in their order."""
@@ -65,7 +65,7 @@ class Shelf:
 
     def find(self, key: str) -> Path | None:
         """Return the finished run of the task ``key``, whichever machine it is of; None where there is none."""
-        return self._found(self.results, key)
+        return self._found(self.results, key) if self._put is None else self._put.get(key)
 
     def begun(self, key: str, machine: str) -> Path | None:
         """Return the unfinished run of the task ``key`` on the machine of that key; None where there is none."""
@@ -87,7 +87,7 @@ class Shelf:
 
         Raises StoreError where ``data`` is not the run of the task ``key``, or cannot be written.
         """
-        if self.find(key) is not None if self._put is None else key in self._put:
+        if self.find(key) is not None:
             return False
         header = decode_header(data.partition(b"\n")[0] + b"\n", Path(f"{key}{SUFFIX}"))
         if header.run != key:
@@ -110,8 +110,11 @@ class Shelf:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
         if self._put is not None:
-            self._put.add(key)
+            self._put[key] = target
         return True
+
+    def _paths(self) -> dict[str, Path]:
+        return {path.stem: path for folder in self._folders(self.results) for path in folder.glob(f"fleet-*{SUFFIX}")}
 
     def _found(self, place: Path, key: str) -> Path | None:
         paths = (folder / f"{key}{SUFFIX}" for folder in self._folders(place))

@@ -23,6 +23,7 @@ from poolbench.fleet.outcome import ABOUT, About, Outcome, resources, speech
 from poolbench.fleet.plan import FleetPlan
 from poolbench.fleet.progress import Progress
 from poolbench.fleet.shelf import Shelf
+from poolbench.fleet.sparing import Spares, nothing
 from poolbench.model.fleet import ANY, FleetTask
 from poolbench.store import typed
 
@@ -50,6 +51,8 @@ class Submitter:
     address: str
     progress: Progress
     tell: Tell
+    spares: Spares = nothing
+    spared: int = field(default=0, init=False)
     problems: dict[str, str] = field(default_factory=dict, init=False)
     duplicates: int = field(default=0, init=False)
     _missing: dict[str, FleetTask] = field(default_factory=dict, init=False)
@@ -138,10 +141,16 @@ class Submitter:
         return answer
 
     def _submit(self, client: Any, futures: dict[str, Any], window: int) -> None:
-        for key, task in self._missing.items():
+        for key, task in list(self._missing.items()):
             if len(futures) >= window:
                 return
-            if key not in futures:
+            if key in futures:
+                continue
+            if self.spares(task):
+                del self._missing[key]
+                self.spared += 1
+                self.progress.known(task.kind)
+            else:
                 futures[key] = client.submit(
                     measure, typed.dump(FleetTask, task), key=key, resources=resources(task), pure=False
                 )

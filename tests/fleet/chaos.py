@@ -1,6 +1,6 @@
 """A fleet that is harmed on purpose: what it stores is what an undisturbed one stores, but for times.
 
-    python -m tests.fleet.chaos [--tasks 200] [--folder FOLDER]
+    python -m tests.fleet.chaos [--tasks 200] [--folder FOLDER [--judge]]
 
 Four workers, each in a network namespace of its own where this user can make them (else processes on loopback), with a
 machine's name, lock and results of its own. While the plan is measured, two workers are killed (kill -9: of one the
@@ -51,7 +51,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=200)
     parser.add_argument("--folder", type=Path, help="where everything is kept; it must not exist")
+    parser.add_argument("--judge", action="store_true", help="only look at what an earlier call kept in FOLDER")
     arguments = parser.parse_args()
+    if arguments.judge:
+        tasks = read_plan(arguments.folder / "plan.toml").tasks
+        return _judged(arguments.folder, [task.key for task in tasks])
     with tempfile.TemporaryDirectory(prefix="poolbench-chaos-") as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=arguments.folder is None)
@@ -75,9 +79,13 @@ def main() -> int:
             print(f"  disturbed: {time.monotonic() - begin:.0f} s", flush=True)
             code = alone.wait()
             print(f"  undisturbed, without a scheduler: code {code}, {time.monotonic() - begin:.0f} s")
-        problems = list(_problems(folder, [task.key for task in tasks]))
-        for problem in problems:
-            print(f"  WRONG: {problem}")
+        return _judged(folder, [task.key for task in tasks])
+
+
+def _judged(folder: Path, keys: list[str]) -> int:
+    problems = list(_problems(folder, keys))
+    for problem in problems:
+        print(f"  WRONG: {problem}")
     return 1 if problems else 0
 
 

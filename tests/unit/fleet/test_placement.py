@@ -1,6 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from poolbench.fleet.placement import replay
+from poolbench.fleet.shelf import Shelf
+from poolbench.fleet.sparing import known_cells
+from poolbench.model.fleet import FleetTask
+from poolbench.store.codec import encode_header, encode_row
 from poolbench.store.reading import StoredRun
 from tests.unit.builders import AVG2D, MAX2D, Noise, make_header, make_rows
 
@@ -24,3 +31,23 @@ def test_what_is_known_early_gives_its_launches_to_what_is_not():
 
 def test_nothing_is_played_where_there_are_too_few_launches():
     assert played({MAX2D: CLEAR}, launches=2).savings == ()
+
+
+def stored(shelf, task, times, launches):
+    rows = make_rows({MAX2D: times}, launches=launches, noise=Noise(launch_sd=0.1), seed=task.repetition)
+    header = replace(make_header(["numpy", "torch"], [MAX2D]), run=task.key)
+    lines = [encode_row(replace(row, run=task.key, machine=header.machine.key)) for row in rows]
+    shelf.put(task.key, encode_header(header) + b"".join(lines))
+
+
+@pytest.mark.parametrize(("times", "is_spared"), [(CLEAR, True), (CLOSE, False)])
+def test_a_repetition_is_spared_where_those_before_tell_all(tmp_path, times, is_spared):
+    shelf = Shelf(tmp_path)
+    tasks = [FleetTask(workloads=(MAX2D,), subjects=("numpy", "torch"), repetition=number) for number in range(3)]
+    spares = known_cells(shelf)
+    assert not spares(tasks[0]) and not spares(tasks[1])  # nothing is known yet
+    stored(shelf, tasks[0], times, launches=2)
+    assert not spares(tasks[1])  # two launches have no interval
+    stored(shelf, tasks[1], times, launches=4)
+    assert spares(tasks[2]) is is_spared
+    assert not spares(replace(tasks[2], kind="arm"))  # which is a cell of its own
