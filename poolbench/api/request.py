@@ -11,6 +11,7 @@ from poolbench.backends import registry
 from poolbench.environments.reference import settled
 from poolbench.errors import MissingFrameworkError, UsageError
 from poolbench.measure.headroom import limit_bytes
+from poolbench.model.fleet import FleetTerms
 from poolbench.model.gate import GateTerms
 from poolbench.model.machine import Hardware
 from poolbench.model.method import LayoutPolicy, Limits, Method
@@ -45,6 +46,10 @@ class Request:
     """How to go about it; None for a comparison of all subjects with each other and the limit."""
     gate: GateTerms | None = None
     """Roles and policy where the run is a gate's; its header keeps them."""
+    name: str = ""
+    """What the run is called; a name by the time where there is none."""
+    fleet: FleetTerms | None = None
+    """What the run is measured for where it is a fleet's; its header keeps it."""
 
 
 class Plan(Protocol):

@@ -76,7 +76,7 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
     source = revision()
     now = datetime.now(UTC)
     header = RunHeader(
-        run=new_run_name(now, request.results_dir),
+        run=request.name or new_run_name(now, request.results_dir),
         started_at=now.isoformat(timespec="seconds"),
         revision=source.name,
         dirty=source.dirty,
@@ -86,6 +86,7 @@ def new_run(request: Request, *, observer: Observer | None = None, tell: Tell = 
         subjects=_measured(request),
         workloads=request.workloads,
         gate=request.gate,
+        fleet=request.fleet,
     )
     with machine_lock(_holder(header)), RunFile.create(request.results_dir, header) as file:
         yield from _running(

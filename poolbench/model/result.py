@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from poolbench.model.evidence import BlockEvidence
+from poolbench.model.fleet import FleetTerms
 from poolbench.model.gate import GateTerms
 from poolbench.model.machine import MachineFingerprint
 from poolbench.model.memory import Memory
@@ -15,7 +16,7 @@ from poolbench.model.stage import Stage
 from poolbench.model.subject import Subject
 from poolbench.model.workload import Workload, names_of
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """The version of the stored form of RunHeader and ResultRow."""
 
 UNKNOWN_REVISION = "unknown"
@@ -114,6 +115,7 @@ class RunHeader:
 
     ``subjects`` and ``workloads`` are what the texts in its rows stand for; the workloads have their catalogue's names.
     ``gate`` is what a gate's run was begun with; None for a run of another command, and for gates of before schema 6.
+    ``fleet`` is what a fleet's task was; None for a run of another command.
     """
 
     run: str
@@ -126,6 +128,7 @@ class RunHeader:
     subjects: tuple[Subject, ...]
     workloads: tuple[Workload, ...]
     gate: GateTerms | None = None
+    fleet: FleetTerms | None = None
 
     @property
     def names(self) -> dict[str, str]:

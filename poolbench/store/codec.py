@@ -1,6 +1,6 @@
 """Result files' records: RunHeader and ResultRow as JSON objects, one per line, and back to equal objects.
 
-A record is ``{"record": "run" | "row", "schema": 6, …fields}``. Its fields are those of the dataclass, by its type
+A record is ``{"record": "run" | "row", "schema": 7, …fields}``. Its fields are those of the dataclass, by its type
 hints: nested dataclasses are objects, tuples are lists, enums their values, subjects and workloads the texts that name
 them (a run's ``names`` are those of its workloads in the catalogue), and samples one list per field. JSON has no NaN or
 infinity, so a float that is one is written as the text "nan", "inf" or "-inf".
@@ -49,6 +49,7 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     # kernels, which was not told. A header has what a gate was begun with: gates from before are judged again by roles
     # that are given.
     5: _as_it_is,
+    6: _as_it_is,  # 7 has what a fleet's run was measured for: runs from before were no fleet's
 }
 """For each schema before the present one, the function that makes its records into those of the next."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from poolbench.analyse.compare.summary import summarise
 from poolbench.errors import StoreError
+from poolbench.model.fleet import FleetTerms
 from poolbench.model.method import Method
 from poolbench.model.result import SCHEMA_VERSION, UNKNOWN_REVISION, ResultRow, RunHeader, Verification
 from poolbench.store.codec import decode_line, encode_header, encode_row, upgrade
@@ -196,3 +197,12 @@ def test_a_torn_line_is_never_taken_for_a_whole_one(line: bytes, data: st.DataOb
 def test_what_is_not_a_json_object_is_refused(text: bytes) -> None:
     with pytest.raises(StoreError):
         decode_line(text)
+
+
+def test_a_run_from_before_schema_7_was_no_fleet_s_and_one_from_then_on_keeps_what_it_was_for() -> None:
+    record = {**json.loads(encode_header(plain_header())), "schema": 6}
+    del record["fleet"]
+    assert decode_line(json.dumps(record).encode()) == plain_header()
+    terms = FleetTerms(kind="arm", repetition=2, findings=("It is busy.",))
+    back = decode_line(encode_header(dataclasses.replace(plain_header(), fleet=terms)))
+    assert isinstance(back, RunHeader) and back.fleet == terms
