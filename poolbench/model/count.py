@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -55,9 +54,9 @@ class Count:
     empty: int = 0
     repeats: int = 0
     system_calls: int = 0
-    libraries: Mapping[str, int] = field(default_factory=dict)
+    libraries: dict[str, int] = field(default_factory=dict)
     mix: Mix | None = None
-    path: Mapping[str, str] = field(default_factory=dict)
+    path: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property

@@ -96,3 +96,11 @@ def _row(one: Count, names: Mapping[str, str]) -> list[str]:
         f"{one.bytes_per_output:.1f}",
         *kinds,
     ]
+
+
+def count_change_document(change: CountChange | None) -> dict[str, object] | None:
+    """Return a head's count beside a base's as data; None where nothing was counted."""
+    if change is None:
+        return None
+    base, head = count_document((change.base, change.head))
+    return {"ratio": change.ratio, "equal": change.is_equal, "base": base, "head": head}

@@ -301,7 +301,7 @@ int main(int argc, char** argv) {
       ptrace(PTRACE_SETOPTIONS, pid, nullptr, static_cast<long>(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE));
     }
     Region region;
-    for (auto& entry : places) entry.second.count = 0;
+    places.clear();  // code may have changed since, as where memory was unmapped and mapped again
     int threads = 0;
     const std::uint64_t before = others_ns(pid, threads);
     lives = counter < 0 ? step_region(pid, limit, region, places, status) : count_region(pid, counter, region, status);
