@@ -1,6 +1,6 @@
 """A process that calls machine code whose number of instructions is known, between marks.
 
-python -m tests.count.machine_code NAME…    (names of CODES)
+python -m tests.count.machine_code CALLS NAME…    (names of CODES)
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ CODES = {
 
 
 def main() -> int:
-    """Mark the codes that are named, "return" first, three calls each."""
-    for name in ("return", *sys.argv[1:]):
+    """Mark the codes that are named, "return" first, so many calls each."""
+    for name in ("return", *sys.argv[2:]):
         code = CODES[name][0]
         page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         page.write(code)
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
-        marked(ctypes.CFUNCTYPE(None)(address), repeats=3, warm=300)
+        marked(ctypes.CFUNCTYPE(None)(address), repeats=int(sys.argv[1]), warm=300)
     return 0
 
 

@@ -14,6 +14,7 @@ from poolbench.backends import registry
 from poolbench.backends.base import Source
 from poolbench.measure.count.marks import Empty, marked
 from poolbench.model.ids import parse_id
+from poolbench.model.method import LayoutPolicy
 from poolbench.verify.fill import arrange
 
 
@@ -26,7 +27,7 @@ def main() -> int:
         backend = registry.create(name)
         backend.load(1)
         values = np.random.default_rng(1).random(workload.reference_input_shape, np.float32)
-        prepared = backend.prepare(workload, Source(array=arrange(values, workload)))
+        prepared = backend.prepare(workload, Source(array=arrange(values, workload), layout=LayoutPolicy.GIVEN))
         call = prepared.run  # type: ignore[assignment]
     gc.freeze()
     # Silent: as the counted process does before it marks. A signal's number of 0 is sent to nobody.

@@ -88,11 +88,12 @@ def _memory(instruction: object, capstone: object) -> tuple[bool, bool]:
     for place, operand in enumerate(instruction.operands):  # type: ignore[attr-defined]
         if operand.type != capstone.x86.X86_OP_MEM:  # type: ignore[attr-defined]
             continue
-        if operand.access:
+        # Of AVX capstone 5 takes stores for loads; there the first operand is where the result goes, and only there.
+        if operand.access and not mnemonic.startswith("v"):
             reads |= bool(operand.access & capstone.CS_AC_READ)  # type: ignore[attr-defined]
             writes |= bool(operand.access & capstone.CS_AC_WRITE)  # type: ignore[attr-defined]
-        else:  # not told: the first operand of several is where the result goes
-            writes |= place == 0 and len(instruction.operands) > 1  # type: ignore[attr-defined]
+        else:
+            writes |= place == 0
             reads |= place > 0
     return reads, writes
 

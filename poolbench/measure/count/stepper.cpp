@@ -314,7 +314,9 @@ int main(int argc, char** argv) {
     ++regions;
     if (!lives && WIFSTOPPED(status)) {
       kill(pid, SIGKILL);
-      waitpid(pid, &status, __WALL);
+      // A thread that was just started is traced too, and the process ends only when somebody has waited for it.
+      while (waitpid(-1, &status, __WALL) > 0) {
+      }
     }
   }
   if (WIFEXITED(status)) std::fprintf(output, "exited %d\n", WEXITSTATUS(status));
