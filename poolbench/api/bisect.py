@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from poolbench.analyse.bisect.choice import Finding, Series, belief, finding, next_place
+from poolbench.analyse.bisect.choice import Answer, Finding, Series, belief, finding, next_place
 from poolbench.analyse.bisect.posterior import Belief, Reading
 from poolbench.analyse.history.series import measured_as
+from poolbench.api.count import counts
 from poolbench.api.history import POLICY, HistoryRequest, load_history
 from poolbench.api.points import choose_points
 from poolbench.api.request import Request, default_budget_s
@@ -23,6 +24,7 @@ from poolbench.environments.interpreter import Unavailable
 from poolbench.environments.provide import provide
 from poolbench.environments.reference import is_kernel
 from poolbench.errors import MeasurementError, UsageError
+from poolbench.model.count import CountChange
 from poolbench.model.history import Point
 from poolbench.model.subject import Subject, parse_subject
 
@@ -144,6 +146,18 @@ def probe(request: HistoryRequest, place: int, seconds: float) -> Request:
         results_dir=request.results_dir,
         policy=POLICY,
     )
+
+
+def count_answer(request: HistoryRequest, state: State, *, tell: Tell) -> tuple[CountChange, ...]:
+    """Count the point before the answer and its last, on the workloads that it concerns; both ends where it is none."""
+    found = state.found
+    is_none = found.answer is Answer.NONE
+    before, after = (0, state.series.last) if is_none else (max(found.first - 1, 0), found.last)
+    concerned = {size.workload for size in found.belief.sizes if is_none or size.chance > 0.5}
+    workloads = [workload for workload in request.workloads if workload.id in concerned] or request.workloads
+    base, head = (request.points[place].subject for place in (before, after))
+    taken = list(counts((base, head), workloads, layout=request.method.layout, tell=tell))
+    return tuple(CountChange(base=one, head=other) for one, other in zip(taken[::2], taken[1::2], strict=True))
 
 
 def why_unbuilt(request: HistoryRequest, place: int, tell: Tell) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from poolbench.analyse.gate.judge import judge_run
+from poolbench.api.count import with_counts
 from poolbench.api.export import ASV_FOLDER
 from poolbench.api.gate import terms_to_judge
 from poolbench.api.history import stored_histories
@@ -18,6 +19,7 @@ from poolbench.report.page.comparison import build_comparison
 from poolbench.report.page.run import build_page, unreadable_page
 from poolbench.store.asv import AsvResults, is_asv_folder, read_results
 from poolbench.store.calibration import known_calibration
+from poolbench.store.counts import read_counts
 from poolbench.store.reading import StoredRun, read_run
 from poolbench.store.runs import find_run
 
@@ -50,7 +52,8 @@ def comparison_page(results: Path, first: str, second: str, *, warn: Warn) -> Pa
 
 
 def _judged(stored: StoredRun, terms: GateTerms) -> JudgedGate:
-    return JudgedGate(result=judge_run(stored.header, stored.rows, terms), names=stored.header.names)
+    result = with_counts(judge_run(stored.header, stored.rows, terms), read_counts(stored.path))
+    return JudgedGate(result=result, names=stored.header.names)
 
 
 def _judged_by_name(results: Path, name: str, warn: Warn) -> JudgedGate:

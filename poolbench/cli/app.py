@@ -13,6 +13,7 @@ from poolbench.cli.bisect import bisect
 from poolbench.cli.calibrate import calibrate
 from poolbench.cli.capture import capture
 from poolbench.cli.compare import compare
+from poolbench.cli.count import count
 from poolbench.cli.doctor import doctor
 from poolbench.cli.effects import effects
 from poolbench.cli.env import env
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command(short_help="Measure subjects on workloads; tell which is fastest.")(compare)
 app.command(short_help="Tell whether a change made anything slower; made for CI.")(gate)
+app.command(short_help="Count the instructions of one call, exactly.")(count)
 app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Write down which pooling a model of your own does.")(capture)
 app.command(short_help="Tell whether pooling slows a model of your own, and what to change.")(advise)

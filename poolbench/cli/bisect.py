@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from poolbench.api.bisect import State
     from poolbench.api.history import HistoryRequest
     from poolbench.api.run import Tell
+    from poolbench.model.count import CountChange
 
 
 def bisect(
@@ -48,6 +49,9 @@ def bisect(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that each point may use.")] = 1,
     timeout: Annotated[float | None, typer.Option(min=0.1, help="Seconds after which a silent point is ended.")] = None,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Count the instructions of a call before and after, too (docs/counts.md).")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 4 where the answer is not sure.")
     ] = False,
@@ -62,6 +66,7 @@ def bisect(
     from poolbench.api.request import default_limits
     from poolbench.measure.machine import fingerprint, revision
     from poolbench.report.bisect import bisection_document, bisection_lines
+    from poolbench.report.count import change_sentence, count_change_document
 
     chosen, points = bisection_points(subject, good, bad)
     entries = chosen_workloads(workloads, passes, gradients)
@@ -82,14 +87,31 @@ def bisect(
     state = _search(request, confidence, seconds, quiet=quiet)
     print_warnings(state.warnings)
     names = {workload.id: workload.name for workload in entries}
+    changes = _count(request, state, quiet=quiet) if counts else ()
     if json:
-        print_json(bisection_document(state.found, points, state.readings, names))
+        document = bisection_document(state.found, points, state.readings, names)
+        print_json({**document, "counts": [count_change_document(change) for change in changes]})
     else:
         for line in bisection_lines(state.found, points, state.readings, names):
             typer.echo(line)
+        for change in changes:
+            said = change_sentence(change) or "Not counted."
+            typer.echo(f"  {change.base.subject} to {change.head.subject} on {names[change.head.workload]}: {said}")
         typer.echo(f"\nresults  {results / machine.key}")
     if strict and not state.found.is_sure:
         raise typer.Exit(ExitCode.UNDECIDED)
+
+
+def _count(request: HistoryRequest, state: State, *, quiet: bool) -> tuple[CountChange, ...]:
+    """Count what the answer changed: the point before it beside its last one, on the workloads that it concerns."""
+    from poolbench.api.bisect import count_answer
+    from poolbench.errors import PoolbenchError
+
+    try:
+        return count_answer(request, state, tell=teller(quiet=quiet))
+    except PoolbenchError as error:  # a second opinion: without it the answer stands
+        print_warnings([f"nothing is counted. {error}"])
+        return ()
 
 
 def _search(request: HistoryRequest, confidence: float, seconds: float, *, quiet: bool) -> State:

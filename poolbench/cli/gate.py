@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Finished: TypeAlias = tuple[RunHeader, Sequence[ResultRow], Path, GateTerms]
 
 
-ALWAYS = frozenset({"strict", "junit_file", "markdown_file", "results", "json", "quiet", "repo"})
+ALWAYS = frozenset({"counts", "strict", "junit_file", "markdown_file", "results", "json", "quiet", "repo"})
 """What tells how a gate is shown, whatever its rows come from."""
 
 TERMS = frozenset({"base", "head", "tolerance", "confidence"})
@@ -61,6 +61,10 @@ def gate(
     memory: Annotated[
         bool, typer.Option("--memory/--no-memory", help="Whether the memory of a call is compared too.")
     ] = True,
+    counts: Annotated[
+        bool,
+        typer.Option("--counts", help="Count the instructions of one call, too (docs/counts.md): some seconds each."),
+    ] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds after which a silent subject is ended.")
     ] = None,
@@ -121,11 +125,28 @@ def gate(
     from poolbench.analyse.gate.judge import judge_run
     from poolbench.store.calibration import known_calibration
 
-    result = judge_run(header, rows, terms)
+    result = _with_counts(judge_run(header, rows, terms), header, path, wanted=counts, quiet=quiet)
     code = exit_code(result, strict=strict)
     known = known_calibration(header.machine.key, results, warn=print_warning)
     _report(result, header, known, code, path, junit_file, markdown_file, strict=strict, json=json)
     raise typer.Exit(code)
+
+
+def _with_counts(result: GateResult, header: RunHeader, path: Path, *, wanted: bool, quiet: bool) -> GateResult:
+    """Return ``result`` with the counts that lie beside its run, taken now where they are wanted and are not there."""
+    from poolbench.api.count import count_gate, with_counts
+    from poolbench.errors import PoolbenchError
+    from poolbench.store.counts import read_counts, write_counts
+
+    try:
+        found = read_counts(path)
+        if wanted and not found:
+            found = count_gate(result, header.workloads, tell=teller(quiet=quiet))
+            write_counts(path, found)
+    except PoolbenchError as error:  # a second opinion: without it the verdicts and the exit code stand
+        print_warning(f"Nothing is counted. {error}")
+        return result
+    return with_counts(result, found)
 
 
 def exit_code(result: GateResult, *, strict: bool = False) -> ExitCode:

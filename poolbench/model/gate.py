@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from poolbench.model.count import CountChange
 from poolbench.model.method import Method
 from poolbench.model.subject import Subject
 from poolbench.model.verdict import Comparison, Outcome, Policy
@@ -69,7 +70,8 @@ class GateVerdict:
 
     ``comparison`` is over all launches, ``confirmation`` over those of fresh processes alone (None where nothing was
     suspected). ``samples`` counts slots of either side that went into the ratio. ``is_regression``: slower, and by the
-    tolerance at least. ``memory`` is None where either side was not measured, and ``memory_reason`` says why.
+    tolerance at least. ``memory`` is None where either side was not measured, and ``memory_reason`` says why. ``count``
+    is None where instructions were not counted: a second opinion, which moves no verdict.
     """
 
     workload: str
@@ -81,6 +83,12 @@ class GateVerdict:
     is_regression: bool = False
     memory: MemoryChange | None = None
     memory_reason: str = ""
+    count: CountChange | None = None
+
+    @property
+    def has_same_memory(self) -> bool:
+        """Whether a call requests as much memory as it did."""
+        return self.memory is not None and abs(self.memory.head_bytes - self.memory.base_bytes) <= self.memory.slack
 
     @property
     def is_memory_regression(self) -> bool:

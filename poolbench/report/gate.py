@@ -9,6 +9,7 @@ from poolbench.model.estimate import Estimate
 from poolbench.model.gate import Disturbance, GateResult, GateVerdict
 from poolbench.model.verdict import Comparison, Outcome
 from poolbench.quantities import counted, level_text, listed, percent
+from poolbench.report.count import change_sentence, change_words
 from poolbench.report.table import (
     NONE,
     UNKNOWN,
@@ -72,6 +73,7 @@ def gate_table(result: GateResult, names: Mapping[str, str]) -> Table:
         Column(key="launches", title="launches", is_figure=True, unit=Unit.COUNT),
         Column(key="memory", title="memory", is_figure=True, unit=Unit.BYTES,
                help="By how much head requests more than base."),
+        *_count_columns(result),
         Column(key="reason", title="why"),
         Column(key="is_regression", unit=Unit.YES_OR_NO, is_detail=True),
     )  # fmt: skip
@@ -80,9 +82,12 @@ def gate_table(result: GateResult, names: Mapping[str, str]) -> Table:
 
 
 def sentence(verdict: GateVerdict) -> str:
-    """Return why a verdict is what it is, in time and in memory."""
+    """Return why a verdict is what it is, in time and in memory, and what the instructions say beside it."""
     memory = f" Memory: {verdict.memory_reason}" if verdict.is_memory_regression else ""
-    return f"{verdict.reason}{memory}"
+    counts = change_sentence(
+        verdict.count, is_undecided=verdict.outcome is Outcome.UNDECIDED, same_memory=verdict.has_same_memory
+    )
+    return " ".join(filter(None, (f"{verdict.reason}{memory}", counts)))
 
 
 def reasons(result: GateResult, names: Mapping[str, str]) -> Iterator[str]:
@@ -119,12 +124,20 @@ def _row(verdict: GateVerdict, names: Mapping[str, str]) -> Row:
             "samples": counted_value(verdict.samples),
             "launches": counted_value(verdict.comparison.launches),
             "memory": _memory(verdict),
+            **({} if verdict.count is None else {"count": words(change_words(verdict.count))}),
             "reason": words(sentence(verdict)),
             "is_regression": flag(verdict.is_regression),
         },
         facets={"outcome": verdict.outcome.value},
         role="failed" if bad else "",
     )
+
+
+def _count_columns(result: GateResult) -> tuple[Column, ...]:
+    """Return the column of counts, where any were taken."""
+    if all(verdict.count is None for verdict in result.verdicts):
+        return ()
+    return (Column(key="count", title="instructions", help="Of one call, head beside base; no part of the verdict."),)
 
 
 def _ratio(pair: Comparison) -> dict[str, Value]:

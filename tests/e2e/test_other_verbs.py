@@ -68,7 +68,7 @@ def test_doctor_tells_machine_bandwidth_and_noise(poolbench):
 
 def test_help_names_every_verb(poolbench):
     text = poolbench("--help", check=True).stdout
-    for verb in ("compare", "capture", "advise", "effects", "monitor", "show", "verify", "list", "doctor"):
+    for verb in ("compare", "capture", "advise", "effects", "monitor", "show", "verify", "list", "doctor", "count"):
         assert verb in text
     assert poolbench("--version", check=True).stdout.startswith("poolbench ")
 

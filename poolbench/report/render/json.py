@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolbench.model.memory import FLAT
 from poolbench.report.calibration import calibration_text
+from poolbench.report.count import count_change_document
 from poolbench.report.gate import headline
 from poolbench.report.history import history_table
 from poolbench.report.means import means_table
@@ -87,6 +88,7 @@ def gate_document(
                 "memory": None if verdict.memory is None else asdict(verdict.memory),
                 "is_memory_regression": verdict.is_memory_regression,
                 "memory_reason": verdict.memory_reason,
+                "count": count_change_document(verdict.count),
             }
             for verdict in result.verdicts
         ],

@@ -1,0 +1,210 @@
+"""Whether counts are exact: against known code, against Valgrind, against themselves, and with a planted instruction.
+
+    python -m tests.count.proof [known] [valgrind] [same] [core] [planted]    (all by default; some minutes each)
+
+Ends with exit code 1 where one of them is not as it should be.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from poolbench.catalogue.select import choose
+from poolbench.measure.count.counting import count
+from poolbench.measure.count.shapes import scaled
+from poolbench.measure.count.tracing import trace
+from poolbench.model.ids import parse_id
+from poolbench.model.subject import parse_subject
+from tests.count.machine_code import CODES, ROUNDS
+from tests.count.planted import build, vectors
+
+LIMIT = 1_000_000
+SMALL = "max2d-n1c4-h4w8-k2-f32-nchw"
+SAME_PROCESSES, SAME_CALLS = 10, 100
+TIMES = 20
+VALGRIND_CALLS = (100, 300)
+
+_NO_AVX512 = {
+    # Valgrind has no AVX-512, so that the C library and NumPy take other ways there; here they take the same.
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM",
+    "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
+}
+
+
+def known() -> bool:
+    """Count code whose instructions are known, to the instruction."""
+    names = [name for name in CODES if name != "return"]
+    regions = trace(
+        [sys.executable, "-m", "tests.count.machine_code", "3", *names], os.environ, limit=LIMIT, counter="step"
+    ).regions
+    empty, fine = regions[1], True
+    for place, name in enumerate(names, 1):
+        _, instructions, repeats, calls = CODES[name]
+        for region in regions[3 * place : 3 * place + 3]:
+            found = (
+                region.instructions - empty.instructions + 1,
+                region.repeats - empty.repeats,
+                region.system_calls - empty.system_calls,
+            )
+            fine &= found == (instructions, repeats, calls)
+        print(f"{name}: {found[0]:,} instructions, {instructions:,} known; repeats {found[1]}, system calls {found[2]}")
+    print(
+        f"an instruction planted in a loop of {ROUNDS:,}: {CODES['planted'][1] - CODES['vector'][1]:,} more, all seen"
+    )
+    return fine
+
+
+def valgrind() -> bool:
+    """Count ``strided:avx2`` by callgrind: what 200 calls more add to a whole process, less that of empty calls."""
+    if shutil.which("valgrind") is None:
+        print("valgrind is not installed here")
+        return False
+    fine = True
+    for name in ("resnet50_stem", "poolformer_m36_s1", "yolov5s_sppf"):
+        part = scaled(choose([name]).workloads[0])
+        for key, value in _NO_AVX512.items():
+            os.environ[key] = value
+        stepped = count(parse_subject("strided:avx2+layout=given"), part, counter="step")
+        for key in _NO_AVX512:
+            del os.environ[key]
+        few, many = VALGRIND_CALLS
+        call, empty = (
+            (_by_callgrind(backend, part.id, many) - _by_callgrind(backend, part.id, few)) / (many - few)
+            for backend in ("strided:avx2", "-")
+        )
+        own = stepped.instructions
+        if own is None:
+            print(f"{name}: {stepped.reason}")
+            return False
+        error = own / (call - empty) - 1
+        fine &= abs(error) <= 0.001
+        print(f"{name}: {own:,} stepped, {call - empty:,.1f} by callgrind ({100 * error:+.3f} %)")
+    return fine
+
+
+def same() -> bool:
+    """Count the same small call a thousand times, in ten processes."""
+    found: Counter[int] = Counter()
+    for _ in range(SAME_PROCESSES):
+        found.update(_calls("strided", SMALL, SAME_CALLS))
+    print(f"{sum(found.values()):,} counts of one call on {SMALL}: {dict(found)}")
+    known: Counter[int] = Counter()
+    for _ in range(SAME_PROCESSES):
+        command = [sys.executable, "-m", "tests.count.machine_code", str(SAME_CALLS), "vector"]
+        regions = trace(command, os.environ, limit=LIMIT, counter="step").regions
+        known.update(region.instructions for region in regions[SAME_CALLS:])
+    print(f"{sum(known.values()):,} counts of a known loop and the call of it: {dict(known)}")
+    return len(found) == len(known) == 1
+
+
+def core() -> bool:
+    """Count each layer of ``core`` twenty times, each in a process of its own."""
+    fine = True
+    for workload in choose(["core"]).workloads:
+        found = Counter(count(parse_subject("strided"), workload, counter="step").instructions for _ in range(TIMES))
+        fine &= len(found) == 1 and None not in found
+        print(f"{workload.name}: {dict(found)}", flush=True)
+    return fine
+
+
+def planted() -> bool:
+    """Plant an instruction for each vector in a small kernel: each layer must show so many more."""
+    fine = True
+    with tempfile.TemporaryDirectory() as folder:
+        libraries = [build(Path(folder), planted=is_planted) for is_planted in (False, True)]
+        for workload in choose(["core"]).workloads:
+            part = scaled(workload)
+            plain, more = (
+                min(
+                    region.instructions
+                    for region in trace(
+                        [sys.executable, "-m", "tests.count.planted", str(library), part.id],
+                        os.environ,
+                        limit=LIMIT,
+                        counter="step",
+                    ).regions
+                )
+                for library in libraries
+            )
+            due = vectors(part)
+            fine &= more - plain == due
+            print(
+                f"{workload.name}: {plain:,}, planted {more - plain:+,} ({more / plain - 1:+.1%}), {due:,} due",
+                flush=True,
+            )
+    return fine
+
+
+def _by_callgrind(backend: str, workload: str, calls: int) -> int:
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "POOLBENCH_ISA": "avx2", **_NO_AVX512}
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [
+                *("valgrind", "--tool=callgrind", f"--callgrind-out-file={Path(folder) / 'out'}"),
+                *(sys.executable, "-m", "tests.count.plain", backend, workload, str(calls)),
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    told = re.search(r"Collected : (\d+)", done.stderr)
+    if told is None:
+        raise SystemExit(f"callgrind failed: {done.stderr[-500:]}")
+    return int(told.group(1))
+
+
+def _calls(backend: str, workload: str, calls: int) -> list[int]:
+    """Return the counts of ``calls`` calls in a row in one process, less the empty one."""
+    import json
+
+    from poolbench.backends import registry
+    from poolbench.environments.interpreter import PRESENT
+    from poolbench.measure.count.child import WARM
+    from poolbench.measure.count.counting import CHILD
+
+    parse_id(workload)
+    request = {"backend": backend, "workload": workload, "threads": 1, "layout": "given", "seed": 1, "warm": WARM}
+    traced = trace(
+        PRESENT.command(CHILD),
+        {**PRESENT.variables(os.environ), **registry.create(backend).environment(1)},
+        limit=LIMIT,
+        counter="step",
+        request=json.dumps({**request, "repeats": calls}),
+    )
+    empty = traced.regions[0].instructions
+    return [region.instructions - empty for region in traced.regions[1:]]
+
+
+PROOFS: dict[str, Callable[[], bool]] = {
+    "known": known,
+    "valgrind": valgrind,
+    "same": same,
+    "core": core,
+    "planted": planted,
+}
+
+
+def main() -> int:
+    """Run the proofs that are named."""
+    fine = True
+    for name in sys.argv[1:] or PROOFS:
+        begin = time.monotonic()
+        passed = PROOFS[name]()
+        fine &= passed
+        print(f"== {name}: {'as it should be' if passed else 'NOT as it should be'} "
+              f"({time.monotonic() - begin:.0f} s)\n", flush=True)  # fmt: skip
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
