@@ -242,8 +242,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
 def query(sql: str, results: str | Path = "results") -> pd.DataFrame:
     """Return the answer to one SELECT on all the runs of the folder ``results``.
 
-    The views are runs, samples, cells, verdicts, history, memory and machines; ``docs/query.md`` has their columns. They
-    are derived from the stored samples, in a database beside the user's other caches, of which each call first renews
+    The views are runs, samples, cells, verdicts, history, memory and machines; ``docs/query.md`` has their columns.
+    They are derived from the stored samples, in a database among the user's caches, of which each call first renews
     what has changed. Times are nanoseconds, sizes bytes, moments UTC.
 
         poolbench.query("SELECT subject, count(*) AS wins FROM cells WHERE is_fastest GROUP BY subject")

@@ -23,6 +23,7 @@ from poolbench.cli.listing import listing
 from poolbench.cli.monitor import monitor
 from poolbench.cli.query import query
 from poolbench.cli.report import report
+from poolbench.cli.results import results
 from poolbench.cli.show import show
 from poolbench.cli.streams import unfailing_streams
 from poolbench.cli.verify import verify
@@ -54,6 +55,7 @@ app.command(short_help="Tell in which release or revision a subject became faste
 app.command(short_help="Find the commit that made a subject slower or faster.")(bisect)
 app.command(short_help="Ask all stored runs in SQL.")(query)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
+app.add_typer(results, name="results", short_help="Take over runs of other results folders, or move runs out.")
 app.add_typer(env, name="env", short_help="List or remove subjects' environments.")
 app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)
 
