@@ -79,14 +79,22 @@ class PartWriter:
                 raise DamagedPart(f"{old.tables[table].file}: {first_line(error)}") from error
 
     def add(self, source: str, tables: Tables) -> None:
-        """Add the lines of one file of the store."""
-        for table, columns in TABLES.items():
-            frame = tables[table]
-            if len(frame):
-                self.connection.register("lines", frame)
-                values = ", ".join(_cast(column, source) for column in columns)
-                self.connection.execute(f'INSERT INTO "{table}" SELECT {values} FROM lines')
-                self.connection.unregister("lines")
+        """Add the lines of one file of the store: all, or none. Raises StoreError for a value that fits no column."""
+        import duckdb
+
+        self.connection.begin()
+        try:
+            for table, columns in TABLES.items():
+                frame = tables[table]
+                if len(frame):
+                    self.connection.register("lines", frame)
+                    values = ", ".join(_cast(column, source) for column in columns)
+                    self.connection.execute(f'INSERT INTO "{table}" SELECT {values} FROM lines')
+                    self.connection.unregister("lines")
+            self.connection.commit()
+        except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+            self.connection.rollback()
+            raise StoreError(f"{source} has a value that fits no column: {first_line(error)}.") from error
 
     def finish(self) -> Part | None:
         """Write the part, and return it; None where it has no lines.

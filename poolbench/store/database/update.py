@@ -122,8 +122,10 @@ def _changes(store: Path, found: dict[str, Source], manifest: Manifest) -> _Chan
         try:
             header = read_header(store / name)
             month = _month(header.started_at)
-        except (StoreError, ValueError) as error:
+        except StoreError as error:
             changes.unreadable[name] = replace(now, problem=str(error))
+        except ValueError:
+            changes.unreadable[name] = replace(now, problem=f"'{header.started_at}' is no moment that it began.")
         else:
             changes.fresh.setdefault(f"{header.machine.key}/{month}", {})[name] = now
     return changes
