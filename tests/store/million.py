@@ -24,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -126,18 +126,24 @@ def environment(databases: Path) -> dict[str, str]:
     return {**os.environ, "POOLBENCH_DATABASES": str(databases)}
 
 
-def answers(store: Path, databases: Path) -> list[str]:
-    """Return what the three questions are answered, after what it takes to bring the database up to date."""
+def answers(store: Path, databases: Path, questions: Iterable[str] = tuple(QUESTIONS.values())) -> list[str]:
+    """Return what the questions are answered, after what it takes to bring the database up to date."""
     return [
         subprocess.run(
             command(store, sql), env=environment(databases), capture_output=True, text=True, check=True
         ).stdout
-        for sql in QUESTIONS.values()
+        for sql in questions
     ]
 
 
 def killed_updates(
-    store: Path, databases: Path, moments: int, *, seed: int = SEED, tell: Callable[[str], object] = print
+    store: Path,
+    databases: Path,
+    moments: int,
+    *,
+    questions: Iterable[str] = tuple(QUESTIONS.values()),
+    seed: int = SEED,
+    tell: Callable[[str], object] = print,
 ) -> None:
     """End an update with kill -9 at random moments, each time from the same database, which lacks runs of ``store``.
 
@@ -149,7 +155,7 @@ def killed_updates(
     begin = time.monotonic()
     _update(store, undisturbed).wait()
     lasts_s = time.monotonic() - begin
-    expected = answers(store, undisturbed)
+    expected = answers(store, undisturbed, questions)
     killed = 0
     while killed < moments:
         _copy(databases, trial)
@@ -163,7 +169,7 @@ def killed_updates(
             process.wait()
             state, killed = "killed", killed + 1
         left = sum(path.suffix == ".writing" for path in trial.rglob("*"))
-        assert answers(store, trial) == expected, f"after {moment_s:.2f} s: other answers"
+        assert answers(store, trial, questions) == expected, f"after {moment_s:.2f} s: other answers"
         leftovers = [path.name for path in trial.rglob("*.writing")]
         assert not leftovers, leftovers
         tell(f"{killed:3}  after {moment_s:5.2f} of {lasts_s:.2f} s: {state}, {left} half-written; answers equal")
