@@ -32,6 +32,7 @@ __all__ = [
     "gate",
     "load_results",
     "monitor",
+    "query",
     "replace_pooling",
 ]
 
@@ -236,6 +237,24 @@ def load_results(path: str | Path) -> pd.DataFrame:
     from poolbench.api.functions import load_results
 
     return load_results(path)
+
+
+def query(sql: str, results: str | Path = "results") -> pd.DataFrame:
+    """Return the answer to one SELECT on all the runs of the folder ``results``.
+
+    The views are runs, samples, cells, verdicts, history, memory and machines; ``docs/query.md`` has their columns.
+    They are derived from the stored samples, in a database among the user's caches, of which each call first renews
+    what has changed. Times are nanoseconds, sizes bytes, moments UTC.
+
+        poolbench.query("SELECT subject, count(*) AS wins FROM cells WHERE is_fastest GROUP BY subject")
+
+    What cannot be read, and what is made anew, is warned about. Raises UsageError for SQL that writes, reaches outside
+    of the views or cannot be answered, StoreError where there are no results or the database cannot be written, and
+    MissingExtraError where DuckDB is not installed.
+    """
+    from poolbench.api.query import query
+
+    return query(sql, results)
 
 
 def replace_pooling(model: Any, inputs: Any, *, tolerance: float | None = None) -> Replacement:

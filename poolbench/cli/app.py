@@ -23,7 +23,9 @@ from poolbench.cli.gate import gate
 from poolbench.cli.history import history
 from poolbench.cli.listing import listing
 from poolbench.cli.monitor import monitor
+from poolbench.cli.query import query
 from poolbench.cli.report import report
+from poolbench.cli.results import results
 from poolbench.cli.show import show
 from poolbench.cli.streams import unfailing_streams
 from poolbench.cli.verify import verify
@@ -55,7 +57,9 @@ app.command(short_help="Write a stored run for asv, or as tables.")(export)
 app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)
 app.command(short_help="Find the commit that made a subject slower or faster.")(bisect)
 app.add_typer(fleet, name="fleet", short_help="Measure a plan on many machines, or on this one.")
+app.command(short_help="Ask all stored runs in SQL.")(query)
 app.add_typer(listing, name="list", short_help="List workloads, backends or runs.")
+app.add_typer(results, name="results", short_help="Take over runs of other results folders, or move runs out.")
 app.add_typer(env, name="env", short_help="List or remove subjects' environments.")
 app.command(short_help="Tell whether this machine is fit to measure on.")(doctor)
 

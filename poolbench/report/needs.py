@@ -1,4 +1,4 @@
-"""What the base installation leaves out: pages, figures and frames need packages of the extra ``report``."""
+"""What the base installation leaves out: pages, figures and frames need packages of an extra, most of ``report``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ def missing(packages: tuple[str, ...]) -> list[str]:
     return [package for package in packages if util.find_spec(package) is None]
 
 
-def need(what: str, packages: tuple[str, ...]) -> None:
-    """Raise MissingExtraError, with what to install, where one of ``packages`` is not installed. Imports nothing."""
+def need(what: str, packages: tuple[str, ...], *, extra: str = "report") -> None:
+    """Raise MissingExtraError, with what to install, where one of ``packages`` is not installed. Imports nothing.
+
+    ``extra`` is the one that brings them.
+    """
     if lacking := missing(packages):
         names = " and ".join(filter(None, (", ".join(lacking[:-1]), lacking[-1])))
         raise MissingExtraError(
             f"{what} needs {names}, which {'is' if len(lacking) == 1 else 'are'} not installed here: "
-            "pip install 'poolbench[report]'."
+            f"pip install 'poolbench[{extra}]'."
         )

@@ -30,6 +30,11 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SEARCHED = 1 << 16
 
 
+def is_run_name(text: str) -> bool:
+    """Whether ``text`` can name a run, or a machine's folder: it climbs out of none."""
+    return _NAME.fullmatch(text) is not None
+
+
 class RunFile:
     """A run's file, open for appending: ``RunFile.create`` begins a run, ``RunFile.reopen`` goes on with one.
 
@@ -50,7 +55,7 @@ class RunFile:
 
         Raises StoreError where the folder or the file cannot be written, and where the run exists already.
         """
-        if not _NAME.fullmatch(header.run):
+        if not is_run_name(header.run):
             raise StoreError(f"'{header.run}' cannot name a run: use letters, digits, '.', '_' and '-'.")
         path = results_dir / header.machine.key / f"{header.run}{SUFFIX}"
         line = encode_header(header)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +62,15 @@ def list_runs(results_dir: Path) -> list[RunSummary]:
         except StoreError as error:
             summaries.append(_unreadable("", machine, machine.name, error))
     return sorted(summaries, key=lambda summary: (summary.started_at, summary.run))
+
+
+def run_files(results_dir: Path) -> Iterator[Path]:
+    """Yield the files under ``results_dir`` that bear a run's name, by machine's folder and name, without reading them.
+
+    None where the folder does not exist. Raises StoreError where it, or a machine's folder, cannot be listed.
+    """
+    for machine in _machines(results_dir):
+        yield from _files(machine)
 
 
 def find_run(results_dir: Path, text: str, *, warn: Callable[[str], object] = warnings.warn) -> Path:

@@ -68,9 +68,46 @@ def test_doctor_tells_machine_bandwidth_and_noise(poolbench):
 
 def test_help_names_every_verb(poolbench):
     text = poolbench("--help", check=True).stdout
-    for verb in ("compare", "capture", "advise", "effects", "monitor", "show", "verify", "list", "doctor", "count"):
+    for verb in (
+        "compare",
+        "capture",
+        "advise",
+        "effects",
+        "monitor",
+        "show",
+        "verify",
+        "query",
+        "results",
+        "list",
+        "doctor",
+        "count",
+        "fleet",
+    ):
         assert verb in text
     assert poolbench("--version", check=True).stdout.startswith("poolbench ")
+
+
+def test_query_and_results_through_the_command_line(poolbench, environment, tmp_path: Path):
+    environment["POOLBENCH_DATABASES"] = str(tmp_path / "databases")
+    header = make_header(["numpy"], [MAX2D])
+    with RunFile.create(tmp_path / "elsewhere", header) as file:
+        file.append([replace(row, machine=header.machine.key) for row in make_rows({MAX2D: {"numpy": 1e6}})])
+    assert "copied" in poolbench("results", "import", "elsewhere", check=True).stdout
+    sql = "SELECT subject, started_at, 1 AS started_at FROM runs JOIN cells USING (file)"
+    columns = "SELECT subject, cells.started_at, 1 AS started_at, NULL AS none FROM runs JOIN cells USING (file)"
+    assert "ambiguous" in poolbench("query", sql.lower()).stderr.lower()
+    assert poolbench("query", columns, "--csv", check=True).stdout.splitlines() == [
+        "subject,started_at,started_at_2,none",
+        "numpy,2026-03-01T12:00:00,1,",
+    ]
+    assert json.loads(poolbench("query", columns, "--json", check=True).stdout) == [
+        {"subject": "numpy", "started_at": "2026-03-01T12:00:00", "started_at_2": 1, "none": None}
+    ]
+    assert poolbench("query", columns, check=True).stdout.splitlines()[0].split() == [
+        "subject", "started_at", "started_at_2", "none",
+    ]  # fmt: skip
+    refused = poolbench("query", "DROP VIEW runs")
+    assert refused.returncode == 2 and "is no SELECT but DROP" in refused.stderr
 
 
 def test_export_writes_tables_beside_the_run(poolbench, tmp_path: Path):
