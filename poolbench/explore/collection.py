@@ -62,7 +62,10 @@ class Collection:
     problems: tuple[str, ...] = ()
 
     def index(self, pairs: Sequence[tuple[int, int]] | None = None) -> bytes:
-        """Return what there is: the runs and the histories. ``pairs`` are those that can be had; None for all."""
+        """Return what there is: the runs and the histories. ``pairs`` are those that can be had; None for all.
+
+        ``usual`` is the pair that is shown first: the last run, with the run before it that has cells in common.
+        """
         return document(
             {
                 "schema": SCHEMA,
@@ -71,6 +74,7 @@ class Collection:
                     for run, key, table in zip(self.runs, self.keys, self._tables, strict=True)
                 ],
                 "pairs": None if pairs is None else [list(pair) for pair in pairs],
+                "usual": list((self.related(1) or [(-1, -1)])[-1]),
                 "problems": list(self.problems),
             }
         )
@@ -174,6 +178,10 @@ class Collection:
         return codes, numbers
 
     def _changes(self) -> Iterator[dict[str, Any]]:
+        times: dict[str, dict[tuple[int, str], str]] = {}
+        for place, table in enumerate(self._tables):
+            for row in table.rows:
+                times.setdefault(row.facets["subject"], {})[place, row.facets["workload"]] = row["median_ns"].full
         of_series: dict[tuple[str, Method], list[int]] = {}
         for place, run in enumerate(self.runs):
             of_series.setdefault(run.series, []).append(place)
@@ -187,6 +195,7 @@ class Collection:
                     places=places,
                     keys=[self.keys[place] for place in places],
                     numbers={workload: self._series[1][(*series, workload, subject)] for workload in workloads},
+                    times=times[subject],
                 )
 
 

@@ -9,6 +9,7 @@ from poolbench.analyse.history.changes import MEAN
 from poolbench.analyse.history.over_runs import OverLimit, changes_over_runs
 from poolbench.explore.columns import number
 from poolbench.report.history import change_sentences, change_text, history_command, history_table, notes, title
+from poolbench.report.table import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 
 
 def change_entries(
-    cells: Sequence[Sequence[OverLimit]], *, places: Sequence[int], keys: Sequence[str], numbers: Mapping[str, int]
+    cells: Sequence[Sequence[OverLimit]],
+    *,
+    places: Sequence[int],
+    keys: Sequence[str],
+    numbers: Mapping[str, int],
+    times: Mapping[tuple[int, str], str],
 ) -> Iterator[dict[str, Any]]:
     """Yield a change of one subject over runs for each workload that it touches.
 
     ``cells`` are what each run has of the subject, ``places`` and ``keys`` the runs, ``numbers`` the series by
-    workload.
+    workload, and ``times`` the text of a time by run and workload.
     """
     for change in changes_over_runs(cells):
         before, after, earliest, latest = (
@@ -37,7 +43,9 @@ def change_entries(
                 "before": places[change.before],
                 "after": places[change.after],
                 "direction": change.direction.value,
-                "text": f"{between}: {change.direction}, {change_text(effect.ratio, effect.low, effect.high)}.",
+                "text": f"{between}: {change.direction}, {change_text(effect.ratio, effect.low, effect.high)}, over "
+                f"the limit. The time itself was {times.get((places[change.before], effect.workload), NONE)}, then "
+                f"{times.get((places[change.after], effect.workload), NONE)}.",
             }
 
 

@@ -22,12 +22,12 @@ from playwright.sync_api import sync_playwright
 from poolbench.api.explore import Explorer
 from poolbench.explore.files import document_at, static_files
 from poolbench.explore.server import Server
-from tests.explore.many import many_cells
+from tests.explore.many import hostile_collection, many_cells
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = {"wide": (1280, 900), "narrow": (390, 844)}
 VIEWS = {
-    "cells": "view=cells&sort=ratio_to_fastest",
+    "cells": "view=cells",
     "compare": "view=compare&apart=1",
     "history": "view=history",
     "runs": "view=runs",
@@ -55,6 +55,12 @@ def main() -> None:
             with visiting(browser, address, "wide", "light") as page:
                 by_keyboard(page, address)
                 on_paper(page, address, chosen.folder)
+        hostile = hostile_collection()
+        with (
+            serving(lambda path: static_files().get(path) or document_at(hostile, path)) as address,
+            visiting(browser, address, "wide", "light") as page,
+        ):
+            as_text(page, address)
         if chosen.cells:
             many = many_cells(collection, chosen.cells)
             documents = {path: document_at(many, path) for path in ("data/index.json", "data/cells.json")}
@@ -134,6 +140,8 @@ def by_keyboard(page: Any, address: str) -> None:
     tab_to(page, "document.activeElement.matches('.pick:nth-of-type(3) summary')")
     page.keyboard.press("Enter")
     page.wait_for_selector("details.pick[open] .boxes label")
+    tab_to(page, "document.activeElement.matches('.panel input[type=search]')")
+    page.keyboard.type("strided")
     tab_to(page, "document.activeElement.type === 'checkbox'")
     page.keyboard.press("Space")
     chosen = page.locator("details.pick.is-set .value").inner_text()
@@ -180,13 +188,31 @@ def on_paper(page: Any, address: str, folder: Path) -> None:
     page.goto("about:blank")
     page.goto(f"{address}#view=cells")
     page.wait_for_selector(".vrow")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.pdf(path=folder / "cells.pdf", format="A4", landscape=True)
     page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(".filters:visible").count() == 0
     assert page.locator(".vrow").count() > 100
     page.screenshot(path=folder / "print.png")
     print(f"print: {page.locator('.vrow').count()} rows")
+
+
+def as_text(page: Any, address: str) -> None:
+    """Open every view of a store whose texts are markup: they stand there as texts, and make no element."""
+    for state in ("view=cells", "view=compare", "view=history", "view=runs"):
+        page.goto("about:blank")
+        page.goto(f"{address}#{state}&words=%3Cb%3E")
+        page.wait_for_selector("canvas, .vrow, .missing")
+        page.wait_for_load_state("networkidle")
+        if page.locator(".vrow").count():
+            page.locator(".vrow").first.click()
+            page.wait_for_selector("dialog pre")
+        assert page.locator("img, b, main script, dialog script").count() == 0, state
+        assert "<img src=x" in page.locator("body").text_content(), state
+    page.goto(f"{address}#view=cells")
+    page.locator("details.pick summary").nth(0).click()
+    assert page.locator("img, b").count() == 0
+    print("markup in every text: shown as text")
 
 
 def times(page: Any, address: str, size: int) -> None:

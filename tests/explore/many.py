@@ -1,4 +1,4 @@
-"""Many runs made of the stored ones: their analysis again and again, on other days, with times a little apart."""
+"""Stores for the explorer: many runs made of the stored ones, and planted ones whose texts are markup."""
 
 from __future__ import annotations
 
@@ -8,16 +8,48 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from poolbench.analyse.compare.summary import summarise
 from poolbench.analyse.estimate.findings import Cell, RunSummary
+from poolbench.analyse.estimate.ledger import Ledger
+from poolbench.analyse.history.over_runs import over_limit
 from poolbench.explore.collection import AnalysedRun, Collection
 from poolbench.model.estimate import Estimate
+from poolbench.model.result import Status
+from tests.unit.builders import WORKLOADS, make_header, make_rows
 
 DAY_SPREAD = 0.03
+"""The standard deviation of a time from one day to the next, as a share."""
+
+MARKUP = "<img src=x onerror=alert(1)><b>bold</b>"
 
 
 def many_cells(collection: Collection, count: int) -> Collection:
     """Return a collection of at least ``count`` cells: the stored runs, and copies of them on later days."""
     return Collection(runs=tuple(_until(collection.runs, count)))
+
+
+def hostile_collection() -> Collection:
+    """Return two planted runs of a stranger's, whose texts are markup: machine, workload, note, software, revision."""
+    header = make_header(("strided", "torch", "limit"), WORKLOADS, names={WORKLOADS[0]: MARKUP})
+    hardware = replace(header.machine.hardware, processor=MARKUP, virtualisation=MARKUP)
+    machine = replace(header.machine, hardware=hardware, identity=MARKUP, software={MARKUP: MARKUP})
+    runs = []
+    for place, scale in enumerate((1.0, 1.5)):
+        times = {id: {"strided": 1e5 * scale, "torch": 3e5, "limit": 5e4} for id in WORKLOADS}
+        rows = make_rows(times, failures={(WORKLOADS[-1], "torch"): (Status.CRASHED, MARKUP)}, seed=place)
+        one = replace(header, run=f"{MARKUP}{place}", machine=machine, revision=f"{MARKUP}{place}")
+        ledger = Ledger(rows, one.method.rejection)
+        summary = summarise(one, rows, ledger=ledger)
+        known = [over_limit(ledger, cell.workload, str(cell.subject)) for cell in summary.cells if cell.times_limit]
+        runs.append(
+            AnalysedRun(
+                summary=summary,
+                models={id: MARKUP for id in WORKLOADS},
+                over_limit=tuple(filter(None, known)),
+                warnings=(MARKUP,),
+            )
+        )
+    return Collection(runs=tuple(runs), problems=(MARKUP,))
 
 
 def _until(runs: tuple[AnalysedRun, ...], count: int) -> Iterator[AnalysedRun]:

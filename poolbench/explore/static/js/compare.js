@@ -13,7 +13,7 @@ export function compareView(root, store) {
   let [first, second] = [place(state.get("first")), place(state.get("second"))];
   if (first > second && second >= 0) [first, second] = [second, first];
   const asked = first >= 0 && second >= 0;
-  if (!asked) [first, second] = pairs ? (pairs.at(-1) ?? [-1, -1]) : store.usualPair;
+  if (!asked) [first, second] = store.index.usual;
   let shown = { end: () => {} };
   const body = el("div");
   const pickers = el("div", { class: "filters" });

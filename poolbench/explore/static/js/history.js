@@ -2,6 +2,7 @@
 import { chart } from "./chart.js";
 import { choice, command, el, list } from "./dom.js";
 import { load } from "./data.js";
+import { historyOf } from "./dialog.js";
 import { address, read, write } from "./state.js";
 
 /** Show the view in `root`; return what ends it. */
@@ -34,7 +35,7 @@ export function historyView(root, store) {
     const { cells } = store, of = read().getAll("of");
     let row = of.length === 3 ? store.find(...of) : -1;
     const asked = row >= 0;
-    if (!asked) row = found.changes.length ? store.latestOf(found.changes.at(-1).series) : store.longest;
+    if (!asked) row = store.longest(found.changes.map((change) => change.series));
     if (row < 0) {
       body.replaceChildren(el("p", { class: "missing" }, "There is no run yet: 'poolbench compare' makes one."));
       return;
@@ -73,12 +74,12 @@ export function historyView(root, store) {
           store.index.runs[cells.runs[other]].started_at.slice(0, 16).replace("T", " "), cells.median_ns.text(other), limit.text(other), cells.verdict.text(other)]).reverse()),
       el("h3", {}, "Measure it again"), again_,
       el("h3", {}, `All changes over runs: ${found.changes.length}`),
-      found.changes.length ? plain(["workload", "subject", "change"], found.changes.map((change) => {
+      found.changes.length ? el("ul", { class: "plain changes" }, found.changes.map((change) => {
         const other = store.latestOf(change.series);
-        return [el("a", { href: address({ view: "history", of: [store.index.runs[cells.runs[other]].key, cells.workload.text(other), cells.subject.text(other)] }, "") }, cells.name.text(other)), cells.subject.text(other), change.text];
+        return el("li", {}, el("a", { href: historyOf(store, other) }, `${cells.subject.text(other)} on ${cells.name.text(other)}`), " ", change.text);
       })) : el("p", { class: "missing" }, "There are none."));
     end = chart(plot, {
-      labels: rows.map((other) => store.index.runs[cells.runs[other]].started_at.slice(0, 10)),
+      labels: days(rows.map((other) => store.index.runs[cells.runs[other]].started_at)),
       values: rows.map((other) => limit.numbers[other]), low: rows.map((other) => limit.low[other]), high: rows.map((other) => limit.high[other]),
       changes: changes.map((change) => [place(change.before), place(change.after)]), title: limit.title,
     });
@@ -110,6 +111,12 @@ export function historyView(root, store) {
   }
 
   return () => { isOver = true; end(); };
+}
+
+/** Return what tells moments apart: their days, and the times of day where days repeat. */
+function days(moments) {
+  const short = moments.map((moment) => moment.slice(0, 10));
+  return new Set(short).size === short.length ? short : moments.map((moment) => moment.slice(5, 16).replace("T", " "));
 }
 
 function plain(titles, rows) {

@@ -36,20 +36,15 @@ export function open(index, raw, cells) {
     ofSeries: (code) => Array.from(series.keys()).filter((row) => series[row] === code),
     latestOf: (code) => latestRows().get(code) ?? -1,
     get latestRows() { return latestRows().values(); },
-    get longest() {
+    /** The last row of the longest series among `codes`, or among all where there is none of these. */
+    longest(codes) {
       const lengths = new Map();
       for (const code of series) lengths.set(code, (lengths.get(code) ?? 0) + 1);
-      const [code] = [...lengths].reduce((best, one) => (one[1] > best[1] ? one : best), [-1, 0]);
-      return latestRows().get(code) ?? -1;
-    },
-    /** The last run beside the one before it on the same machine; else the last two. */
-    get usualPair() {
-      const last = keys.length - 1;
-      for (let second = last; second > 0; second--) {
-        const first = index.runs.findLastIndex((one, place) => place < second && one.machine === index.runs[second].machine);
-        if (first >= 0) return [first, second];
+      let best = -1;
+      for (const code of codes.length ? codes : lengths.keys()) {
+        if (best < 0 || lengths.get(code) > lengths.get(best)) best = code;
       }
-      return [last - 1, last];
+      return latestRows().get(best) ?? -1;
     },
     choices(key) {
       const texts = [...store.cells[key].texts];

@@ -17,10 +17,11 @@ export function table({ label, columns, name, role = () => "", onopen, onsort, h
   }, onsort ? el("button", { type: "button", tabindex: -1, onclick: () => sortBy(column.key) }, column.title) : column.title));
   const head = el("div", { role: "row", class: "vhead", "aria-rowindex": 1 }, heads);
   const body = el("div", { role: "rowgroup", class: "vbody" });
+  const none = el("p", { class: "missing none", hidden: true }, "No row is like that.");
   const box = el("div", {
     role: "grid", class: `vtable ${name}`, tabindex: 0, "aria-label": label,
     onscroll: draw, onkeydown: onkey, onclick: onclick, onfocus: () => draw(),
-  }, head, body);
+  }, head, body, none);
   let rows = new Uint32Array(0), active = 0, sort = ["", false], drawn = new Map(), isPrinting = false, firstDrawn = -1;
 
   function sortBy(key) {
@@ -61,10 +62,16 @@ export function table({ label, columns, name, role = () => "", onopen, onsort, h
     return element;
   }
 
+  function cut() { // paper has no end to scroll to: it says what it leaves out
+    if (isPrinting && rows.length > PRINTED) box.dataset.cut = `The first ${PRINTED} of ${rows.length.toLocaleString("en")} rows: filters choose which.`;
+    else delete box.dataset.cut;
+  }
+
   function redraw() {
     for (const element of drawn.values()) element.remove();
     drawn = new Map();
     firstDrawn = -1;
+    none.hidden = rows.length > 0;
     body.style.height = `${rows.length * height()}px`;
     draw();
   }
@@ -101,8 +108,8 @@ export function table({ label, columns, name, role = () => "", onopen, onsort, h
   const life = new AbortController();
   NARROW.addEventListener("change", redraw, { signal: life.signal });
   addEventListener("resize", draw, { signal: life.signal });
-  addEventListener("beforeprint", () => { isPrinting = true; draw(); }, { signal: life.signal });
-  addEventListener("afterprint", () => { isPrinting = false; redraw(); }, { signal: life.signal });
+  addEventListener("beforeprint", () => { isPrinting = true; cut(); draw(); }, { signal: life.signal });
+  addEventListener("afterprint", () => { isPrinting = false; cut(); redraw(); }, { signal: life.signal });
 
   return {
     element: box,
