@@ -66,11 +66,12 @@ class Explorer:
             return self._collection
 
     def _refresh(self) -> None:
-        listed = list_runs(self._results)
-        stamps = tuple(map(_stamp, listed))
-        terms = tuple(map(_stamp_of, sorted(self._results.glob("*/history/*.json"))))
-        if (*stamps, *terms) == self._stamps:
+        files = [path for pattern in ("*/*.jsonl", "*/history/*.json") for path in sorted(self._results.glob(pattern))]
+        now = tuple(map(_stamp, files))
+        if now == self._stamps:
             return
+        listed = list_runs(self._results)
+        stamps = tuple(_stamp(run.path) for run in listed)
         runs, problems = [], []
         for done, (run, stamp) in enumerate(zip(listed, stamps, strict=True)):
             if self._progress is not None and stamp not in self._analysed:
@@ -91,7 +92,7 @@ class Explorer:
             runs=tuple(runs), histories=tuple(histories), problems=tuple(dict.fromkeys(problems))
         )
         self._documents = {}
-        self._stamps = (*stamps, *terms)
+        self._stamps = now
 
 
 def analysed(run: RunSummary) -> AnalysedRun | str:
@@ -153,11 +154,7 @@ def _require_own(folder: Path) -> None:
         )
 
 
-def _stamp(run: RunSummary) -> Stamp:
-    return _stamp_of(run.path)
-
-
-def _stamp_of(path: Path) -> Stamp:
+def _stamp(path: Path) -> Stamp:
     try:
         found = path.stat()
     except OSError:

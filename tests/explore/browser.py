@@ -1,4 +1,4 @@
-"""The explorer in headless Chromium: ``python -m tests.explore.browser [FOLDER] [--results RESULTS] [--cells 100000]``.
+"""The explorer in headless Chromium: ``python -m tests.explore.browser [FOLDER]``.
 
 Serves the stored runs, opens every view in both widths and both colour schemes, goes through them by keyboard alone,
 prints, and fails where the console says anything, a request goes elsewhere, or a page is wider than its window. Then it
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from poolbench.explore.files import document_at, static_files
 from poolbench.explore.server import Server
 from tests.explore.many import hostile_collection, many_cells
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")  # else playwright's own
 WIDTHS = {"wide": (1280, 900), "narrow": (390, 844)}
 VIEWS = {
     "cells": "view=cells",
@@ -41,26 +42,15 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("build/explorer"))
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--cells", type=int, default=100_000, help="0 leaves the times out")
+    parser.add_argument("--times-only", action="store_true", help="leave the views out")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     explorer = Explorer(chosen.results)
     collection = explorer.collection()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        with serving(explorer.answer) as address:
-            for width in WIDTHS:
-                for scheme in ("light", "dark"):
-                    with visiting(browser, address, width, scheme) as page:
-                        pictures(page, address, chosen.folder, f"{width}-{scheme}")
-            with visiting(browser, address, "wide", "light") as page:
-                by_keyboard(page, address)
-                on_paper(page, address, chosen.folder)
-        hostile = hostile_collection()
-        with (
-            serving(lambda path: static_files().get(path) or document_at(hostile, path)) as address,
-            visiting(browser, address, "wide", "light") as page,
-        ):
-            as_text(page, address)
+        if not chosen.times_only:
+            views(browser, explorer, chosen.folder)
         if chosen.cells:
             many = many_cells(collection, chosen.cells)
             documents = {path: document_at(many, path) for path in ("data/index.json", "data/cells.json")}
@@ -73,6 +63,24 @@ def main() -> None:
                 times(page, address, size)
                 page.screenshot(path=chosen.folder / "many.png")
         browser.close()
+
+
+def views(browser: Any, explorer: Explorer, folder: Path) -> None:
+    """Go through every view of the stored runs, and of a store whose texts are markup."""
+    with serving(explorer.answer) as address:
+        for width in WIDTHS:
+            for scheme in ("light", "dark"):
+                with visiting(browser, address, width, scheme) as page:
+                    pictures(page, address, folder, f"{width}-{scheme}")
+        with visiting(browser, address, "wide", "light") as page:
+            by_keyboard(page, address)
+            on_paper(page, address, folder)
+    hostile = hostile_collection()
+    with (
+        serving(lambda path: static_files().get(path) or document_at(hostile, path)) as address,
+        visiting(browser, address, "wide", "light") as page,
+    ):
+        as_text(page, address)
 
 
 @contextlib.contextmanager
@@ -221,8 +229,7 @@ def times(page: Any, address: str, size: int) -> None:
     for _ in range(REPEATS):
         page.goto("about:blank")
         page.goto(address)
-        page.wait_for_function("performance.getEntriesByName('shown').length > 0", polling=50)
-        shown.append(page.evaluate("performance.getEntriesByName('shown')[0].startTime"))
+        shown.append(page.evaluate(SHOWN))
         field = page.locator("input[type=search]").first
         for words in ("r", "resnet", "resnet slower", ""):
             filters.setdefault(words or "none", []).append(page.evaluate(FILTER, words))
@@ -235,6 +242,15 @@ def times(page: Any, address: str, size: int) -> None:
     assert median(shown) < 1000
     assert max(map(median, filters.values())) < 100
 
+
+SHOWN = """new Promise((done) => {
+  const look = () => {
+    const [mark] = performance.getEntriesByName("shown");
+    if (mark) done(mark.startTime); else setTimeout(look, 20);
+  };
+  look();
+})"""
+"""Milliseconds from the call for the page until its rows were painted, as the page itself marks it."""
 
 FILTER = """(words) => new Promise((done) => {
   const field = document.querySelector("input[type=search]"), begin = performance.now();

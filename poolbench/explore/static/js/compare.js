@@ -56,7 +56,7 @@ export function compareView(root, store) {
     cells.workload = column(raw.workload);
     let words = now.get("words") ?? "", isApart = now.get("apart") === "1", sort = [now.get("sort") ?? "", now.get("falling") === "1"];
     const scale = scaleOf(cells.change);
-    const keys = ["name", "subject", "change", "first_times_limit", "second_times_limit", "first_time", "second_time"];
+    const keys = ["name", "subject", "first_times_limit", "second_times_limit", "change", "first_time", "second_time"];
     const columns = keys.map((key) => ({
       key, title: cells[key].title, help: cells[key].help, isFigure: Boolean(cells[key].numbers),
       draw: key === "change" ? (row) => change(cells, row, scale) : cells[key].text,

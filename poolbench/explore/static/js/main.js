@@ -24,6 +24,9 @@ function show(store) {
 
 try {
   const [index, raw] = await Promise.all([load("data/index.json"), load("data/cells.json")]);
+  if (index.runs.reduce((sum, run) => sum + run.cells, 0) !== raw.rows) {
+    throw new Error("They changed in the meantime: load the page again.");
+  }
   const store = open(index, raw, columns(raw));
   const machines = new Set(index.runs.map((run) => run.machine)).size;
   about.textContent = `${store.count.toLocaleString("en")} cells of ${index.runs.length.toLocaleString("en")} runs on ${machines} ${machines === 1 ? "machine" : "machines"}${index.problems.length ? `; ${index.problems.length} could not be read (see Runs)` : ""}`;
