@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from poolbench.analyse.explain.across import SideBySide, differences, side_by_side
@@ -74,7 +75,7 @@ class Collection:
                     for run, key, table in zip(self.runs, self.keys, self._tables, strict=True)
                 ],
                 "pairs": None if pairs is None else [list(pair) for pair in pairs],
-                "usual": list((self.related(1) or [(-1, -1)])[-1]),
+                "usual": list(self._usual()),
                 "problems": list(self.problems),
             }
         )
@@ -152,15 +153,26 @@ class Collection:
 
     def related(self, earlier: int) -> list[tuple[int, int]]:
         """Return the pairs of runs with cells in common: each run with up to so many of those before it."""
-        cells = [
-            {(cell.workload, str(cell.subject)) for cell in run.summary.cells if cell.timing is not None}
+        return [pair for second in range(len(self.runs)) for pair in sorted(islice(self._before(second), earlier))]
+
+    def _before(self, second: int) -> Iterator[tuple[int, int]]:
+        """Yield the pairs of a run with those before it that have cells in common with it, the nearest first."""
+        for first in range(second - 1, -1, -1):
+            if not self._known[first].isdisjoint(self._known[second]):
+                yield first, second
+
+    def _usual(self) -> tuple[int, int]:
+        """Return the last run that has cells in common with one before it, with that one; (-1, -1) where none has."""
+        pairs = (pair for second in range(len(self.runs) - 1, 0, -1) for pair in self._before(second))
+        return next(pairs, (-1, -1))
+
+    @cached_property
+    def _known(self) -> tuple[frozenset[tuple[str, str]], ...]:
+        """The workloads and subjects that each run has a time of."""
+        return tuple(
+            frozenset((cell.workload, str(cell.subject)) for cell in run.summary.cells if cell.timing is not None)
             for run in self.runs
-        ]
-        pairs = []
-        for second in range(len(self.runs)):
-            firsts = [first for first in range(second - 1, -1, -1) if cells[first] & cells[second]]
-            pairs += [(first, second) for first in sorted(firsts[:earlier])]
-        return pairs
+        )
 
     @cached_property
     def _tables(self) -> tuple[Table, ...]:

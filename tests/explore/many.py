@@ -25,7 +25,8 @@ MARKUP = "<img src=x onerror=alert(1)><b>bold</b>"
 
 def many_cells(collection: Collection, count: int) -> Collection:
     """Return a collection of at least ``count`` cells: the stored runs, and copies of them on later days."""
-    return Collection(runs=tuple(_until(collection.runs, count)))
+    runs = sorted(_until(collection.runs, count), key=lambda run: run.summary.header.started_at)
+    return Collection(runs=tuple(runs))
 
 
 def hostile_collection() -> Collection:

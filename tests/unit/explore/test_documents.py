@@ -147,6 +147,7 @@ def test_a_site_is_the_same_bytes_again_and_forgets_what_is_gone(results, tmp_pa
 def test_pairs_of_a_site_are_those_of_the_runs_before(results):
     files = dict(site_files(explored(results), earlier=2))
     pairs = json.loads(files["data/index.json"])["pairs"]
+    assert json.loads(files["data/index.json"])["usual"] == [4, 5]
     assert pairs == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3], [2, 4], [3, 4], [3, 5], [4, 5]]
     assert {f"data/pairs/{first}-{second}.json" for first, second in pairs} <= files.keys()
 
