@@ -23,9 +23,6 @@ Progress: TypeAlias = Callable[[int, int], object]
 
 Stamp: TypeAlias = tuple[str, int, int]
 
-EARLIER = 20
-"""With so many runs before it each run of a site is compared, where the user does not say."""
-
 
 class Explorer:
     """The documents of a results folder, each made when it is asked for first, and again when results change.
@@ -117,9 +114,17 @@ def analysed(run: RunSummary) -> AnalysedRun | str:
     )
 
 
-def write_site(collection: Collection, folder: Path, *, earlier: int = EARLIER) -> tuple[int, int]:
+def shortcomings(collection: Collection, results: Path) -> tuple[str, ...]:
+    """Return what whoever looks at ``collection`` has to know: what could not be read, or that there is nothing."""
+    if collection.runs or collection.problems:
+        return collection.problems
+    return (f"There are no runs under {results}: 'poolbench compare' makes one, and --results names another folder.",)
+
+
+def write_site(collection: Collection, folder: Path, *, earlier: int) -> tuple[int, int]:
     """Write the explorer as files below ``folder``; return how many they are, and their bytes.
 
+    Each run is compared with up to ``earlier`` of the runs before it.
     The same results give the same bytes. Documents of an earlier site there go. Raises UsageError where the folder
     holds something else, and StoreError where it cannot be written.
     """

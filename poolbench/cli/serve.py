@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from poolbench.cli.options import RESULTS, Quiet, Results
+from poolbench.cli.output import print_warnings
 
 PORT = 8733
 
@@ -20,15 +21,15 @@ def serve(
     from poolbench.report.needs import EXPLORER, need
 
     need("The explorer", EXPLORER)
-    from poolbench.api.explore import Explorer
+    from poolbench.api.explore import Explorer, shortcomings
     from poolbench.cli.progress import runs_bar
-    from poolbench.explore.files import INDEX
     from poolbench.explore.server import Server
 
     with runs_bar(quiet=quiet) as advance:
         explorer = Explorer(results, progress=advance)
         server = Server(port, explorer.answer)
-        explorer.answer(INDEX)
+        collection = explorer.collection()
+    print_warnings(shortcomings(collection, results))
     with server:
         typer.echo(f"{server.address}\nCtrl-C ends it.")
         try:

@@ -138,7 +138,7 @@ def test_a_site_is_the_same_bytes_again_and_forgets_what_is_gone(results, tmp_pa
     assert {path.name for path in first} >= {"index.html", "report.css", "LICENSE", "uPlot.iife.min.js", "4-5.json"}
     write_site(Explorer(results).collection(), tmp_path / "site", earlier=2)
     assert {path: path.read_bytes() for path in (tmp_path / "site").rglob("*") if path.is_file()} == first
-    write_site(Collection(runs=explored(results).runs[:1]), tmp_path / "site")
+    write_site(Collection(runs=explored(results).runs[:1]), tmp_path / "site", earlier=2)
     assert [path.name for path in sorted((tmp_path / "site" / "data").rglob("*.json"))] == [
         "cells.json", "history.json", "index.json", "0.json"
     ]  # fmt: skip
@@ -158,7 +158,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path, content):
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "index.json").write_text(content)
     with pytest.raises(UsageError, match="is no site that 'poolbench site' wrote"):
-        write_site(Collection(runs=()), folder)
+        write_site(Collection(runs=()), folder, earlier=2)
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["index.json"]
 
 
