@@ -140,12 +140,13 @@ def title(history: History) -> str:
 def history_command(history: History) -> str:
     """Return the command line that measures what is missing of a history, and shows it.
 
-    Points are named one by one: what range they were asked for by is not stored.
+    Releases are named one by one, revisions by their two ends: what range was asked for, and whether all of it, is not
+    stored.
     """
     method = history.series.method
     is_revisions = history.points[0].subject.environment.startswith("rev:")
     labels = [point.label for point in history.points]
-    points = ["--revs", f"{labels[0]}~1..{labels[-1]}"] if is_revisions else ["--releases", ",".join(labels)]
+    points = ["--revs", f"{labels[0]}..{labels[-1]}"] if is_revisions else ["--releases", ",".join(labels)]
     words = ["poolbench", "history", str(history.subject), *points, "--anchor", history.anchor.label]
     words += ["--workloads", ",".join(history.workloads), "--threads", str(method.threads)]
     words += ["--cache", method.cache.value, "--layout", method.layout.value]

@@ -80,7 +80,7 @@ def views(browser: Any, explorer: Explorer, folder: Path) -> None:
         serving(lambda path: static_files().get(path) or document_at(hostile, path)) as address,
         visiting(browser, address, "wide", "light") as page,
     ):
-        as_text(page, address)
+        as_text(page, address, folder)
 
 
 @contextlib.contextmanager
@@ -205,9 +205,10 @@ def on_paper(page: Any, address: str, folder: Path) -> None:
     print(f"print: {page.locator('.vrow').count()} rows")
 
 
-def as_text(page: Any, address: str) -> None:
+def as_text(page: Any, address: str, folder: Path) -> None:
     """Open every view of a store whose texts are markup: they stand there as texts, and make no element."""
-    for state in ("view=cells", "view=compare", "view=history", "view=runs"):
+    points = "view=history&points=numpy%201.0.0..1.5.0"
+    for state in ("view=cells", "view=compare", "view=history", points, "view=runs"):
         page.goto("about:blank")
         page.goto(f"{address}#{state}&words=%3Cb%3E")
         page.wait_for_selector("canvas, .vrow, .missing")
@@ -216,6 +217,10 @@ def as_text(page: Any, address: str) -> None:
             page.locator(".vrow").first.click()
             page.wait_for_selector("dialog pre")
         assert page.locator("img, b, main script, dialog script").count() == 0, state
+        if "points" in state:
+            page.wait_for_selector("canvas")
+            assert "numpy: 6 points from 1.0.0 to 1.5.0" in page.locator("main").text_content()
+            page.screenshot(path=folder / "points.png", full_page=True)
         assert "<img src=x" in page.locator("body").text_content(), state
     page.goto(f"{address}#view=cells")
     page.locator("details.pick summary").nth(0).click()

@@ -15,7 +15,8 @@ from poolbench.analyse.history.over_runs import over_limit
 from poolbench.explore.collection import AnalysedRun, Collection
 from poolbench.model.estimate import Estimate
 from poolbench.model.result import Status
-from tests.unit.builders import WORKLOADS, make_header, make_rows
+from tests.unit.analyse.history.histories import make_history, make_points, make_run
+from tests.unit.builders import AVG2D, MAX2D, WORKLOADS, make_header, make_rows
 
 DAY_SPREAD = 0.03
 """The standard deviation of a time from one day to the next, as a share."""
@@ -30,7 +31,7 @@ def many_cells(collection: Collection, count: int) -> Collection:
 
 
 def hostile_collection() -> Collection:
-    """Return two planted runs of a stranger's, whose texts are markup: machine, workload, note, software, revision."""
+    """Return two planted runs and a history of a stranger's, whose texts are markup wherever a text is free."""
     header = make_header(("strided", "torch", "limit"), WORKLOADS, names={WORKLOADS[0]: MARKUP})
     hardware = replace(header.machine.hardware, processor=MARKUP, virtualisation=MARKUP)
     machine = replace(header.machine, hardware=hardware, identity=MARKUP, software={MARKUP: MARKUP})
@@ -50,7 +51,10 @@ def hostile_collection() -> Collection:
                 warnings=(MARKUP,),
             )
         )
-    return Collection(runs=tuple(runs), problems=(MARKUP,))
+    points = make_points(6, detail=dict.fromkeys(range(6), MARKUP))
+    ratios = {MAX2D: [1.0] * 3 + [1.12] * 3, AVG2D: [1.0] * 6}
+    history = make_history(points, [make_run(points, ratios, range(6))])
+    return Collection(runs=tuple(runs), histories=((MARKUP, history),), problems=(MARKUP,))
 
 
 def _until(runs: tuple[AnalysedRun, ...], count: int) -> Iterator[AnalysedRun]:

@@ -189,6 +189,21 @@ def test_no_results_are_no_runs(tmp_path):
     assert loaded(collection, "data/index.json")["runs"] == []
 
 
+def test_a_history_of_releases_has_its_points_changes_and_command():
+    (found,) = loaded(hostile_collection(), "data/history.json")["histories"]
+    assert (found["key"], len(found["points"])) == ("numpy 1.0.0..1.5.0", 6)
+    stem, trans, mean = found["workloads"]
+    assert (stem["name"], trans["name"], mean["isMean"]) == ("stem", "trans", True)
+    assert [len(workload["cells"]) for workload in found["workloads"]] == [6, 6, 6]
+    assert stem["cells"][3]["low"] < stem["cells"][3]["ratio"] < stem["cells"][3]["high"]
+    assert [(change["before"], change["after"], change["workloads"]) for change in found["changes"]] == [
+        (2, 3, [stem["id"]])
+    ]
+    assert found["command"].startswith(
+        "poolbench history numpy --releases 1.0.0,1.1.0,1.2.0,1.3.0,1.4.0,1.5.0 --anchor 1.0.0"
+    )
+
+
 def test_markup_goes_through_as_text_alone():
     collection = hostile_collection()
     page = static_files()["index.html"].decode()

@@ -101,7 +101,7 @@ export function historyView(root, store) {
       plot,
       plain(["point", "time over the anchor’s", "note"], one.points.map((point, place) => [point.label, cells[place]?.text ?? "–", cells[place]?.note || point.detail])),
       list(one.notes) ?? "",
-      el("h3", {}, "Measure it again"), command(one.command));
+      el("h3", {}, "Measure what is missing, and again beside changes"), command(one.command));
     end = chart(plot, {
       labels: one.points.map((point) => point.label),
       values: cells.map((cell) => cell?.ratio ?? NaN), low: cells.map((cell) => cell?.low ?? NaN), high: cells.map((cell) => cell?.high ?? NaN),
