@@ -124,6 +124,7 @@ def pictures(page: Any, address: str, folder: Path, name: str) -> None:
     within(page, "row")
     page.keyboard.press("Escape")
     page.locator("details.pick summary").nth(2).click()
+    page.wait_for_selector("details.pick[open] .boxes label")
     page.screenshot(path=folder / f"filter-{name}.png")
     within(page, "filter")
     print(f"{name}: {len(VIEWS) + 2} screenshots, nothing on the console, nothing asked of anybody else")
