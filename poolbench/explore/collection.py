@@ -55,7 +55,8 @@ class AnalysedRun:
 class Collection:
     """The runs, the earliest first, with the releases' and revisions' histories by machine.
 
-    ``problems`` say what could not be read. Every method returns the bytes of a document.
+    ``problems`` say what could not be read. ``index``, ``cells``, ``rows``, ``pair`` and ``history`` return the bytes
+    of a document (docs/explorer.md), the same for the same runs.
     """
 
     runs: tuple[AnalysedRun, ...]
