@@ -26,7 +26,9 @@ from poolbench.cli.monitor import monitor
 from poolbench.cli.query import query
 from poolbench.cli.report import report
 from poolbench.cli.results import results
+from poolbench.cli.serve import serve
 from poolbench.cli.show import show
+from poolbench.cli.site import site
 from poolbench.cli.streams import unfailing_streams
 from poolbench.cli.verify import verify
 from poolbench.errors import ExitCode, PoolbenchError
@@ -52,6 +54,8 @@ app.command(short_help="Measure what watching a model costs here.")(monitor)
 app.command(short_help="Print the table of a stored run.")(show)
 app.command(short_help="Check outputs against the reference, without timing.")(verify)
 app.command(short_help="Write a stored run as a page with tables and figures.")(report)
+app.command(short_help="Show all stored runs in a browser on this machine.")(serve)
+app.command(short_help="Write all stored runs as a site for any web server.")(site)
 app.command(short_help="Tell what pooling buys and costs, beside its alternatives.")(effects)
 app.command(short_help="Write a stored run for asv, or as tables.")(export)
 app.command(short_help="Tell in which release or revision a subject became faster or slower.")(history)

@@ -46,6 +46,21 @@ class BudgetBar:
 
 
 @contextlib.contextmanager
+def runs_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of how many runs are read, on stderr; nothing where that is no terminal, or on request."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("reading runs"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
 def budget_bar(budget_s: float, *, quiet: bool) -> Iterator[BudgetBar]:
     """Show a bar with the time that is left, on stderr; nothing where that is no terminal, or on request."""
     if quiet or not sys.stderr.isatty():

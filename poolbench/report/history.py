@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -136,6 +137,22 @@ def title(history: History) -> str:
     )
 
 
+def history_command(history: History) -> str:
+    """Return the command line that measures what is missing of a history, and shows it.
+
+    Releases are named one by one, revisions by their two ends: what range was asked for, and whether all of it, is not
+    stored.
+    """
+    method = history.series.method
+    is_revisions = history.points[0].subject.environment.startswith("rev:")
+    labels = [point.label for point in history.points]
+    points = ["--revs", f"{labels[0]}..{labels[-1]}"] if is_revisions else ["--releases", ",".join(labels)]
+    words = ["poolbench", "history", str(history.subject), *points, "--anchor", history.anchor.label]
+    words += ["--workloads", ",".join(history.workloads), "--threads", str(method.threads)]
+    words += ["--cache", method.cache.value, "--layout", method.layout.value]
+    return shlex.join(words)
+
+
 def change_sentences(history: History) -> list[str]:
     """Return a sentence or two per change, in order; one sentence where there is none."""
     found = history.changes
@@ -216,13 +233,13 @@ def _sentence(history: History, change: Change, series: Series) -> str:
     place = f"Between {before} and {after}"
     if (before, after) != (earliest, latest):
         place += f" (surely between {earliest} and {latest})"
-    text = f"{place}: {change.direction}, {_size(change.ratio, change.low, change.high)}"
+    text = f"{place}: {change.direction}, {change_text(change.ratio, change.low, change.high)}"
     total = len(history.workloads)
     if change.effects:
         strongest = sorted(change.effects, key=lambda effect: -abs(math.log(effect.ratio)))
         names = [
-            f"{history.names.get(effect.workload, effect.workload)} {_size(effect.ratio, effect.low, effect.high)}"
-            for effect in strongest
+            f"{history.names.get(one.workload, one.workload)} {change_text(one.ratio, one.low, one.high)}"
+            for one in strongest
         ]
         text += f" on {len(names)} of {counted(total, 'workload')}: {listed(names, _NAMED)}."
     else:
@@ -237,7 +254,8 @@ def _sentence(history: History, change: Change, series: Series) -> str:
     return text
 
 
-def _size(ratio: float, low: float, high: float) -> str:
+def change_text(ratio: float, low: float, high: float) -> str:
+    """Write a change of times with its interval: "+12 % (+10 % to +14 %)", and as a factor where it is large."""
     if not 0.5 < ratio < 2:
         return f"× {ratio:.3g} ({low:.3g} to {high:.3g})"
     return f"{signed_percent(ratio - 1)} ({signed_percent(low - 1)} to {signed_percent(high - 1)})"

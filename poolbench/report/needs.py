@@ -7,6 +7,7 @@ from importlib import util
 from poolbench.errors import MissingExtraError
 
 PAGES = ("jinja2", "matplotlib", "pandas")
+EXPLORER = ("jinja2",)
 FIGURES = ("matplotlib",)
 FRAMES = ("pandas",)
 

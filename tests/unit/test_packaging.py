@@ -113,6 +113,17 @@ def test_catalogue_data_is_found_where_it_is_installed(name: str) -> None:
     assert (files("poolbench.catalogue") / "data" / name).is_file()
 
 
+def test_the_explorers_page_is_in_the_wheel_with_the_licence_of_what_it_brings_along() -> None:
+    excluded = GitIgnoreSpec.from_lines(PROJECT["tool"]["scikit-build"]["wheel"]["exclude"])
+    folder = ROOT / "poolbench" / "explore" / "static"
+    names = [path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()]
+    assert {f"{folder.relative_to(ROOT).as_posix()}/{name}" for name in ("index.html", "js/main.js")} <= set(names)
+    assert [name for name in names if excluded.match_file(name)] == []
+    assert "poolbench/explore/static/uplot/LICENSE" in PROJECT["project"]["license-files"]
+    licence = files("poolbench.explore") / "static" / "uplot" / "LICENSE"
+    assert licence.read_text(encoding="utf-8").startswith("The MIT License")
+
+
 def test_of_the_kernels_sources_the_wheel_has_what_others_compile() -> None:
     excluded = GitIgnoreSpec.from_lines(PROJECT["tool"]["scikit-build"]["wheel"]["exclude"])
     folder = ROOT / "poolbench" / "strided"

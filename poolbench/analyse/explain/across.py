@@ -28,6 +28,11 @@ class SideBySide:
     second: Cell
     change: Estimate | None
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether the interval of the change excludes that there is none."""
+        return self.change is not None and (self.change.low > 1 or self.change.high < 1)
+
 
 def side_by_side(first: RunSummary, second: RunSummary) -> list[SideBySide]:
     """Return what both runs measured soundly, in the order of the first."""

@@ -27,6 +27,11 @@ def render_index(reports: Sequence[Mapping[str, Any]]) -> str:
     return _environment().get_template("index.html.j2").render(reports=reports, **_shared())
 
 
+def style_sheet() -> str:
+    """Return the style of all pages, dark and light, wide and narrow, on screen and on paper."""
+    return str(_shared()["style"])
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
