@@ -40,7 +40,8 @@ SCENARIOS = (
     Scenario(name="outliers of 4 %", outliers=0.05),
     *(Scenario(name=f"step of {step:.0%}", step=step) for step in (0.03, 0.05, 0.1)),
 )
-PACKAGES = ("apache-otava==0.8.0", "otava-test-data==0.1.9")
+PACKAGES = ("apache-otava==0.8.0", "otava-test-data==0.1.9", "numpy==2.2.0", "scipy==1.16.3")
+"""Otava's search needs no more of what Otava depends on."""
 OTAVA_LEVELS = (0.001, ERROR_RATE)
 """Otava's usual p-value, and the error rate that poolbench's search has."""
 
