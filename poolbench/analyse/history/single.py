@@ -7,8 +7,10 @@ too few to count.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poolbench.analyse.history.changes import ERROR_RATE
 from poolbench.analyse.history.segments import ENVIRONMENT_SD, Observations, Step, find_steps
@@ -42,5 +44,28 @@ def single_readings(values: Sequence[float]) -> Observations:
 
 
 def single_steps(values: Sequence[float], *, error_rate: float = ERROR_RATE) -> list[Step]:
-    """Return where ``values`` change, in order; ``error_rate`` as in ``find_steps``."""
-    return find_steps(single_readings(values), error_rate=error_rate)
+    """Return where ``values`` change, in order; ``error_rate`` as in ``find_steps``.
+
+    A level that holds for one point is left out, at an end as well: without a second run nothing tells it from a
+    disturbed reading. So a change is seen with its second point at the earliest.
+    """
+    series = single_readings(values)
+    kept = np.arange(series.count)
+    while kept.size >= LEAST_READINGS:
+        rest = replace(
+            series, values=series.values[kept], variances=series.variances[kept], freedom=series.freedom[kept]
+        )
+        steps = find_steps(rest, error_rate=error_rate)
+        edges = np.array([0, *(step.place for step in steps), kept.size])
+        alone = edges[:-1][np.diff(edges) == 1]
+        if not alone.size:
+            return [_placed(step, kept) for step in steps]
+        kept = np.delete(kept, alone)
+    return []
+
+
+def _placed(step: Step, kept: NDArray[np.intp]) -> Step:
+    """Return a step of the ``kept`` points as one of all of them."""
+    gains = {int(kept[place]): gain for place, gain in step.gains.items()}
+    first, place, last = (int(kept[each]) for each in (step.first, step.place, step.last))
+    return replace(step, first=first, place=place, last=last, gains=gains)
