@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from poolbench.api.bisecting import Bisection
     from poolbench.model.advice import Advice
     from poolbench.model.gate import GateResult
     from poolbench.model.pooling import PoolSpec
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "advise",
     "apply",
+    "bisect",
     "capture",
     "compare",
     "gate",
@@ -107,6 +109,52 @@ def apply(spec: PoolSpec | Workload | str, x: Any, backend: str = "numpy") -> ND
     from poolbench.api.apply import apply
 
     return apply(spec, x, backend)
+
+
+def bisect(
+    subject: str,
+    good: str,
+    bad: str = "HEAD",
+    workloads: Sequence[str] = ("core",),
+    *,
+    confidence: float = 0.95,
+    budget_s: float | None = None,
+    probe_s: float | None = None,
+    threads: int = 1,
+    passes: Sequence[str] = (),
+    gradients: Sequence[str] = (),
+    results: str | Path = "results",
+) -> Bisection:
+    """Find the commit or release between ``good`` and ``bad`` that made ``subject`` slower or faster.
+
+    The arguments are those of ``poolbench bisect``. ``good`` and ``bad`` are two releases, or two revisions of the git
+    repository that the current folder is in. It ends when one commit has the probability ``confidence``, or
+    ``budget_s`` seconds are used; each probe takes ``probe_s``.
+
+        answer = poolbench.bisect("numpy", "2.0.2", "2.4.6", ["smoke"])
+        print(answer.found.answer, answer.labels, answer.found.chance)
+
+    ``labels`` hold one commit, a range or nothing; ``found`` says how sure that is. Nothing is printed. Probes are
+    stored under ``results``: the same call goes on after an interruption, and ``poolbench history`` finds them.
+
+    Raises UsageError for ends that do not exist or do not lead to each other, MeasurementError where an end cannot be
+    built or measured, and the other errors of ``poolbench.errors``.
+    """
+    from poolbench.api.bisecting import bisect
+
+    return bisect(
+        subject,
+        good,
+        bad,
+        workloads,
+        confidence=confidence,
+        budget_s=budget_s,
+        probe_s=probe_s,
+        threads=threads,
+        passes=passes,
+        gradients=gradients,
+        results=results,
+    )
 
 
 def capture(name: str = "code") -> Calls:

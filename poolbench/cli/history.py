@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,6 +73,10 @@ def history(
     out: Annotated[
         Path | None, typer.Option(help="The folder for figure and CSV.", show_default="<results>/<machine>/history")
     ] = None,
+    imported: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Measure nothing: find changes in a CSV file of Apache Otava's."),
+    ] = None,
     simulate: Annotated[
         int | None,
         typer.Option(metavar="SERIES", min=1, help="Measure nothing: tell how often simulated changes are found."),
@@ -82,6 +87,11 @@ def history(
     quiet: Quiet = False,
 ) -> None:
     """Measure a subject's releases or revisions against one of them, and tell where it became faster or slower."""
+    if imported is not None:
+        if subject or releases or revs or simulate is not None:
+            raise UsageError("--import measures nothing: name no subject, no points and no --simulate beside it.")
+        _imported(imported, json=json)
+        return
     if simulate is not None:
         if subject or releases or revs:
             raise UsageError("--simulate measures nothing: name no subject, no releases and no revisions beside it.")
@@ -238,6 +248,33 @@ def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
             err=True,
         )
         raise typer.Exit(ExitCode.MEASUREMENT_FAILED)
+
+
+def _imported(path: Path, *, json: bool) -> None:
+    """Tell where each metric of a file changes. The file holds no errors: they come from how neighbours differ."""
+    from poolbench.analyse.history.single import LEAST_READINGS, single_steps
+    from poolbench.store.otava import read_otava
+
+    series = read_otava(path)
+    if len(series.labels) < LEAST_READINGS:
+        raise StoreError(f"{path} has {len(series.labels)} points: changes are looked for in {LEAST_READINGS} or more.")
+    found: list[dict[str, Any]] = [
+        {
+            "metric": metric,
+            "before": series.labels[step.place - 1],
+            "after": series.labels[step.place],
+            "ratio": math.exp(step.size),
+        }
+        for metric, values in series.metrics.items()
+        for step in single_steps(values)
+    ]
+    if json:
+        print_json({"file": str(path), "points": len(series.labels), "metrics": list(series.metrics), "changes": found})
+        return
+    for change in found:
+        typer.echo(f"{change['metric']}: × {change['ratio']:.3f} between {change['before']} and {change['after']}")
+    if not found:
+        typer.echo(f"No change was found in {', '.join(series.metrics)} over {len(series.labels)} points.")
 
 
 def _simulate(trials: int, seed: int, *, json: bool) -> None:

@@ -89,7 +89,7 @@ class Rate:
 
 
 @dataclass(slots=True)
-class _World:
+class World:
     """Draws the launches of one series' points; a point that is drawn again is another run of the same truth."""
 
     rng: np.random.Generator
@@ -99,6 +99,7 @@ class _World:
     outliers: float
 
     def run(self, point: int) -> Floats:
+        """Return the launches of one run of a point: log ratios, of shape (launches,)."""
         scale = self.launch_sd / math.sqrt(TAIL_DEGREES / (TAIL_DEGREES - 2))
         values = self.truth[point] + scale * self.rng.standard_t(TAIL_DEGREES, self.launches)
         values += self.rng.normal(0.0, ENVIRONMENT_SD)
@@ -107,7 +108,7 @@ class _World:
         return np.asarray(values)
 
 
-Method = Callable[[_World, list[Floats]], list[int]]
+Method = Callable[[World, list[Floats]], list[int]]
 
 
 def simulate(
@@ -128,7 +129,7 @@ def simulate(
             rng = np.random.default_rng((seed, number, index))
             hits, tried = dict.fromkeys(chosen, 0), dict.fromkeys(chosen, 0)
             for trial in range(trials):
-                world, place = _draw(rng, scenario, points, error, launches)
+                world, place = draw(rng, scenario, points, error, launches)
                 runs = [world.run(point) for point in range(points)]
                 for name, method in chosen.items():
                     if name == ASV and trial >= MOST_ASV_TRIALS:
@@ -149,28 +150,30 @@ def available_methods() -> list[str]:
     return [name for name in _METHODS if name not in needs or find_spec(needs[name]) is not None]
 
 
-def _draw(rng: np.random.Generator, scenario: Scenario, points: int, error: float, launches: int) -> tuple[_World, int]:
+def draw(rng: np.random.Generator, scenario: Scenario, points: int, error: float, launches: int) -> tuple[World, int]:
+    """Return a world of so many ``points`` and the place of its step; without a step the place means nothing."""
     place = int(rng.integers(1, points))
     truth = scenario.drift * np.linspace(-0.5, 0.5, points)
     truth = truth + np.where(np.arange(points) >= place, math.log1p(scenario.step), 0.0)
-    world = _World(
+    world = World(
         rng=rng, truth=truth, launch_sd=error * math.sqrt(launches), launches=launches, outliers=scenario.outliers
     )
     return world, place
 
 
-def _reduced(runs: Sequence[Floats]) -> tuple[list[float], list[float], list[float]]:
+def reduced(runs: Sequence[Floats]) -> tuple[list[float], list[float], list[float]]:
+    """Return each point's log ratio, its standard error and that one's degrees of freedom."""
     parts = [huber(values) for values in runs]
     errors = [float(standard_error(influence)) for _, influence, _, _ in parts]
     return [float(part[0]) for part in parts], errors, [float(part[3]) for part in parts]
 
 
-def _own(world: _World, runs: list[Floats]) -> list[int]:
-    (series,) = inflated([observations(*_reduced(runs))])
+def _own(world: World, runs: list[Floats]) -> list[int]:
+    (series,) = inflated([observations(*reduced(runs))])
     return [step.place for step in find_steps(series, error_rate=ERROR_RATE)]
 
 
-def _confirmed(world: _World, runs: list[Floats]) -> list[int]:
+def _confirmed(world: World, runs: list[Floats]) -> list[int]:
     again = list(runs)
     seen: set[int] = set()
     while (places := _own(world, again)) and (beside := {p for place in places for p in (place - 1, place)} - seen):
@@ -180,17 +183,17 @@ def _confirmed(world: _World, runs: list[Floats]) -> list[int]:
     return places
 
 
-def _pelt(world: _World, runs: list[Floats]) -> list[int]:
+def _pelt(world: World, runs: list[Floats]) -> list[int]:
     import ruptures
 
-    values, errors, _ = _reduced(runs)
+    values, errors, _ = reduced(runs)
     scaled = np.asarray(values) / math.sqrt(float(np.median(np.square(errors))) + ENVIRONMENT_SD**2)
     search = ruptures.Pelt(model="l2", min_size=1, jump=1).fit(scaled.reshape(-1, 1))
     return [int(place) for place in search.predict(pen=PELT_PENALTY * math.log(len(values)))[:-1]]
 
 
-def _asv(world: _World, runs: list[Floats]) -> list[int]:
-    values, errors, _ = _reduced(runs)
+def _asv(world: World, runs: list[Floats]) -> list[int]:
+    values, errors, _ = reduced(runs)
     return [step.begin for step in detect_steps(values, [error**-2 for error in errors])[1:]]
 
 

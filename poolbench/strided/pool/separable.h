@@ -74,7 +74,7 @@ struct Separable {
     return p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize && p.inner % kN == 0 &&
            !p.d.adaptive() && !p.h.adaptive() && !p.w.adaptive() && p.d.window == 1 && p.d.lo == 0 &&
            (p.d.windows - 1) * p.d.stride < p.d.positions && p.h.dilation == 1 && p.w.dilation == 1 &&
-           rows_in_room(p, kN) >= p.h.window &&
+           rows_in_room(p, kN) >= p.h.window + (kTogether - 1) * p.h.stride &&
            // What was measured: a maximum here costs more, since what it takes is stored and loaded again.
            4 * p.h.window * p.w.window > 5 * (together + p.h.window / kTogether + p.h.stride + 2);
   }
@@ -110,31 +110,37 @@ struct Separable {
         : p_(p), n_(std::min(channels(p), p.inner - c)), row_(p.w.windows * n_ * static_cast<std::int64_t>(sizeof(V))),
           room_(room), in_(plane.in + p.d.taps(plane.od).first * p.d.in_step + c * kSize), out_(plane.out + c * kSize) {}
 
-    // Outputs of the rows [begin, end), as many at a time as there is room for.
+    // Outputs of the rows [begin, end), as many at a time as there is room for. Which windows are taken together does not
+    // depend on where the work was cut: of zeros with different signs the one that comes last is kept.
     void rows(std::int64_t begin, std::int64_t end) {
-      const std::int64_t at_once = 1 + (rows_in_room(p_, n_) - p_.h.window) / p_.h.stride;
-      for (; begin < end; begin += at_once) {
-        const std::int64_t some = std::min(begin + at_once, end);
-        const Axis::Taps top = p_.h.taps(begin), bottom = p_.h.taps(some - 1);
+      const std::int64_t at_once = (1 + (rows_in_room(p_, n_) - p_.h.window) / p_.h.stride) / kTogether * kTogether;
+      for (std::int64_t from = begin / kTogether * kTogether; from < end; from += at_once) {
+        const std::int64_t to = std::min(std::min(from + at_once, p_.h.windows), (end + kTogether - 1) / kTogether * kTogether);
+        const Axis::Taps top = p_.h.taps(from), bottom = p_.h.taps(to - 1);
         search(top.first, std::max(top.first, bottom.first + bottom.count));
-        for (std::int64_t oh = begin; oh < some; oh += kTogether) merge(oh, some);
+        for (std::int64_t oh = from; oh < to; oh += kTogether) merge(oh, begin, end);
       }
     }
 
    private:
-    // Where maxima go: into the scratch memory as values, or out; each window `step` bytes behind the one before it.
+    // Where maxima go: into the scratch memory as values, or out; each window `step` bytes behind the one before it. Out
+    // go those of the windows [first, last).
     struct Kept {
       char* at;
       std::int64_t step;
+      POOL_INLINE bool wants(std::int64_t) const { return true; }
+      POOL_INLINE Kept only(std::int64_t j) const { return {at + j * step, step}; }
       POOL_INLINE void put(std::int64_t j, std::int64_t x, VecFor<O> value) const {
         store_vec<V>(reinterpret_cast<V*>(at + j * step) + x, value);
       }
     };
     struct Written {
       char* at;
-      std::int64_t step;
+      std::int64_t step, first, last;
+      POOL_INLINE bool wants(std::int64_t j) const { return j >= first && j < last; }
+      POOL_INLINE Written only(std::int64_t j) const { return {at + j * step, step, 0, 1}; }
       POOL_INLINE void put(std::int64_t j, std::int64_t x, VecFor<O> value) const {
-        O::store(at + j * step + x * kSize, value, value);
+        if (wants(j)) O::store(at + j * step + x * kSize, value, value);
       }
     };
 
@@ -148,26 +154,25 @@ struct Separable {
       for (std::int64_t ih = top + there; ih < bottom; ++ih) {
         char* to = room_ + (ih - top) * row_;
         for (std::int64_t ow = 0; ow < p_.w.windows; ow += kTogether, to += kTogether * step) {
-          windows<O>(p_.w, ow, p_.w.windows, in_ + ih * p_.h.in_step, p_.w.in_step, Kept{to, step});
+          windows<O>(p_.w, ow, in_ + ih * p_.h.in_step, p_.w.in_step, Kept{to, step});
         }
       }
     }
 
-    // Along h, for up to kTogether rows of outputs from oh on, those before `end`.
-    void merge(std::int64_t oh, std::int64_t end) const {
+    // Along h, for up to kTogether rows of outputs from oh on: of those, the ones in [begin, end) are written.
+    void merge(std::int64_t oh, std::int64_t begin, std::int64_t end) const {
       const std::int64_t step = n_ * static_cast<std::int64_t>(sizeof(V));
       const char* from = room_ - top_ * row_;
       char* to = out_ + oh * p_.h.out_step;
       for (std::int64_t ow = 0; ow < p_.w.windows; ++ow, from += step, to += p_.w.out_step) {
-        windows<OnValues<O>>(p_.h, oh, end, from, row_, Written{to, p_.h.out_step});
+        windows<OnValues<O>>(p_.h, oh, from, row_, Written{to, p_.h.out_step, begin - oh, end - oh});
       }
     }
 
-    // Up to kTogether windows of an axis, of [o, end), whose positions lie `step` bytes apart, for all channels.
+    // Up to kTogether windows of an axis, from o on, whose positions lie `step` bytes apart, for all channels.
     template <class In, class Sink>
-    POOL_INLINE void windows(const Axis& axis, std::int64_t o, std::int64_t end, const char* at, std::int64_t step,
-                             Sink sink) const {
-      const std::int64_t count = std::min<std::int64_t>(kTogether, end - o);
+    POOL_INLINE void windows(const Axis& axis, std::int64_t o, const char* at, std::int64_t step, const Sink& sink) const {
+      const std::int64_t count = std::min<std::int64_t>(kTogether, axis.windows - o);
       std::int64_t firsts[kTogether], ends[kTogether];
       for (std::int64_t j = 0; j < count; ++j) {
         const Axis::Taps taps = axis.taps(o + j);
@@ -177,11 +182,13 @@ struct Separable {
       if (count == kTogether && firsts[kTogether - 1] < ends[0]) {
         return all_channels<In, kTogether>(at, step, firsts, ends, sink);
       }
-      for (std::int64_t j = 0; j < count; ++j, sink.at += sink.step) {
+      for (std::int64_t j = 0; j < count; ++j) {
+        if (!sink.wants(j)) continue;
+        const Sink one = sink.only(j);
         if (firsts[j] < ends[j]) {
-          all_channels<In, 1>(at, step, firsts + j, ends + j, sink);
+          all_channels<In, 1>(at, step, firsts + j, ends + j, one);
         } else {
-          for (std::int64_t x = 0; x < n_; x += kN) sink.put(0, x, O::neutral());
+          for (std::int64_t x = 0; x < n_; x += kN) one.put(0, x, O::neutral());
         }
       }
     }

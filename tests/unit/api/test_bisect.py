@@ -6,8 +6,10 @@ import re
 import pytest
 import typer
 
+import poolbench
 from poolbench.analyse.bisect.choice import Answer
 from poolbench.api import bisect as api
+from poolbench.api import bisecting
 from poolbench.api import points as points_api
 from poolbench.api import run as run_api
 from poolbench.cli import bisect as cli
@@ -163,3 +165,19 @@ def test_releases_in_the_wrong_order_are_told(monkeypatch):
     monkeypatch.setattr(points_api, "released", lambda package: ["2.0.0", "2.1.0"])
     with pytest.raises(UsageError, match="Write the older release first"):
         api.bisection_points("numpy", "2.1.0", "2.0.0")
+
+
+def test_python_gets_the_labels_of_the_commits_and_takes_no_senseless_numbers(tmp_path, monkeypatch):
+    points = make_points(13)
+    machine = store(tmp_path / "aside", make_run(points, {MAX2D: [1.0] * 13}, (1,)))
+    (tmp_path / "runs").mkdir()
+    runs = Planted(tmp_path / "runs", points)
+    asking = request(tmp_path / "runs", machine, points, subject=parse_subject("numpy"), budget_s=10_000.0)
+    monkeypatch.setattr(api, "provide", runs.provide)
+    monkeypatch.setattr(run_api, "new_run", runs.new_run)
+    monkeypatch.setattr(bisecting, "bisect_request", lambda *_, **__: (asking, 10.0))
+    answer = poolbench.bisect("numpy", "a", "b", ["smoke"])
+    assert answer.labels == (points[STEP_AT].label,)
+    for wrong in ({"confidence": 1.0}, {"budget_s": 0.0}, {"probe_s": -1.0}):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            poolbench.bisect("numpy", "a", "b", ["smoke"], **wrong)

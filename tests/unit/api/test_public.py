@@ -17,7 +17,7 @@ RAMP = np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)
 
 def test_the_public_names_are_those_promised():
     assert set(poolbench.__all__) == {
-        "__version__", "advise", "apply", "capture", "compare", "gate", "load_results", "monitor", "query",
+        "__version__", "advise", "apply", "bisect", "capture", "compare", "gate", "load_results", "monitor", "query",
         "replace_pooling",
     }  # fmt: skip
     assert all(hasattr(poolbench, name) for name in poolbench.__all__)
