@@ -9,7 +9,7 @@ from poolbench.errors import UsageError
 from poolbench.measure.protocol import Message
 from poolbench.model.workload import Pass
 from poolbench.observe.inputs import parse_input
-from poolbench.observe.target import first_line, load, made, parse_target, where
+from poolbench.observe.target import first_line, opened, parse_target, where
 
 SERVER = "adviser"
 """What the forked process is asked for by."""
@@ -40,5 +40,6 @@ class Adviser:
         from poolbench.observe.torch_step import Step
 
         target = parse_target(request["target"])
-        model = made(target, load(target))
-        return Step(model, [parse_input(text) for text in request["inputs"]], Pass(request["pass"]))
+        inputs = [parse_input(text) for text in request["inputs"]]
+        model, _ = opened(target, inputs, "torch")
+        return Step(model, inputs, Pass(request["pass"]))

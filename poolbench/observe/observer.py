@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from poolbench.errors import UsageError
 from poolbench.measure.importer import open_channel, serve_forks
@@ -20,7 +19,7 @@ from poolbench.model.workload import Pass
 from poolbench.observe import adviser
 from poolbench.observe.inputs import InputSpec, parse_input
 from poolbench.observe.sighting import Report
-from poolbench.observe.target import Target, first_line, framework_of, load, made, parse_target, where
+from poolbench.observe.target import Target, opened, parse_target
 
 SERVER = "observer"
 """What the forked process is asked for by."""
@@ -82,28 +81,6 @@ def observe(
     from poolbench.observe.jax_trace import trace_jax
 
     return trace_jax(str(target), model, inputs, pass_)
-
-
-def opened(target: Target, inputs: Sequence[InputSpec], framework: str = "") -> tuple[Any, str]:
-    """Import and make the model that ``target`` names; return it and the framework that it computes with.
-
-    Raises UsageError.
-    """
-    found = load(target)
-    try:
-        model = made(target, found)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:  # a user's function may do anything
-        raise UsageError(f"{target} makes no model: {first_line(error)}{where(error)}.") from error
-    if not callable(model):
-        raise UsageError(
-            f"{target} is of type {type(model).__name__}, which cannot be called: name a model or a function."
-        )
-    chosen = framework_of(target, model, framework)
-    if not inputs:
-        raise UsageError(f"{target} needs an input: give its shape, such as --input 1x3x224x224.")
-    return model, chosen
 
 
 if __name__ == "__main__":

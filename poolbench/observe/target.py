@@ -6,12 +6,14 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from poolbench.errors import UnknownNameError, UsageError, nearest
+from poolbench.observe.inputs import InputSpec
 from poolbench.quantities import listed
 
 ONNX_SUFFIX = ".onnx"
@@ -87,6 +89,28 @@ def made(target: Target, found: Any) -> Any:
     if needed is not None and not needed and not is_model(found):
         return found()
     return found
+
+
+def opened(target: Target, inputs: Sequence[InputSpec], framework: str = "") -> tuple[Any, str]:
+    """Import and make the model that ``target`` names; return it and the framework that it computes with.
+
+    Raises UsageError.
+    """
+    found = load(target)
+    try:
+        model = made(target, found)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's function may do anything
+        raise UsageError(f"{target} makes no model: {first_line(error)}{where(error)}.") from error
+    if not callable(model):
+        raise UsageError(
+            f"{target} is of type {type(model).__name__}, which cannot be called: name a model or a function."
+        )
+    chosen = framework_of(target, model, framework)
+    if not inputs:
+        raise UsageError(f"{target} needs an input: give its shape, such as --input 1x3x224x224.")
+    return model, chosen
 
 
 def needed_arguments(found: Any) -> list[str] | None:

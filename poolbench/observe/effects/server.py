@@ -16,8 +16,7 @@ from poolbench.measure.protocol import Message
 from poolbench.model.effects import Alternative
 from poolbench.model.workload import Pass
 from poolbench.observe.inputs import parse_input
-from poolbench.observe.observer import opened
-from poolbench.observe.target import first_line, parse_target, where
+from poolbench.observe.target import first_line, opened, parse_target, where
 
 KINDS, CLASSIFIER, WITHOUT = "kinds", "classifier", "without"
 """What a forked process is asked for by."""
@@ -60,15 +59,17 @@ class Kinds:
             raise UsageError(f"--layers reads PyTorch's profiler, and {target} computes with {framework}.")
         from poolbench.backends.torch_common import load
         from poolbench.observe.effects.torch_kinds import profile_step
-        from poolbench.observe.effects.torch_step import step_of
+        from poolbench.observe.torch_step import Step
 
         load(self._threads)
-        step = step_of(model, inputs, Pass(request["pass"]))
         try:
-            step()
+            step = Step(model, inputs, Pass(request["pass"]))
+            step.take()
+        except UsageError:
+            raise
         except (Exception, SystemExit) as error:  # a user's model may do anything
             raise UsageError(f"{target} failed: {first_line(error)}{where(error)}.") from error
-        return profile_step(step, request["budget_s"])
+        return profile_step(step.take, request["budget_s"])
 
 
 class Without:

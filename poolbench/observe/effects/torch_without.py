@@ -14,11 +14,10 @@ from typing import Any
 from poolbench.model.effects import Saving
 from poolbench.model.workload import Pass
 from poolbench.observe.arguments import asked, input_of
-from poolbench.observe.effects.torch_step import random_inputs
 from poolbench.observe.inputs import InputSpec
 from poolbench.observe.sighting import sighting
 from poolbench.observe.torch_layers import Layers
-from poolbench.observe.torch_run import call_model
+from poolbench.observe.torch_run import call_model, tensor_of
 from poolbench.observe.torch_tensors import facts_of, is_plain, seen
 
 
@@ -120,7 +119,7 @@ def _run(
     layers.start()
     try:
         with torch.no_grad(), Operators(), Functions():
-            call_model(model, random_inputs(inputs, torch.device("meta")))
+            call_model(model, [(spec, tensor_of(spec, torch.device("meta"))) for spec in inputs])
     except Exception as error:  # a layer that the larger array does not fit may raise anything
         return calls, operators, error
     finally:

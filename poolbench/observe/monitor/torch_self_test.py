@@ -25,8 +25,12 @@ from poolbench.observe.monitor.torch_steps import TorchSteps
 from poolbench.observe.monitor.types import Exporter
 from poolbench.observe.monitor.watch import Watch
 
-BLOCK = 50
-"""Steps with the monitor, and as many without. One that is sampled among so many makes no outlier."""
+BLOCK = 5
+"""Steps with the monitor, and as many without: the shorter, the less the machine changes in between."""
+
+PAIRS = 40
+"""So many pairs of blocks make one value of the overhead. Most blocks have no sampled step, and a location that bounds
+what lies far off would leave out those that have one; over many pairs they are evened out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,29 +121,41 @@ def _run(steps: int, fraction: float, exporter: Callable[[], Exporter] | None) -
 
 
 def _blocks(steps: int, step: Callable[[], object], watched: TorchSteps) -> tuple[list[float], list[int], int]:
-    """Return the logarithms of time with / without by pair, the growths with less those without, the time without."""
+    """Return the logarithms of time with / without, the growths with less those without by pair, the time without.
+
+    The first step of a block is not timed: it pays for what putting the hooks on or off has left in the caches.
+    """
     process = psutil.Process()
     ratios, growths, off_ns = [], [], 0
-    for pair in range(max(steps // BLOCK, 4)):
+    group = {True: 0, False: 0}
+    for pair in range(max(steps // BLOCK, 4 * PAIRS)):
         times, sizes = {}, {}
         for is_on in (True, False) if pair % 2 else (False, True):
             watched.detach()
             if is_on:
                 watched.attach()
+            step()
             before = process.memory_info().rss
             begin = time.process_time_ns()
             for _ in range(BLOCK):
                 step()
             times[is_on] = time.process_time_ns() - begin
             sizes[is_on] = process.memory_info().rss - before
-        ratios.append(math.log(times[True] / times[False]))
+        group = {is_on: group[is_on] + times[is_on] for is_on in group}
+        if pair % PAIRS == PAIRS - 1:
+            ratios.append(math.log(group[True] / group[False]))
+            group = {True: 0, False: 0}
         off_ns += times[False]
         growths.append(sizes[True] - sizes[False])
     return ratios, growths, off_ns
 
 
 def _model() -> tuple[Any, Callable[[], object]]:
-    """Return a small model, and a step of it that takes some milliseconds."""
+    """Return a small model, and a step of it that takes some milliseconds.
+
+    None of its tensors has more than 64 KiB: larger ones come from the system anew in each step, whose pages cost
+    more, and less evenly, than what is to be seen.
+    """
     import torch
     from torch import nn
 
@@ -147,14 +163,15 @@ def _model() -> tuple[Any, Callable[[], object]]:
         nn.Conv2d(3, 16, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1),
+        nn.Conv2d(16, 64, 3, padding=1),
         nn.ReLU(),
+        *(nn.Conv2d(64, 64, 3, padding=1) for _ in range(8)),
         nn.AvgPool2d(2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(32, 10),
+        nn.Linear(64, 10),
     ).eval()
-    images = torch.rand(4, 3, 64, 64)
+    images = torch.rand(1, 3, 32, 32)
 
     def step() -> object:
         with torch.no_grad():

@@ -11,9 +11,9 @@ from poolbench.model.effects import Alternative, LayerKind  # noqa: E402 - behin
 from poolbench.model.workload import Pass  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.effects import torch_classifier  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.effects.torch_kinds import kind_of, profile_step  # noqa: E402 - behind the question whether it is there
-from poolbench.observe.effects.torch_step import step_of  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.effects.torch_without import savings  # noqa: E402 - behind the question whether it is there
 from poolbench.observe.inputs import parse_input  # noqa: E402 - behind the question whether it is there
+from poolbench.observe.torch_step import Step  # noqa: E402 - behind the question whether it is there
 
 
 def two_stages(*behind):
@@ -89,7 +89,7 @@ class Several(torch.nn.Module):
 
 @pytest.mark.parametrize("pass_", [Pass.FORWARD, Pass.TRAINING])
 def test_the_kinds_of_a_step_are_all_there_and_add_up_to_no_more_than_the_step(pass_):
-    step = step_of(Several(), [parse_input("2x3x12x12")], pass_)
+    step = Step(Several(), [parse_input("2x3x12x12")], pass_).take
     (found,) = profile_step(step, 0)["rounds"]
     assert set(found["times"]) == set(LayerKind) - {LayerKind.BETWEEN}
     assert 0 < sum(found["times"].values()) <= found["profiled"]
@@ -100,8 +100,8 @@ def test_the_kinds_of_a_step_are_all_there_and_add_up_to_no_more_than_the_step(p
 
 def test_training_gives_gradients_to_the_kind_of_their_operator():
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.AdaptiveAvgPool2d(1))
-    (forward,) = profile_step(step_of(model, [parse_input("2x3x8x8")], Pass.FORWARD), 0)["rounds"]
-    (training,) = profile_step(step_of(model, [parse_input("2x3x8x8")], Pass.TRAINING), 0)["rounds"]
+    (forward,) = profile_step(Step(model, [parse_input("2x3x8x8")], Pass.FORWARD).take, 0)["rounds"]
+    (training,) = profile_step(Step(model, [parse_input("2x3x8x8")], Pass.TRAINING).take, 0)["rounds"]
     # The gradients of the convolution's weights and input are new tensors; so is that of the pooling's input.
     assert training["bytes"][LayerKind.CONVOLUTION] > forward["bytes"][LayerKind.CONVOLUTION]
     assert training["bytes"][LayerKind.POOLING] > forward["bytes"].get(LayerKind.POOLING, 0)
