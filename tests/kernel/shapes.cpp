@@ -160,6 +160,13 @@ void draw_few(Random& random, Axis& axis) {
   axis.lo = axis.hi = random.percent(50) ? axis.window / 2 : 0;
 }
 
+// The largest of those that overlap, which it pays to take several at once of.
+void draw_wide(Random& random, Axis& axis) {
+  axis.window = random.between(7, 9);
+  axis.stride = axis.dilation = 1;
+  axis.lo = axis.hi = random.percent(80) ? axis.window / 2 : 0;
+}
+
 // Windows that overlap much, of many elements each, in a plane: what it pays to search row by row.
 void draw_overlapping(Random& random, Axis& axis) {
   axis.window = random.between(3, random.percent(80) ? 6 : 12);
@@ -190,6 +197,7 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
   const bool adaptive = random.percent(profile == Profile::kWhole ? 60 : 10);
   const bool overlaps = profile == Profile::kVectorsOfChannels && random.percent(75);
   const bool alike = random.percent(50);
+  const bool wide = profile == Profile::kManyPlanes && random.percent(8);
   // Windows beside each other, over rows of many.
   const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(65);
   const bool skips = apart && random.percent(30);  // windows of one element
@@ -204,6 +212,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
     } else {
       if (profile == Profile::kSame) {
         draw_same(random, axis);
+      } else if (wide) {
+        draw_wide(random, axis);
       } else if (profile == Profile::kManyPlanes || profile == Profile::kTallPlanes) {
         draw_few(random, axis);
       } else if (overlaps) {
