@@ -6,7 +6,7 @@ On a machine that does nothing else. Each makes a repository of its own, outside
 ``examples/numpy_pooling``: 19 commits that change nothing that is called, and one at a random place with work added to
 the function, of a size that was found by timing it. ``poolbench bisect`` then runs there as its owner would start it,
 the first time with an empty cache of environments. A line of a table is printed after each, and the counts at the end,
-or at Ctrl-C. Ends with 1 where an answer was wrong.
+or at Ctrl-C. Ends with 1 where an answer was wrong, or a bisection ended without one.
 """
 
 from __future__ import annotations
@@ -75,18 +75,18 @@ def main() -> int:
                 place = folder / f"bisection-{number}"
                 series = make(place / "repository", step, commits=COMMITS, rng=rng)
                 outcome = _bisect(place, series, cache=folder / "environments")
-                verdict = outcome.judge(series.slow)
+                verdict = "failed" if isinstance(outcome, int) else outcome.judge(series.slow)
                 verdicts[verdict] += 1
                 print(_line(number, series, outcome, verdict), flush=True)
         except KeyboardInterrupt:
             print("\nInterrupted: what is printed stands.")
-    counts = ", ".join(f"{verdicts[name]} {name}" for name in ("right", "range", "not found", "wrong"))
+    counts = ", ".join(f"{verdicts[name]} {name}" for name in ("right", "range", "not found", "wrong", "failed"))
     print(f"\n{verdicts.total()} of {options.count} bisections: {counts}")
-    return int(verdicts["wrong"] > 0)
+    return int(verdicts["wrong"] + verdicts["failed"] > 0)
 
 
-def _bisect(folder: Path, series: Series, *, cache: Path) -> Outcome:
-    """Run ``poolbench bisect`` in the repository of ``folder`` and return what it answered."""
+def _bisect(folder: Path, series: Series, *, cache: Path) -> Outcome | int:
+    """Run ``poolbench bisect`` in the repository of ``folder``; return its answer, or a failure's exit code."""
     begin = time.monotonic()
     done = subprocess.run(
         [
@@ -101,7 +101,7 @@ def _bisect(folder: Path, series: Series, *, cache: Path) -> Outcome:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"poolbench bisect ended with {done.returncode}:\n{done.stdout}")
+        return done.returncode  # its sentence is on stderr
     document = json.loads(done.stdout)
     places = [_place(series, commit["label"]) for commit in document["commits"]]
     runs = {reading["point"]: reading["runs"] for reading in document["readings"]}
@@ -120,7 +120,9 @@ def _place(series: Series, label: str) -> int:
     return next(place for place, commit in enumerate(series.commits) if commit.startswith(label))
 
 
-def _line(number: int, series: Series, outcome: Outcome, verdict: str) -> str:
+def _line(number: int, series: Series, outcome: Outcome | int, verdict: str) -> str:
+    if isinstance(outcome, int):
+        return f"| {number} | {series.slow + 1} | ended with {outcome} | {verdict} | | | | |"
     if outcome.first is None:
         answer = "no difference"
     elif outcome.first == outcome.last:
