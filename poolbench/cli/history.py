@@ -105,6 +105,7 @@ def history(
     from poolbench.api.request import default_limits
     from poolbench.measure.advice import thread_notes
     from poolbench.measure.machine import fingerprint, revision
+    from poolbench.report.bisect import bisect_commands
 
     chosen, points = choose_points(subject, releases=releases, revs=revs, every=every)
     entries = chosen_workloads(workloads, passes, gradients)
@@ -132,7 +133,8 @@ def history(
         remember(request, name)
     except StoreError as error:  # costs the pages of reports, and not what is asked for now
         print_warning(f"reports will not show this history: {error}")
-    _report(found, out or results / machine.key / "history", name, json=json)
+    commands = bisect_commands(found, every=every, repo=repo, results=None if results == RESULTS else results)
+    _report(found, out or results / machine.key / "history", name, commands, json=json)
 
 
 def _measure(
@@ -207,8 +209,11 @@ def _run_all(requests: list[Request], what: str, *, quiet: bool, is_vain: Callab
                 pass  # each row is stored before it comes here
 
 
-def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
-    """Print the table and the changes, write CSV and (with matplotlib) the figure, and fail where nothing is known."""
+def _report(found: History, folder: Path, name: str, commands: list[str], *, json: bool) -> None:
+    """Print the table and the changes, write CSV and (with matplotlib) the figure, and fail where nothing is known.
+
+    ``commands`` bisect the changes.
+    """
     from poolbench.report.history import changes_table, history_table
     from poolbench.report.needs import FIGURES, missing
     from poolbench.report.render.csv import write_csv
@@ -232,9 +237,12 @@ def _report(found: History, folder: Path, name: str, *, json: bool) -> None:
         except OSError as error:
             raise StoreError(f"The history cannot be written to {folder}: {error.strerror}.") from error
     if json:
-        print_json({"files": [str(path) for path in files.values()] if is_known else [], **history_document(found)})
+        written = [str(path) for path in files.values()] if is_known else []
+        print_json({"files": written, "bisect": commands, **history_document(found)})
     else:
         typer.echo(render_history(found), nl=False)
+        if commands:
+            typer.echo("\nbisect   " + "\n         ".join(commands))
         if is_known:
             figure = [f"figure   {files['.svg']}\n         {files['.png']}"] if images else []
             typer.echo("\n".join(("", *figure, f"tables   {files['.csv']}\n         {files['.changes.csv']}")))

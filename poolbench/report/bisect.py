@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from poolbench.analyse.bisect.choice import Answer, Finding
 from poolbench.analyse.bisect.posterior import Reading, Size
 from poolbench.model.history import Point
+from poolbench.model.method import Method
 from poolbench.quantities import counted, signed_percent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from poolbench.analyse.history.types import History
 
 
 def bisection_lines(
@@ -78,6 +86,34 @@ def bisection_document(
             for reading in readings
         ],
     }
+
+
+def bisect_commands(
+    history: History, *, every: int = 1, repo: Path | None = None, results: Path | None = None
+) -> list[str]:
+    """Return a command for each change between two revisions that finds its commit, in order of the points.
+
+    ``repo`` and ``results`` are what ``--repo`` and ``--results`` are to say, None where that is the usual. There is
+    none for a change that is surely between neighbours of a history that left no revision out (``every`` is 1): its
+    commit is known. Nor for a cache or layout policy that ``poolbench bisect`` does not measure by.
+    """
+    usual, commands = Method(), []
+    for change, series in history.changes:
+        good = history.points[history.last_of_build(change.earliest)]
+        bad = history.points[change.latest]
+        if not all(point.subject.environment.startswith("rev:") for point in (good, bad)):
+            continue
+        is_known = every == 1 and change.latest == history.last_of_build(change.earliest) + 1
+        if is_known or (series.method.cache, series.method.layout) != (usual.cache, usual.layout):
+            continue
+        touched = [effect.workload for effect in change.effects] or list(series.mean_workloads)
+        words = ["poolbench", "bisect", str(history.subject)]
+        words += ["--good", good.subject.environment, "--bad", bad.subject.environment, "-w", ",".join(touched)]
+        words += ["--threads", str(series.method.threads)] if series.method.threads != 1 else []
+        words += ["--repo", str(repo)] if repo is not None else []
+        words += ["--results", str(results)] if results is not None else []
+        commands.append(shlex.join(words))
+    return commands
 
 
 def _named(point: Point) -> dict[str, str]:

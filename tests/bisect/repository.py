@@ -57,20 +57,21 @@ def max_pool2d(x, window, stride, padding):
 def make(folder: Path, *, commits: int = COMMITS, slow: int = SLOW) -> list[str]:
     """Make the repository in ``folder`` and return its commits, the oldest first."""
     (folder / "plainpool").mkdir(parents=True)
-    _git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "init", "--quiet", "--initial-branch", "main")
     made = []
     for number in range(1, commits + 1):
         taps = "taps[:1] + taps" if number >= slow else "taps"
         (folder / "pyproject.toml").write_text(PROJECT)
         (folder / "plainpool" / "__init__.py").write_text(POOLING.format(number=number, taps=taps))
-        _git(folder, "add", "--all")
-        _git(folder, "commit", "--quiet", "--message", f"Revision {number}")
-        made.append(_git(folder, "rev-parse", "HEAD"))
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", f"Revision {number}")
+        made.append(git(folder, "rev-parse", "HEAD"))
     (folder / "pyproject.toml").write_text(PROJECT + LINES)
     return made
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str) -> str:
+    """Return what git says in ``folder``, where whoever commits has a name."""
     identity = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     command = ["git", "-c", "commit.gpgsign=false", *arguments]
     done = subprocess.run(

@@ -1,3 +1,11 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from poolbench.cli.history import _report
+from poolbench.model.method import Cache, Method
+from poolbench.model.subject import parse_subject
+from poolbench.report.bisect import bisect_commands
 from poolbench.report.figures.canvas import Width, files
 from poolbench.report.figures.history import has_ratios, history_figure
 from poolbench.report.render.terminal_history import render_history
@@ -61,3 +69,39 @@ def test_a_page_has_the_workloads_that_changed_first():
 def test_a_history_without_ratios_has_nothing_to_draw():
     points = make_points(4)
     assert has_ratios(history()) and not has_ratios(make_history(points, []))
+
+
+def revisions(*, same_as=(), method=None):
+    points = make_points(6, same_as={place: "commit2" for place in same_as})
+    points = [
+        replace(point, label=f"commit{place}", subject=parse_subject(f"numpy@rev:commit{place}"))
+        for place, point in enumerate(points)
+    ]
+    runs = [
+        make_run(points, RATIOS, taken, name=name, method=method)
+        for taken, name in (((0, 2, 4), "a"), ((1, 3, 5), "b"))
+    ]
+    return make_history(points, runs, method=method)
+
+
+def test_a_change_between_revisions_comes_with_the_command_that_bisects_it():
+    command = f"poolbench bisect numpy --good rev:commit2 --bad rev:commit3 -w {MAX2D}"
+    assert bisect_commands(revisions(), every=5) == [command]
+    elsewhere = {"repo": Path("my project"), "results": Path("old")}
+    with_project = bisect_commands(revisions(method=Method(threads=2)), every=5, **elsewhere)
+    assert with_project == [f"{command} --threads 2 --repo 'my project' --results old"]
+
+
+def test_no_command_bisects_what_is_known_or_cannot_be():
+    assert bisect_commands(revisions()) == []  # neighbours: the commit is known
+    assert bisect_commands(revisions(same_as=[2])) == []  # so are those with a build between that repeats the first's
+    assert bisect_commands(revisions(method=Method(cache=Cache.COLD)), every=5) == []
+    assert bisect_commands(history(), every=5) == []  # releases
+
+
+def test_the_commands_stand_in_text_and_json(tmp_path, capsys):
+    commands = ["poolbench bisect one", "poolbench bisect two"]
+    _report(history(), tmp_path, "name", commands, json=False)
+    assert "\n\nbisect   poolbench bisect one\n         poolbench bisect two\n" in capsys.readouterr().out
+    _report(history(), tmp_path, "name", commands, json=True)
+    assert json.loads(capsys.readouterr().out)["bisect"] == commands
