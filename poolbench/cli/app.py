@@ -20,6 +20,7 @@ from poolbench.cli.env import env
 from poolbench.cli.export import export
 from poolbench.cli.fleet import fleet
 from poolbench.cli.gate import gate
+from poolbench.cli.gate_comment import gate_comment
 from poolbench.cli.history import history
 from poolbench.cli.listing import listing
 from poolbench.cli.monitor import monitor
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command(short_help="Measure subjects on workloads; tell which is fastest.")(compare)
 app.command(short_help="Tell whether a change made anything slower; made for CI.")(gate)
+app.command(short_help="Comment a gate's result on its pull request, in a job on GitHub.", hidden=True)(gate_comment)
 app.command(short_help="Count the instructions of one call, exactly.")(count)
 app.command(short_help="Measure how often the gate errs on this machine.")(calibrate)
 app.command(short_help="Write down which pooling a model of your own does.")(capture)

@@ -25,6 +25,9 @@ from poolbench.report.table import (
     words,
 )
 
+MARKS = {"slower": "❌", "faster": "🟢", "same": "✅", "undecided": "❔", "invalid": "⚠️"}
+"""What stands before a gate's verdict, by outcome, where signs can be shown."""
+
 
 def headline(result: GateResult) -> str:
     """Return the answer in a sentence."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poolbench.report.answer import answer
 from poolbench.report.calibration import calibration_text
-from poolbench.report.gate import disturbance_text, gate_table, headline, reasons
+from poolbench.report.gate import MARKS, disturbance_text, gate_table, headline, reasons
 from poolbench.report.method import command, machine_lines, method_paragraphs
 from poolbench.report.render.brief import COLUMNS, WORDS, Line, Section, filled, legend, sections
 from poolbench.report.table import Table, Value
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from poolbench.analyse.estimate.findings import RunSummary
     from poolbench.model.calibration import Calibration
     from poolbench.model.gate import GateResult
-
-_MARKS = {"slower": "❌", "faster": "🟢", "same": "✅", "undecided": "❔", "invalid": "⚠️"}
-"""What stands before a gate's verdict, by outcome."""
 
 
 def markdown_table(table: Table) -> str:
@@ -87,7 +84,7 @@ def render_markdown(summary: RunSummary) -> str:
 
 
 def _marked(value: Value, outcome: str) -> Value:
-    return replace(value, text=f"{_MARKS[outcome]} {value.text}")
+    return replace(value, text=f"{MARKS[outcome]} {value.text}")
 
 
 def _table(found: Sequence[Section], shown: Sequence[int]) -> Iterator[str]:
