@@ -43,9 +43,6 @@ RULES = {
 LONGEST_CHAIN = 9
 """As many elements in a row take as many additions as the longest chain of an average that is summed in float32."""
 
-MOST_SHORT = 25
-"""The most elements that are summed in such chains, along one axis after the other: 5 × 5."""
-
 
 def outcome(call: Call) -> str:
     """Return EQUAL, REFUSED or the rule under which the answers to ``call`` differ. Raises Differs where none does."""
@@ -133,10 +130,10 @@ def within(
     assert exact is not None
     assert magnitude is not None
     is_average = what == "output" and call.dtype == "float32"
-    if is_average and terms <= MOST_SHORT:
+    if is_average:  # longer sums are trees, or are added up in float64 between
         terms = min(terms, LONGEST_CHAIN)
-    in_float64 = call.dtype == "float64" or (is_average and terms > LONGEST_CHAIN)
-    summed = 2 * 2.0**-53 if in_float64 else 2.0**-24  # PyTorch's sum in float64 errs as much as one of our own
+    # PyTorch's sum in float64 errs as much as one of our own.
+    summed = 2 * 2.0**-53 if call.dtype == "float64" else 2.0**-24
     with np.errstate(all="ignore"):
         rounded = exact.astype(DTYPES[call.dtype])
         unit = np.spacing(np.abs(rounded)).astype(np.float64)

@@ -121,14 +121,14 @@ def _complaint(region: Region, traced: Trace, part: Workload, limit: int) -> str
         return f"A call takes more than {limit:,} instructions on {part.id}, too long to step: {hint}."
     if region.end == "thread":
         return "The call starts threads, and counts are of one thread."
+    if region.end == "ended":
+        return (
+            f"The counted process ended within the call ({traced.end}{traced.complaint and ': ' + traced.complaint})."
+        )
     if region.others_ns > BUSY_NS:
         return (
             f"Other threads worked while the call was counted ({region.threads - 1} of them, "
             f"{region.others_ns / 1e3:,.0f} µs): counts are of one thread."
-        )
-    if region.end == "ended":
-        return (
-            f"The counted process ended within the call ({traced.end}{traced.complaint and ': ' + traced.complaint})."
         )
     return ""
 
