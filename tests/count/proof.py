@@ -170,7 +170,7 @@ def _in_library(lines: list[str]) -> int:
             names.setdefault(number, name)
         elif line.startswith("calls="):
             of_callee = True  # the next line's cost is inclusive, and not this function's own
-        elif line[:1].isdigit() or line[:1] in "+-*":
+        elif line and line[0] in "0123456789+-*":
             if inside and not of_callee:
                 total += int(line.split()[-1])
             of_callee = False
