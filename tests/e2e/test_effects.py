@@ -20,8 +20,11 @@ def test_a_layer_beside_its_alternatives(poolbench, tmp_path):
         "max", "average", "convolution", "blur", "max + blur", "none",
     ]  # fmt: skip
     for choice in layer["choices"][:-1]:  # leaving the layer out takes no time of its own
-        # On a busy machine the budget may be used up before: then it is said.
-        assert choice["time"]["value"] > 0 if choice["time"] else "was measured on" in choice["reason"], choice
+        # On a busy machine the budget may be used up before, or no slot be clean: then it is said.
+        if choice["time"]:
+            assert choice["time"]["value"] > 0
+        else:
+            assert "was measured on" in choice["reason"] or "had no clean slot" in choice["reason"], choice
         assert 0 <= choice["information"]["lost"] <= 1
     assert (tmp_path / document["page"]).is_file()
 
