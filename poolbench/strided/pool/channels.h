@@ -111,6 +111,7 @@ struct Channels {
     }
   }
 
+  static constexpr std::int64_t kTogether = 64;       // positions at once
   static constexpr std::int64_t kWritten = 16 << 10;  // bytes of output that are gathered before they are streamed
 
   // Whether outputs go around the caches: they are so many that they would only push the input out.
@@ -125,62 +126,214 @@ struct Channels {
   }
 
   static void row_of_few(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
+    using Op = typename FewElements<O>::Op;
+    using Numbers = typename OfNumbers<Op>::Op;
+    if (row_of_few<Numbers>(p, in, out, od, oh, n)) return;
+    if constexpr (!std::is_same_v<Op, Numbers>) row_of_few<Op>(p, in, out, od, oh, n);
+  }
+
+  // Returns whether the outputs are right: not where `Op` takes no NaN, and one was there.
+  template <class Op>
+  static bool row_of_few(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {
     const WindowRows window(p, in, p.d.taps(od), p.h.taps(oh));
     double row_divisor = divisor_of(p);
     if (p.counts_d) row_divisor *= static_cast<double>(p.counted(p.d, od));
     if (p.counts_h) row_divisor *= static_cast<double>(p.counted(p.h, oh));
     FewElements<O> finish(row_divisor);
-    const char* rows[kFewElements];
-    const char* at[kFewElements];
-    window.list(rows);
-    Ahead ahead(input_bytes(p, kSize) >= kStreamedBytes);
+    DoubtOf<Op> doubt;
+    Few few;
+    window.list(few.rows);
+    few.count = window.count();
+    few.step = p.w.dilation * p.w.in_step;
     alignas(kBytes) char written[kWritten];
     char* const begin = streams(p) ? written : out;
     char* to = begin;
-    const std::int64_t together = n == p.inner && is_one_piece(p) ? positions_together(n * kSize) : 1;
-    std::int64_t done;
+    // Windows within the row are alike: several at once, as one where they and their outputs lie behind each other.
+    const bool shares = O::kIsMax && few.count == 3 && p.w.window == 3 && p.w.stride == 1;
+    const bool is_one = n == p.inner && is_one_piece(p) && !shares;
+    const bool asks = input_bytes(p, kSize) >= kStreamedBytes;
+    Ahead ahead(asks);
+    const std::int64_t together = asks || is_one || begin == written ? positions_together(n * kSize) : kTogether;
+    std::int64_t inside_begin, inside_end, done;
+    p.w.inside(inside_begin, inside_end);
     for (std::int64_t ow = 0; ow < p.w.windows; ow += done, to += done * p.w.out_step) {
       const Axis::Taps w = p.w.taps(ow);
-      // Where the stride is 1, all windows within the row are alike.
-      done = w.count < p.w.window ? 1 : std::min(together, p.w.positions - w.first - (w.count - 1) * p.w.dilation);
+      const bool is_alike = few.count > 0 && ow >= inside_begin && ow < inside_end;
+      done = is_alike ? std::min(together, inside_end - ow) : 1;
       if (begin == written && to - begin + done * n * kSize > kWritten) {
         stream_out(begin, out, to - begin);
         out += to - begin;
         to = begin;
       }
       if (p.counts_w) finish.divide_by(row_divisor * static_cast<double>(p.counted(p.w, ow)));
-      if (window.count() > 0) ahead.come_to(rows[window.count() - 1] + w.first * p.w.in_step);
-      std::int64_t count = 0;
-      for (std::int64_t i = 0; i < window.count(); ++i) {
-        const char* first = rows[i] + w.first * p.w.in_step;
-        for (std::int64_t k = 0; k < w.count; ++k) at[count++] = first + k * p.w.dilation * p.w.in_step;
-      }
-      if (count == 0) {
+      few.first = w.first * p.w.in_step;
+      few.taps = w.count;
+      if (few.count > 0) ahead.come_to(few.rows[few.count - 1] + few.first);
+      if (few.count == 0 || few.taps == 0) {
         const auto factor = static_cast<typename O::Value>(1 / finish.divisor);
-        combine_nothing<O>(done * n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
+        combine_nothing<O>(n, ToOutput<O>{to, fill_vec<typename O::Value>(factor)});
+      } else if (is_one) {
+        combine_few<Op>(few, 1, 0, 0, done * n, finish, to, doubt);
       } else {
-        using Op = typename FewElements<O>::Op;
-        const std::int64_t head = elements_to_vector(at[0], kSize, Op::kCount, done * n);
-        if (head > 0) {
-          combine_few<Op>(at, count, Op::kCount, finish.to(to));
-          for (std::int64_t i = 0; i < count; ++i) at[i] += head * kSize;
-        }
-        combine_few<Op>(at, count, done * n - head, finish.to(to + head * kSize));
+        combine_few<Op>(few, done, p.w.stride * p.w.in_step, p.w.out_step, n, finish, to, doubt);
       }
     }
     if (begin == written) stream_out(begin, out, to - begin);
+    return doubt.is_sure();
   }
 
+  // The windows of some positions: the rows of each, where the first position's taps begin in them, and how many there are.
+  struct Few {
+    const char* rows[kFewElements];
+    std::int64_t count, taps, step, first;
+  };
+
   // Not inlined, as combine_rows.
-  template <class Op, class Sink>
-  static __attribute__((noinline)) void combine_few(const char* const* at, std::int64_t count, std::int64_t n,
-                                                    Sink sink) {
-    switch (count) {
-      case 1: combine_fixed<Op, 1>(at, n, sink); break;
-      case 4: combine_fixed<Op, 4>(at, n, sink); break;
-      case 9: combine_fixed<Op, 9>(at, n, sink); break;
-      default: combine_any<Op>(at, count, n, sink);
+  template <class Op>
+  static __attribute__((noinline)) void combine_few(const Few& few, std::int64_t positions, std::int64_t in_step,
+                                                    std::int64_t out_step, std::int64_t n,
+                                                    const FewElements<O>& finish, char* to, DoubtOf<Op>& doubt) {
+    if (few.count == 3 && few.taps == 3) {
+      if (O::kIsMax && positions > 1 && in_step == few.step) {
+        combine_shared<Op>(few, positions, out_step, n, finish, to, doubt);
+      } else {
+        combine_few<Op, 3, 3>(few, positions, in_step, out_step, n, finish, to, doubt);
+      }
+    } else if (few.count == 2 && few.taps == 2) {
+      combine_few<Op, 2, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
+    } else if (few.count == 2 && few.taps == 3) {
+      combine_few<Op, 2, 3>(few, positions, in_step, out_step, n, finish, to, doubt);
+    } else if (few.count == 3 && few.taps == 2) {
+      combine_few<Op, 3, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
+    } else {
+      combine_few<Op, 0, 0>(few, positions, in_step, out_step, n, finish, to, doubt);
     }
+  }
+
+  template <class Op, int kRows, int kTaps>
+  static POOL_INLINE void combine_few(const Few& few, std::int64_t positions, std::int64_t in_step,
+                                      std::int64_t out_step, std::int64_t n, const FewElements<O>& finish, char* to,
+                                      DoubtOf<Op>& all_doubt) {
+    DoubtOf<Op> doubt = all_doubt;
+    std::int64_t at = few.first;
+    for (; positions > 0; --positions, at += in_step, to += out_step) {
+      auto sink = finish.to(to);
+      const std::int64_t head = elements_to_vector(few.rows[0] + at, kSize, Op::kCount, n);
+      std::int64_t x = 0;
+      if (head > 0) {
+        sink.whole(0, window<Op, kRows, kTaps>(few, at, doubt, WholeVectors{}));
+        x = head;
+      }
+      for (; x + Op::kCount <= n; x += Op::kCount) {
+        sink.whole(x, window<Op, kRows, kTaps>(few, at + x * kSize, doubt, WholeVectors{}));
+      }
+      if (x < n) {
+        const auto rest = static_cast<int>(n - x);
+        sink.part(x, window<Op, kRows, kTaps>(few, at + x * kSize, doubt, PartVectors{rest}), rest);
+      }
+    }
+    all_doubt = doubt;
+  }
+
+  // Windows of three by three whose stride along w is 1: each column is combined once.
+  static constexpr int kShared = 4;  // vectors at once
+  template <class Op>
+  static POOL_INLINE void combine_shared(const Few& few, std::int64_t positions, std::int64_t out_step, std::int64_t n,
+                                         const FewElements<O>& finish, char* to, DoubtOf<Op>& all_doubt) {
+    DoubtOf<Op> doubt = all_doubt;
+    std::int64_t x = 0;
+    for (; x + kShared * Op::kCount <= n; x += kShared * Op::kCount) {
+      shared<Op, kShared>(few, positions, out_step, x, finish, to, doubt, WholeVectors{});
+    }
+    for (; x + Op::kCount <= n; x += Op::kCount) {
+      shared<Op, 1>(few, positions, out_step, x, finish, to, doubt, WholeVectors{});
+    }
+    if (x < n) {
+      shared<Op, 1>(few, positions, out_step, x, finish, to, doubt, PartVectors{static_cast<int>(n - x)});
+    }
+    all_doubt = doubt;
+  }
+  template <class Op, int kVectors, class Loads>
+  static POOL_INLINE void shared(const Few& few, std::int64_t positions, std::int64_t out_step, std::int64_t x,
+                                 const FewElements<O>& finish, char* to, DoubtOf<Op>& doubt, Loads loads) {
+    using Values = Vec<typename Op::Value>;
+    std::int64_t at = few.first + x * kSize;
+    const auto column = [&](Values* all) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        Values fresh[3];
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; ++i) {
+          fresh[i] = loads.template load<Op>(few.rows[i] + at + v * Op::kCount * kSize);
+          all[v] = i == 0 ? fresh[0] : Op::combine(all[v], fresh[i]);
+        }
+        doubt.template see<3>(fresh);
+      }
+      at += few.step;
+    };
+    Values columns[3][kVectors];
+    column(columns[0]);
+    column(columns[1]);
+    for (; positions > 0; --positions, to += out_step) {
+      auto sink = finish.to(to);
+      column(columns[2]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const Values all = Op::combine(Op::combine(columns[0][v], columns[1][v]), columns[2][v]);
+        loads.template store<Op>(sink, x + v * Op::kCount, all);
+        columns[0][v] = columns[1][v];
+        columns[1][v] = columns[2][v];
+      }
+    }
+  }
+
+  struct WholeVectors {
+    template <class Op>
+    POOL_INLINE Vec<typename Op::Value> load(const char* at) const {
+      return Op::load(at);
+    }
+    template <class Op, class Sink>
+    POOL_INLINE void store(Sink& sink, std::int64_t x, Vec<typename Op::Value> value) const {
+      sink.whole(x, value);
+    }
+  };
+  struct PartVectors {
+    int lanes;
+    template <class Op>
+    POOL_INLINE Vec<typename Op::Value> load(const char* at) const {
+      return Op::load_part(at, lanes);
+    }
+    template <class Op, class Sink>
+    POOL_INLINE void store(Sink& sink, std::int64_t x, Vec<typename Op::Value> value) const {
+      sink.part(x, value, lanes);
+    }
+  };
+
+  // A vector of the elements of each window, one after the other.
+  template <class Op, int kRows, int kTaps, class Loads>
+  static POOL_INLINE Vec<typename Op::Value> window(const Few& few, std::int64_t at, DoubtOf<Op>& doubt, Loads loads) {
+    const std::int64_t rows = kRows > 0 ? kRows : few.count, taps = kTaps > 0 ? kTaps : few.taps;
+    Vec<typename Op::Value> all = loads.template load<Op>(few.rows[0] + at);
+    if constexpr (kRows > 0 && kTaps > 0) {
+      Vec<typename Op::Value> fresh[kRows * kTaps];
+      fresh[0] = all;
+#pragma GCC unroll 9
+      for (int i = 1; i < kRows * kTaps; ++i) {
+        fresh[i] = loads.template load<Op>(few.rows[i / kTaps] + at + i % kTaps * few.step);
+        all = Op::combine(all, fresh[i]);
+      }
+      doubt.template see<kRows * kTaps>(fresh);
+    } else {
+      doubt.see(all);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t k = i == 0 ? 1 : 0; k < taps; ++k) {
+          const Vec<typename Op::Value> fresh = loads.template load<Op>(few.rows[i] + at + k * few.step);
+          all = Op::combine(all, fresh);
+          doubt.see(fresh);
+        }
+      }
+    }
+    return all;
   }
 
   template <class Sink>

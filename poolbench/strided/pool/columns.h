@@ -75,6 +75,7 @@ struct Columns {
     if (O::kIsMax ? !leaves_most(p) : has_few_elements(p)) return false;
     if (p.w.windows > kFewColumns && !p.w.adaptive() && p.w.stride <= 4) return false;
     if (!Stripes<O>::fits(p)) return true;
+    if (StripesLayout<O>::known_rows(p) >= 0) return false;
     return (p.w.adaptive() || p.w.stride > 1) && p.w.windows <= kShortRow && widest(p.w) > 2;
   }
   // Maxima of more than few elements that share little: others are put together in steps.

@@ -152,6 +152,53 @@ POOL_INLINE VecFor<O> across_lanes(VecFor<O>* parts) {
   return parts[0];
 }
 
+// Rows of up to kMost vectors, as many as a vector has lanes: what they come to, a lane for each. Half of them first and
+// then the other half, so that few registers hold what is not done yet.
+template <class Op>
+struct ShortRows {
+  using V = Vec<typename Op::Value>;
+  static constexpr std::int64_t kMost = 4;
+  static constexpr std::int64_t kN = Op::kCount;
+
+  // The last of the vectors has `last` elements.
+  static V of(const char* at, std::int64_t step, std::int64_t vectors, int last, DoubtOf<Op>& doubt) {
+    switch (vectors) {
+      case 1: return rows<1, kN>(at, step, last, doubt);
+      case 2: return rows<2, kN>(at, step, last, doubt);
+      case 3: return rows<3, kN>(at, step, last, doubt);
+      default: return rows<4, kN>(at, step, last, doubt);
+    }
+  }
+
+ private:
+  template <int kVectors, int kRows>
+  static POOL_INLINE V rows(const char* at, std::int64_t step, int last, DoubtOf<Op>& doubt) {
+    if constexpr (kRows == 1) {
+      return row<kVectors>(at, last, doubt);
+    } else {
+      const V a = rows<kVectors, kRows / 2>(at, step, last, doubt);
+      const V b = rows<kVectors, kRows / 2>(at + kRows / 2 * step, step, last, doubt);
+      return Op::combine(even_lanes<typename Op::Value>(a, b), odd_lanes<typename Op::Value>(a, b));
+    }
+  }
+  template <int kVectors>
+  static POOL_INLINE V row(const char* at, int last, DoubtOf<Op>& doubt) {
+    if constexpr (std::is_same_v<Op, FloatAvg>) {
+      return FloatTrees::tree<kVectors>(at, last);
+    } else {
+      V parts[kVectors];
+#pragma GCC unroll 4
+      for (int i = 0; i + 1 < kVectors; ++i) parts[i] = Op::load(at + i * kBytes);
+      parts[kVectors - 1] = Op::load_part(at + (kVectors - 1) * kBytes, last);
+      doubt.template see<kVectors>(parts);
+      V all = parts[0];
+#pragma GCC unroll 4
+      for (int i = 1; i < kVectors; ++i) all = Op::combine(all, parts[i]);
+      return all;
+    }
+  }
+};
+
 template <class O>
 struct Full {
   static constexpr const char* kName = "full";
@@ -178,10 +225,27 @@ struct Full {
   }
 
   static void rows(const Plan& p, const char* in, char* out, std::int64_t count, VecFor<O> factor) {
+    using Numbers = typename OfNumbers<O>::Op;
+    constexpr bool kTakesShort = std::is_same_v<O, FloatAvg> || !std::is_same_v<O, Numbers>;
+    const std::int64_t vectors = (p.w.positions + O::kCount - 1) / O::kCount;
+    const int last = static_cast<int>(p.w.positions - (vectors - 1) * O::kCount);
     VecFor<O> parts[O::kCount];
     Ahead ahead(input_bytes(p, kSize) >= kAskedBytes);
     for (std::int64_t row = 0; row < count; row += O::kCount) {
       const int now = static_cast<int>(std::min<std::int64_t>(count - row, O::kCount));
+      if constexpr (kTakesShort) {
+        if (now == O::kCount && vectors <= ShortRows<Numbers>::kMost && p.h.out_step == kSize) {
+          DoubtOf<Numbers> doubt;
+          ahead.come_to(in);
+          const auto result = ShortRows<Numbers>::of(in, p.h.in_step, vectors, last, doubt);
+          if (doubt.is_sure()) {
+            O::store(out, result, factor);
+            in += now * p.h.in_step;
+            out += now * kSize;
+            continue;
+          }
+        }
+      }
       if constexpr (std::is_same_v<O, FloatAvg>) {
         FloatTrees::rows(in, p.h.in_step, p.w.positions, now, ahead, parts);
       } else {

@@ -48,11 +48,12 @@ struct Stripes {
   // Output rows of a band: so many that what they read stays in the nearest cache while stripe after stripe walks down.
   static std::int64_t band_rows(const Plan& p) {
     const std::int64_t taken = p.h.adaptive() ? p.h.positions / p.h.windows + 1 : p.h.stride;
-    return std::max<std::int64_t>(8, (16 << 10) / (p.w.positions * kSize * taken * p.d.most_taps() + 1));
+    return std::max<std::int64_t>(8, kBandBytes / (p.w.positions * kSize * taken * p.d.most_taps() + 1));
   }
+  static constexpr std::int64_t kBandBytes = 16 << 10;
   static std::int64_t bands(const Plan& p) { return (p.h.windows + band_rows(p) - 1) / band_rows(p); }
 
-  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)) {
+  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)), asks_(input_bytes(plan, kSize) >= kAskedBytes) {
     layout_.choose(p);
     for (int i = 0; i < layout_.stripes; ++i) stripes_[i].set(p, layout_, i);
     if (!p.h.adaptive()) p.h.inside(inside_begin_, inside_end_);
@@ -88,22 +89,31 @@ struct Stripes {
   template <int kRegisters, int kParts, int kTogether>
   void with_window(std::int64_t first, std::int64_t last) {
     if constexpr (std::is_same_v<Value, float>) {
-      const std::int64_t taps = p.w.most_taps(), step = p.h.stride;
-      const std::int64_t high = p.h.adaptive() || p.h.dilation > 1 || edges() > kMostEdges ? 0 : p.h.window;
-      if (taps != high) return units<kRegisters, kParts, kTogether, 0, 0>(first, last);
-      if (high == 3 && step == 1) return units<kRegisters, kParts, kTogether, 3, 2>(first, last);
-      if (high == 3 && step == 2) return units<kRegisters, kParts, kTogether, 3, 1>(first, last);
-      if (high == 3) return units<kRegisters, kParts, kTogether, 3, 0>(first, last);
-      if (high == 2 && step == 1) return units<kRegisters, kParts, kTogether, 2, 1>(first, last);
-      if (high == 2) return units<kRegisters, kParts, kTogether, 2, 0>(first, last);
-      if (high == 4 && step == 1) return units<kRegisters, kParts, kTogether, 4, 3>(first, last);
-      if (high == 5 && step == 1) return units<kRegisters, kParts, kTogether, 5, 4>(first, last);
-      if (high == 1) return units<kRegisters, kParts, kTogether, 1, 0>(first, last);
+      switch (p.h.window * 8 + StripesLayout<O>::known_rows(p)) {  // known_rows is -1 where they are none of these
+        case 8: return units<kRegisters, kParts, kTogether, 1, 0>(first, last);
+        case 16: return flat_or_deep<kRegisters, kParts, kTogether, 2, 0>(first, last);
+        case 17: return units<kRegisters, kParts, kTogether, 2, 1>(first, last);
+        case 24: return units<kRegisters, kParts, kTogether, 3, 0>(first, last);
+        case 25: return flat_or_deep<kRegisters, kParts, kTogether, 3, 1>(first, last);
+        case 26: return flat_or_deep<kRegisters, kParts, kTogether, 3, 2>(first, last);
+        case 34: return units<kRegisters, kParts, kTogether, 4, 2>(first, last);
+        case 35: return units<kRegisters, kParts, kTogether, 4, 3>(first, last);
+        case 42: return units<kRegisters, kParts, kTogether, 5, 2>(first, last);
+        case 43: return units<kRegisters, kParts, kTogether, 5, 3>(first, last);
+        case 44: return units<kRegisters, kParts, kTogether, 5, 4>(first, last);
+        default: break;
+      }
     }
     units<kRegisters, kParts, kTogether, 0, 0>(first, last);
   }
 
   template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown>
+  void flat_or_deep(std::int64_t first, std::int64_t last) {
+    if (is_flat_) return units<kRegisters, kParts, kTogether, kTaps, kKnown>(first, last);
+    units<kRegisters, kParts, kTogether, kTaps, kKnown, false>(first, last);
+  }
+
+  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown, bool kFlat = true>
   void units(std::int64_t first, std::int64_t last) {
     const std::int64_t all_bands = bands(p);
     std::int64_t band = first % all_bands, od = first / all_bands % p.d.windows;
@@ -113,11 +123,9 @@ struct Stripes {
       begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
       end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
       for (int s = 0; s < layout_.stripes; ++s) {
-        if (kTaps > 0 && deep_.count > 0) {
-          walk<kRegisters, kParts, kTogether, kTaps, kKnown>(stripes_[s], od);
-        } else {
-          walk_any<kRegisters, kParts, kTogether>(stripes_[s], od);
-        }
+        const bool is_done = kTaps > 0 && deep_.count > 0 &&
+                             walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(stripes_[s], od);
+        if (!is_done) walk_any<kRegisters, kParts, kTogether>(stripes_[s], od);
       }
       if (++band < all_bands) continue;
       band = 0;
@@ -186,13 +194,20 @@ struct Stripes {
     }
 
     // One row of the input, all taps along d.
-    POOL_INLINE void load(VecFor<O>* row, std::int64_t at) const {
+    template <class Op, bool kFlat, class Doubts>
+    POOL_INLINE void load(VecFor<O>* row, std::int64_t at, Doubts& doubt) const {
 #pragma GCC unroll 2
       for (int r = 0; r < kRegisters; ++r) row[r] = load_one(r, at);
-      for (std::int64_t i = 1; i < deep; ++i) {
+      doubt.template see<kRegisters>(row);
+      for (std::int64_t i = 1; !kFlat && i < deep; ++i) {
         at += deep_step;
+        VecFor<O> fresh[kRegisters];
 #pragma GCC unroll 2
-        for (int r = 0; r < kRegisters; ++r) row[r] = O::combine(row[r], load_one(r, at));
+        for (int r = 0; r < kRegisters; ++r) {
+          fresh[r] = load_one(r, at);
+          row[r] = Op::combine(row[r], fresh[r]);
+        }
+        doubt.template see<kRegisters>(fresh);
       }
     }
     POOL_INLINE VecFor<O> load_one(int r, std::int64_t at) const {
@@ -207,11 +222,10 @@ struct Stripes {
       }
       return value;
     }
-    // The same of row y, which may lie outside.
-    POOL_INLINE void load(VecFor<O>* row, std::int64_t y, std::int64_t height, std::int64_t at) const {
-      if (static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height)) return load(row, at);
-#pragma GCC unroll 2
-      for (int r = 0; r < kRegisters; ++r) row[r] = O::neutral();
+    // Asks for what is read there two bands later: stripes read every row in pieces, which processors don't foresee.
+    POOL_INLINE void ask(std::int64_t at) const {
+#pragma GCC unroll 4
+      for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at + 2 * kBandBytes, 0, 2);
     }
 
     POOL_INLINE void store(std::int64_t at, VecFor<O> value, VecFor<O> factor) const {
@@ -246,51 +260,76 @@ struct Stripes {
         return (VecFor<O>)Lanes::permute_or_zero(there, own, (__m512i)row[0], (__m512i)row[kRegisters - 1]);
       }
     }
+    template <class Op>
     POOL_INLINE VecFor<O> combine(const VecFor<O>* row) const {
       VecFor<O> value = tap(row, 0);
 #pragma GCC unroll 5
-      for (int t = 1; t < taps; ++t) value = O::combine(value, tap(row, t));
+      for (int t = 1; t < taps; ++t) value = Op::combine(value, tap(row, t));
       return value;
     }
   };
 
-  // Square windows without gaps: each row of the input is loaded once, kKnown rows of a window by the one before it.
-  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown>
-  __attribute__((noinline)) void walk(const Stripe<O>& stripe, std::int64_t od) const {
+  // Square windows without gaps: each row of the input is loaded once, kKnown rows of a window by the one before it. Returns
+  // whether the outputs are right: maxima are taken as if no element were NaN.
+  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown, bool kFlat>
+  __attribute__((noinline)) bool walk(const Stripe<O>& stripe, std::int64_t od) const {
+    using Op = typename OfNumbers<O>::Op;
     const Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
     const Across<kRegisters, kTaps> across(stripe, kTaps);
+    DoubtOf<Op> doubts[2];  // by turns, so that a row need not wait for the sum of the one before it
     const std::int64_t step = p.h.in_step, height = p.h.positions;
     std::int64_t y = begin_ * p.h.stride - p.h.lo, at = y * step, to = begin_ * p.h.out_step;
     const std::int64_t skipped = p.h.stride - (kTaps - kKnown);
     const std::int64_t end = end_, to_step = p.h.out_step;
-    // The rows of outputs in [alike, unlike) have the same factors.
-    const std::int64_t alike = p.counts_h ? inside_begin_ : 0, unlike = p.counts_h ? inside_end_ : end;
+    const bool asks = asks_;
+    // The rows of outputs in [alike, unlike) read no row outside the input, and have the same factors.
+    const std::int64_t alike = std::clamp(inside_begin_, begin_, end), unlike = std::clamp(inside_end_, alike, end);
     VecFor<O> rows[kTaps][kRegisters];
-#pragma GCC unroll 5
-    for (int i = 0; i < kKnown; ++i, ++y, at += step) lane.load(rows[i], y, height, at);
     VecFor<O> factor{};
     if constexpr (!O::kIsMax) factor = load_vec<Value>(stripe.factors[kMostEdges]);
-    for (std::int64_t oh = begin_; oh < end; ++oh, to += to_step, y += skipped, at += skipped * step) {
+    const auto load = [&](auto inside, int i) __attribute__((always_inline)) {
+      if (asks) lane.ask(at);
+      if (inside.value || static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height)) {
+        lane.template load<Op, kFlat>(rows[i], at, doubts[i % 2]);
+      } else {
+#pragma GCC unroll 2
+        for (int r = 0; r < kRegisters; ++r) rows[i][r] = O::neutral();
+      }
+      ++y;
+      at += step;
+    };
+    const auto next = [&](auto inside, VecFor<O> own) __attribute__((always_inline)) {
 #pragma GCC unroll 5
-      for (int i = kKnown; i < kTaps; ++i, ++y, at += step) lane.load(rows[i], y, height, at);
+      for (int i = kKnown; i < kTaps; ++i) load(inside, i);
       VecFor<O> all[kRegisters];
 #pragma GCC unroll 2
       for (int r = 0; r < kRegisters; ++r) {
         all[r] = rows[0][r];
 #pragma GCC unroll 5
-        for (int i = 1; i < kTaps; ++i) all[r] = O::combine(all[r], rows[i][r]);
+        for (int i = 1; i < kTaps; ++i) all[r] = Op::combine(all[r], rows[i][r]);
       }
-      if (O::kIsMax || (oh >= alike && oh < unlike)) {
-        lane.store(to, across.combine(all), factor);
-      } else {
-        lane.store(to, across.combine(all), load_vec<Value>(stripe.factors[O::kIsMax ? 0 : factors_of(oh)]));
-      }
+      lane.store(to, across.template combine<Op>(all), own);
 #pragma GCC unroll 5
       for (int i = 0; i < kKnown; ++i) {
 #pragma GCC unroll 2
         for (int r = 0; r < kRegisters; ++r) rows[i][r] = rows[i + kTaps - kKnown][r];
       }
-    }
+      to += to_step;
+      y += skipped;
+      at += skipped * step;
+    };
+#pragma GCC unroll 5
+    for (int i = 0; i < kKnown; ++i) load(std::false_type{}, i);
+    std::int64_t oh = begin_;
+    for (; oh < alike; ++oh) next(std::false_type{}, factor_of(stripe, oh));
+    for (; oh < unlike; ++oh) next(std::true_type{}, factor);
+    for (; oh < end; ++oh) next(std::false_type{}, factor_of(stripe, oh));
+    return doubts[0].is_sure() && doubts[1].is_sure();
+  }
+
+  VecFor<O> factor_of(const Stripe<O>& stripe, std::int64_t oh) const {
+    if constexpr (O::kIsMax) return VecFor<O>{};
+    return load_vec<Value>(stripe.factors[factors_of(oh)]);
   }
 
   // Windows of any kind.
@@ -298,6 +337,7 @@ struct Stripes {
   __attribute__((noinline)) void walk_any(const Stripe<O>& stripe, std::int64_t od) const {
     const Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
     const Across<kRegisters, 0> across(stripe, p.w.most_taps());
+    NoDoubt none;
     for (std::int64_t oh = begin_; oh < end_; ++oh) {
       const Axis::Taps high = p.h.taps(oh);
       VecFor<O> all[kRegisters];
@@ -305,10 +345,10 @@ struct Stripes {
       for (int r = 0; r < kRegisters; ++r) all[r] = O::neutral();
       if (high.count > 0 && deep_.count > 0) {
         std::int64_t at = high.first * p.h.in_step;
-        lane.load(all, at);
+        lane.template load<O, false>(all, at, none);
         for (std::int64_t i = 1; i < high.count; ++i) {
           VecFor<O> row[kRegisters];
-          lane.load(row, at += p.h.dilation * p.h.in_step);
+          lane.template load<O, false>(row, at += p.h.dilation * p.h.in_step, none);
 #pragma GCC unroll 2
           for (int r = 0; r < kRegisters; ++r) all[r] = O::combine(all[r], row[r]);
         }
@@ -318,7 +358,7 @@ struct Stripes {
         const double scale = p.scale * plane_scale_ * (p.counts_h ? p.factor(p.h, oh) : 1.0);
         for (int i = 0; i < kN; ++i) factor[i] = static_cast<Value>(stripe.columns[i] * scale);
       }
-      lane.store(oh * p.h.out_step, across.combine(all), factor);
+      lane.store(oh * p.h.out_step, across.template combine<O>(all), factor);
     }
   }
 
@@ -330,7 +370,7 @@ struct Stripes {
   double plane_scale_ = 1;
   std::int64_t begin_ = 0, end_ = 0;  // output rows of the band
   Axis::Taps deep_{0, 1};
-  bool is_flat_;
+  bool is_flat_, asks_;
   std::int64_t n_ = 0, c_ = 0;        // of the plane behind the group's
   int planes_ = 0;                    // of the group
   const char* in_planes_[kMostTogether];

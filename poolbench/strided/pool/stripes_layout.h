@@ -8,7 +8,7 @@
 POOL_BEGIN
 
 constexpr int kMostNeighbours = 5;    // taps along w
-constexpr int kMostStripes = 6;       // of a plane
+constexpr int kMostStripes = 40;      // of a plane
 constexpr int kMostTogether = 2;      // planes in the lanes of one stripe
 constexpr int kMostEdges = 8;         // rows of outputs that count otherwise than most
 
@@ -30,6 +30,20 @@ struct StripesLayout {
   // The first position that the windows from `o` on read.
   static std::int64_t first_of(const Plan& p, std::int64_t o) {
     return p.w.adaptive() ? p.w.taps(o).first : std::clamp<std::int64_t>(o * p.w.stride - p.w.lo, 0, p.w.positions);
+  }
+
+  // Rows that a square window without gaps has in common with the one before it, where they stay in registers; otherwise
+  // -1.
+  static std::int64_t known_rows(const Plan& p) {
+    if (!std::is_same_v<typename O::Value, float> || p.h.adaptive() || p.w.adaptive() || p.h.dilation > 1) return -1;
+    std::int64_t begin, end;
+    p.h.inside(begin, end);
+    if (p.h.window != p.w.window || begin + p.h.windows - end > kMostEdges) return -1;
+    const std::int64_t high = p.h.window, known = std::max<std::int64_t>(high - p.h.stride, 0);
+    const bool is_flat = is_single(p.d);
+    if (high == 3 || (high == 2 && known == 0)) return is_flat || known > 0 || high == 2 ? known : -1;
+    const bool is_kept = high == 1 || high == 2 || (high == 4 && known >= 2) || (high == 5 && known >= 2);
+    return is_flat && is_kept ? known : -1;
   }
 
   int together() const { return packs ? registers * parts : 1; }
@@ -67,13 +81,11 @@ struct StripesLayout {
   }
 
  private:
-  // Beside each other, stripes walk through memory in steps, which it dislikes the more the less each of them reads.
   static int most_stripes(const Plan& p) {
-    if (p.w.stride == 1 || p.w.most_taps() == 1) return kMostStripes;
-    const bool apart = p.w.window <= p.w.stride && p.h.window <= p.h.stride;
-    return apart || input_bytes(p, kSize) >= kLargeBytes ? 1 : 2;
+    if (known_rows(p) >= 0) return kMostStripes;
+    // Windows that are walked row by row: then wide rows are better read as they lie.
+    return p.w.stride == 1 || p.w.most_taps() == 1 ? 6 : p.w.window <= p.w.stride && p.h.window <= p.h.stride ? 1 : 2;
   }
-  static constexpr std::int64_t kLargeBytes = std::int64_t{8} << 20;
 
   // As few stripes as possible of which each reads no more than `in` registers.
   bool cut(const Plan& p, int in) {

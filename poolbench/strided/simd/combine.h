@@ -2,7 +2,7 @@
 #pragma once
 
 #include "simd/avg.h"
-#include "simd/max.h"
+#include "simd/numbers.h"
 #include "simd/row_sink.h"
 
 POOL_BEGIN

@@ -1,4 +1,4 @@
-// Vectors of kBytes bytes, and what every instruction set does with them.h). No include guard, on purpose.
+// Vectors of kBytes bytes, and what every instruction set does with them.
 //
 // Whatever the compilers' own vector notation says well is said in it; intrinsics stand where it would be slower.
 #pragma once
