@@ -85,6 +85,18 @@ def test_each_pooling_call_is_told_with_layer_workload_and_bytes():
     assert first.threads == torch.get_num_threads() and first.batch == 2 and first.order == "nchw"
 
 
+def test_what_was_asked_before_is_told_anew_where_any_of_it_changes():
+    seen, monitor = watch(lambda x, **how: F.max_pool2d(x, 3, **how))
+    with monitor:
+        for how in ({}, {}, {"stride": 1}, {"stride": [1, 2]}, {"stride": [2, 1]}, {"stride": 1, "padding": 1}):
+            monitor(X, **how)
+        monitor(X[:, :, :6])
+    assert [call.workload.partition("-n2c4-")[2].removesuffix("-f32-nchw") for call in calls(seen)[:6]] == [
+        "h12w12-k3", "h12w12-k3", "h12w12-k3s1", "h12w12-k3s1x2", "h12w12-k3s2x1", "h12w12-k3s1p1",
+    ]  # fmt: skip
+    assert "h6w12-k3" in calls(seen)[6].workload
+
+
 def test_a_training_step_is_told_as_what_it_keeps_for_the_gradient():
     seen, monitor = watch(model := Net())
     with monitor:
