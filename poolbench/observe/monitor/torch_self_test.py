@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ class SelfTest:
     fraction. ``control`` is the same comparison between steps without the monitor, with its interval: what the test
     would say of nothing.
 
-    ``growth_bytes`` is by how much more the process grew in the second half of the steps with the monitor than in as
-    many without, by its resident memory, with its interval; ``first_growth_bytes`` is that of the first half, in which
-    baselines are taken. ``threads_left``, ``hooks_left`` and ``files_left`` are those that were not there before.
+    ``growth_bytes`` is by how much the process grew in the second half of the steps, by its resident memory, with its
+    interval; ``first_growth_bytes`` is that of the first half, in which baselines are taken. ``threads_left``,
+    ``hooks_left`` and ``files_left`` are those that were not there before.
     """
 
     steps: int
@@ -69,18 +70,18 @@ class SelfTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One block with the monitor between two without: CPU times of steps in nanoseconds, and growths in bytes.
+    """One block with the monitor between two without: CPU times of steps in nanoseconds.
 
     ``plain_ns`` are the means of the two blocks without; which of them came first changes from round to round.
     ``next_ns`` are steps behind a sampled one, which has pushed out of the caches what they read.
-    ``growth`` is that with the monitor, less the mean of those without.
+    ``resident_bytes`` is the memory behind the round.
     """
 
     plain_ns: tuple[float, float]
     hooked_ns: list[int]
     sampled_ns: list[int]
     next_ns: list[int]
-    growth: float
+    resident_bytes: int
 
 
 def self_test(
@@ -126,8 +127,9 @@ def _run(steps: int, fraction: float, exporter: Callable[[], Exporter] | None) -
     overhead, hooks, samples = _overhead(rounds, plain_ns, fraction)
     control = locate([math.log(each.plain_ns[0] / each.plain_ns[1]) for each in rounds])
     half = len(rounds) // 2
-    first_growth, _ = _total([each.growth for each in rounds[:half]])
-    growth, growth_half = _total([each.growth for each in rounds[half:]])
+    sizes = [each.resident_bytes for each in rounds]
+    first_growth, _ = growth_of(sizes[:half])
+    growth, growth_half = growth_of(sizes[half:])
     sampled, ran = status.sampled - first.sampled, status.steps - first.steps
     return SelfTest(
         steps=ran,
@@ -160,18 +162,15 @@ def _round(step: Callable[[], object], watched: TorchSteps, watch: Watch, number
 
     The first step of a block is not timed: it pays for what putting the hooks on or off has left in the caches.
     """
-    process = psutil.Process()
     plain: list[float] = []
     hooked: list[int] = []
     sampled: list[int] = []
     behind: list[int] = []
-    sizes: list[int] = []
     for is_on in (False, True, False):
         watched.detach()
         if is_on:
             watched.attach()
         step()
-        before = process.memory_info().rss
         times: list[int] = []
         seen = watch.status.sampled
         kind = hooked
@@ -186,13 +185,12 @@ def _round(step: Callable[[], object], watched: TorchSteps, watch: Watch, number
                 seen = now
         if not is_on:
             plain.append(statistics.fmean(times))
-        sizes.append(process.memory_info().rss - before)
     return Round(
         plain_ns=(plain[0], plain[1]) if number % 2 else (plain[1], plain[0]),
         hooked_ns=hooked,
         sampled_ns=sampled,
         next_ns=behind,
-        growth=sizes[1] - (sizes[0] + sizes[2]) / 2,
+        resident_bytes=psutil.Process().memory_info().rss,
     )
 
 
@@ -254,6 +252,17 @@ def _model() -> tuple[Any, Callable[[], object]]:
             return model(images)
 
     return model, step
+
+
+def growth_of(sizes: Sequence[int]) -> tuple[float, float]:
+    """Return by how much the sizes grew from the first to the last twentieth of them, and half its 95 % interval.
+
+    What an allocator takes and gives back from round to round is evened out by medians.
+    """
+    parts = min(20, len(sizes))
+    edges = [len(sizes) * place // parts for place in range(parts + 1)]
+    levels = [statistics.median(sizes[low:high]) for low, high in pairwise(edges)]
+    return _total([after - before for before, after in pairwise(levels)])
 
 
 def _total(differences: Sequence[float]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import poolbench.api.monitor
 from poolbench.cli.app import app
 from poolbench.errors import UsageError
-from poolbench.observe.monitor.torch_self_test import Round, SelfTest, _overhead
+from poolbench.observe.monitor.torch_self_test import Round, SelfTest, _overhead, growth_of
 
 GOOD = SelfTest(
     steps=10_000, sampled=98, fraction=0.01, step_s=0.002, overhead=0.003, low=0.001, high=0.005,
@@ -54,7 +54,7 @@ def rounds(count=60):
             hooked_ns=[1_004_000] * 3,
             sampled_ns=[2_004_000] if place % 5 == 0 else [],
             next_ns=[1_104_000] if place % 5 == 0 else [],
-            growth=0.0,
+            resident_bytes=0,
         )
         for place in range(count)
     ]
@@ -63,6 +63,14 @@ def rounds(count=60):
 def test_few_steps_that_are_sampled_count_as_often_as_they_come():
     half, hooks, samples = _overhead(rounds(), 1e6, 0.01)
     assert (hooks, samples, half) == pytest.approx((0.004, 0.011, 0.0), abs=1e-9)
+
+
+def test_growth_is_told_apart_from_what_an_allocator_takes_and_gives_back():
+    steady = [(place % 7) * 65536 for place in range(2000)]
+    growth, half = growth_of(steady)
+    assert growth - half <= 0 <= growth + half and half < 65536
+    growth, half = growth_of([size + 1000 * place for place, size in enumerate(steady)])
+    assert growth == pytest.approx(1000 * 2000 * 19 / 20, rel=0.05) and growth - half > 0
 
 
 def test_without_a_sampled_step_nothing_is_promised():

@@ -366,6 +366,33 @@ def test_a_fork_is_not_watched_and_lets_the_port_go(tmp_path):
     assert kinds == ["status", "call", "call", "status"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork: run on Linux")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_amid_threads_in_their_steps():
+    model, before = Net().eval(), threading.active_count()
+    _, monitor = watch(model)
+    is_over = threading.Event()
+
+    def work():
+        while not is_over.is_set():
+            model(X)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    with monitor:
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if hooks(model) == [] and mode_depth() == 0 and not monitor.is_on else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        assert monitor.is_on and len(hooks(model)) == 2
+    assert monitor.status.problem == "" and hooks(model) == [] and threading.active_count() == before
+
+
 def test_opentelemetry_gets_the_same_through_its_api():
     pytest.importorskip("opentelemetry.sdk")
     from opentelemetry.sdk.metrics import MeterProvider
