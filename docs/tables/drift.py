@@ -111,9 +111,11 @@ def main(count: int, seed: int) -> None:
         Rule(bound=default.bound / 2),
         Rule(bound=default.bound * 2),
         Rule(slack=0.03),
+        Rule(slack_spreads=1.5),
         Rule(slack_spreads=0, bound_spreads=0),
         Rule(most=1.0),
         Rule(block=5),
+        Rule(block=25),
     ):
         false = sum(len(alarms(values, rule)) for values in steady)
         first = [(start, *alarm) for start, values in slowed for alarm in alarms(values, rule)[:1]]

@@ -51,7 +51,7 @@ def monitor(
         typer.echo(f"own work     {found.own_share:.2%} of the time, by the monitor's own clock")
         typer.echo(
             f"growth       {found.growth_bytes / mib:+.2f} MiB ({found.growth_low / mib:+.2f} to "
-            f"{found.growth_high / mib:+.2f}) in the second half, {found.first_growth_bytes / mib:+.2f} in the first"
+            f"{found.growth_high / mib:+.2f}) over as many steps more"
         )
         typer.echo(f"left behind  {found.threads_left} threads, {found.hooks_left} hooks, {found.files_left} files")
         if found.problem:

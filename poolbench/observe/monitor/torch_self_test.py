@@ -15,7 +15,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from poolbench.analyse.estimate.location import locate
 from poolbench.analyse.estimate.student import t_quantile
@@ -39,9 +41,8 @@ class SelfTest:
     fraction. ``control`` is the same comparison between steps without the monitor, with its interval: what the test
     would say of nothing.
 
-    ``growth_bytes`` is by how much the process grew in the second half of the steps, by its resident memory, with its
-    interval; ``first_growth_bytes`` is that of the first half, in which baselines are taken. ``threads_left``,
-    ``hooks_left`` and ``files_left`` are those that were not there before.
+    ``growth_bytes`` is by how much the process grew, by its resident memory, over as many steps behind those that were
+    timed, all with the monitor. ``threads_left``, ``hooks_left`` and ``files_left`` were not there before.
     """
 
     steps: int
@@ -58,7 +59,6 @@ class SelfTest:
     control_low: float
     control_high: float
     own_share: float
-    first_growth_bytes: float
     growth_bytes: float
     growth_low: float
     growth_high: float
@@ -74,20 +74,18 @@ class Round:
 
     ``plain_ns`` are the means of the two blocks without; which of them came first changes from round to round.
     ``next_ns`` are steps behind a sampled one, which has pushed out of the caches what they read.
-    ``resident_bytes`` is the memory behind the round.
     """
 
     plain_ns: tuple[float, float]
     hooked_ns: list[int]
     sampled_ns: list[int]
     next_ns: list[int]
-    resident_bytes: int
 
 
 def self_test(
     steps: int = 10_000, fraction: float = FRACTION, exporter: Callable[[], Exporter] | None = None
 ) -> SelfTest:
-    """Run ``steps`` steps of a small model with a monitor, and twice as many without. 10,000 take a minute and a half.
+    """Run ``steps`` steps of a small model with a monitor, and twice as many without. 10,000 take two minutes.
 
     ``exporter`` makes a further exporter beside JSON lines. PyTorch uses one thread meanwhile.
     """
@@ -120,16 +118,14 @@ def _run(steps: int, fraction: float, exporter: Callable[[], Exporter] | None) -
         first = watch.status
         rounds = [_round(step, watched, watch, number) for number in range(math.ceil(steps / BLOCK))]
         status = watch.status
+        watched.attach()
+        growth, growth_half = growth_of(_sizes(step, steps))
         watch.stop()
     del watch, watched
     gc.collect()  # with them goes the file in which the system counts this thread's time
     plain_ns = statistics.fmean(statistics.fmean(each.plain_ns) for each in rounds)
     overhead, hooks, samples = _overhead(rounds, plain_ns, fraction)
     control = locate([math.log(each.plain_ns[0] / each.plain_ns[1]) for each in rounds])
-    half = len(rounds) // 2
-    sizes = [each.resident_bytes for each in rounds]
-    first_growth, _ = growth_of(sizes[:half])
-    growth, growth_half = growth_of(sizes[half:])
     sampled, ran = status.sampled - first.sampled, status.steps - first.steps
     return SelfTest(
         steps=ran,
@@ -146,7 +142,6 @@ def _run(steps: int, fraction: float, exporter: Callable[[], Exporter] | None) -
         control_low=math.expm1(control.low),
         control_high=math.expm1(control.high),
         own_share=(status.own_s - first.own_s) * 1e9 / (plain_ns * max(ran, 1)),
-        first_growth_bytes=first_growth,
         growth_bytes=growth,
         growth_low=growth - growth_half,
         growth_high=growth + growth_half,
@@ -190,7 +185,6 @@ def _round(step: Callable[[], object], watched: TorchSteps, watch: Watch, number
         hooked_ns=hooked,
         sampled_ns=sampled,
         next_ns=behind,
-        resident_bytes=psutil.Process().memory_info().rss,
     )
 
 
@@ -254,14 +248,25 @@ def _model() -> tuple[Any, Callable[[], object]]:
     return model, step
 
 
-def growth_of(sizes: Sequence[int]) -> tuple[float, float]:
+def _sizes(step: Callable[[], object], steps: int) -> NDArray[np.int64]:
+    """Return the resident memory behind each tenth step. The array is there before: a list would grow with them."""
+    process = psutil.Process()
+    sizes = np.ones(steps // 10, np.int64)
+    for place in range(len(sizes)):
+        for _ in range(10):
+            step()
+        sizes[place] = process.memory_info().rss
+    return sizes
+
+
+def growth_of(sizes: Sequence[int] | NDArray[np.int64]) -> tuple[float, float]:
     """Return by how much the sizes grew from the first to the last twentieth of them, and half its 95 % interval.
 
     What an allocator takes and gives back from round to round is evened out by medians.
     """
     parts = min(20, len(sizes))
     edges = [len(sizes) * place // parts for place in range(parts + 1)]
-    levels = [statistics.median(sizes[low:high]) for low, high in pairwise(edges)]
+    levels = [float(np.median(sizes[low:high])) for low, high in pairwise(edges)]
     return _total([after - before for before, after in pairwise(levels)])
 
 

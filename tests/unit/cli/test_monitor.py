@@ -17,7 +17,6 @@ GOOD = SelfTest(
     steps=10_000, sampled=98, fraction=0.01, step_s=0.002, overhead=0.003, low=0.001, high=0.005,
     hooks=0.002, samples=0.001,
     sampled_step_s=2e-4, control=0.0, control_low=-0.001, control_high=0.001, own_share=0.002,
-    first_growth_bytes=8192.0,
     growth_bytes=4096.0, growth_low=-8192.0, growth_high=16384.0, threads_left=0, hooks_left=0,
     files_left=0, problem="",
 )  # fmt: skip
@@ -54,7 +53,6 @@ def rounds(count=60):
             hooked_ns=[1_004_000] * 3,
             sampled_ns=[2_004_000] if place % 5 == 0 else [],
             next_ns=[1_104_000] if place % 5 == 0 else [],
-            resident_bytes=0,
         )
         for place in range(count)
     ]
