@@ -193,25 +193,28 @@ def _overhead(rounds: Sequence[Round], plain_ns: float, fraction: float) -> tupl
 
     The two are estimated apart. A location that bounds what lies far off would leave out sampled steps, which are few
     and far off, among the others. So what they and the steps behind them cost further is a plain mean, which leaves out
-    nothing.
+    nothing. Where every step is sampled, hooks count among the samples.
     """
-    hooks = locate(
-        [
-            math.log(statistics.fmean(each.hooked_ns) / statistics.fmean(each.plain_ns))
-            for each in rounds
-            if each.hooked_ns
-        ]
-    )
-    share = math.expm1(hooks.centre)
-    samples, errors = 0.0, [hooks.half_width * (1 + share)]
+    ratios = [
+        math.log(statistics.fmean(each.hooked_ns) / statistics.fmean(each.plain_ns))
+        for each in rounds
+        if each.hooked_ns
+    ]
+    share, samples, errors = 0.0, 0.0, [0.0]
+    if ratios:
+        hooks = locate(ratios)
+        share = math.expm1(hooks.centre)
+        errors = [hooks.half_width * (1 + share)]
     for times in ("sampled_ns", "next_ns"):
         further = [
             time_ns - (1 + share) * statistics.fmean(each.plain_ns)
             for each in rounds
             for time_ns in getattr(each, times)
         ]
-        if len(further) < 2:
+        if len(further) < 2 and times == "sampled_ns":
             return math.inf, share, math.nan
+        if len(further) < 2:  # none stands behind a sampled one where every step is
+            continue
         total, half = _total(further)
         samples += fraction * total / len(further) / plain_ns
         errors.append(fraction * half / len(further) / plain_ns)

@@ -63,6 +63,11 @@ def test_few_steps_that_are_sampled_count_as_often_as_they_come():
     assert (hooks, samples, half) == pytest.approx((0.004, 0.011, 0.0), abs=1e-9)
 
 
+def test_where_every_step_is_sampled_hooks_count_among_the_samples():
+    every = [replace(each, hooked_ns=[], sampled_ns=[2_004_000] * 5, next_ns=[]) for each in rounds()]
+    assert _overhead(every, 1e6, 1.0) == pytest.approx((0.0, 0.0, 1.004), abs=1e-9)
+
+
 def test_growth_is_told_apart_from_what_an_allocator_takes_and_gives_back():
     steady = [(place % 7) * 65536 for place in range(2000)]
     growth, half = growth_of(steady)
