@@ -333,7 +333,7 @@ def monitor(
     model: Any = None,
     *,
     name: str = "",
-    fraction: float = 0.01,
+    fraction: float = 0.005,
     prometheus: int | str | None = None,
     opentelemetry: bool = False,
     json_lines: str | Path | None = None,

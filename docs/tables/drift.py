@@ -1,7 +1,7 @@
 """Print how often drift is alarmed, falsely and rightly: ``python docs/tables/drift.py [SERIES [SEED]]``.
 
-A series is a day of one layer at the default sampling: a step takes 100 ms, one in a hundred is sampled, which makes
-8,640 calls. Its noise is drawn from stored runs: launches of rows whose slots held few calls, each less its own median,
+A series is a day of one layer at the default sampling: a step takes 100 ms, one in two hundred is sampled, which makes
+4,320 calls. Its noise is drawn from stored runs: launches of rows whose slots held few calls, each less its own median,
 strung together with their order kept within. On top of that the level walks slowly and comes back to the mean, with a
 standard deviation of LEVEL_SD, which is assumed. Slowed series are 10 % slower from a random call on. The detector is
 the monitor's own, fed with medians of its blocks.
@@ -24,7 +24,7 @@ from poolbench.observe.monitor.drift import Cusum, Rule
 from poolbench.store.reading import read_run
 
 RESULTS = Path(__file__).parents[2] / "results"
-CALLS = 8_640
+CALLS = 4_320
 MOST_LOOPS = 8
 """Slots with more calls than this are averages, quieter than single calls."""
 
@@ -111,9 +111,11 @@ def main(count: int, seed: int) -> None:
         Rule(bound=default.bound / 2),
         Rule(bound=default.bound * 2),
         Rule(slack=0.03),
+        Rule(slack_spreads=1.5),
         Rule(slack_spreads=0, bound_spreads=0),
         Rule(most=1.0),
         Rule(block=5),
+        Rule(block=25),
     ):
         false = sum(len(alarms(values, rule)) for values in steady)
         first = [(start, *alarm) for start, values in slowed for alarm in alarms(values, rule)[:1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,13 @@ def asked(name: str, shape: Ints, args: Sequence[Any], kwargs: Mapping[str, Any]
         is_batched=is_batched,
         refusal=INDICES if wants_indices else "",
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def may_pool(name: str) -> bool:
+    """Whether ``asked`` may say something else than None of the function ``name``."""
+    base = name.partition(".")[0]
+    return base in _REDUCTIONS or _POOLING.fullmatch(base) is not None
 
 
 def input_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

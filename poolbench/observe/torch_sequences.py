@@ -6,9 +6,11 @@ tensors are followed from the layers whose output has spatial axes, through all 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
+from weakref import KeyedRef
 
 _SOURCES = re.compile(r"_?(?:conv|conv_transpose|(?:adaptive_|fractional_)?(?:max|avg)_pool|lp_pool)[123]d.*")
 _FLATTENING = ("flatten", "reshape", "view")
@@ -16,15 +18,21 @@ _MOVING = ("transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis"
 """Functions that may keep a shape and change what its axes are."""
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_source(name: str) -> bool:
+    return _SOURCES.fullmatch(name) is not None
+
+
 class SpatialTensors:
     """Remembers tensors of shape (batch, channels, *spatial) for as long as they live."""
 
     def __init__(self) -> None:
-        self._known: Any = None
+        self._known: dict[int, KeyedRef[int, Any]] = {}
 
     def has(self, tensor: Any) -> bool:
         """Whether ``tensor`` is known to have channels before spatial axes."""
-        return self._known is not None and tensor in self._known
+        found = self._known.get(id(tensor))
+        return found is not None and found() is tensor
 
     def follow(self, function: str, args: Sequence[Any], output: Any) -> None:
         """Take note of what ``function`` made of ``args``."""
@@ -33,16 +41,17 @@ class SpatialTensors:
         if not isinstance(output, torch.Tensor) or output.dim() < 3:
             return
         name = function.partition(".")[0]
-        if _SOURCES.fullmatch(name) or any(self._passes_on(name, each, output) for each in args[:2]):
-            if self._known is None:
-                from torch.utils.weak import WeakTensorKeyDictionary
-
-                self._known = WeakTensorKeyDictionary()
-            self._known[output] = True
+        if _is_source(name) or any(self._passes_on(name, each, output) for each in args[:2]):
+            number = id(output)
+            self._known[number] = KeyedRef(output, self._forget, number)
 
     def clear(self) -> None:
         """Forget all."""
-        self._known = None
+        self._known.clear()
+
+    def _forget(self, reference: KeyedRef[int, Any]) -> None:
+        if self._known.get(reference.key) is reference:
+            del self._known[reference.key]
 
     def _passes_on(self, name: str, source: Any, output: Any) -> bool:
         import torch

@@ -25,15 +25,15 @@ TEXT_LENGTH = 120
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An input of a layer. ``workload`` is None where no id says it."""
+    """An input of a layer. ``workload`` is its id, "" where none says it."""
 
-    workload: Workload | None
+    workload: str
     order: str
     moved_bytes: int | None
     limit_ns: float | None
 
 
-UNKNOWN = Known(None, "", None, None)
+UNKNOWN = Known("", "", None, None)
 
 
 class Book:
@@ -76,7 +76,7 @@ class Book:
         runs = touched_runs(workload)
         view = f".{workload.view}" if not workload.view.is_contiguous else ""
         return Known(
-            workload,
+            workload.id,
             f"{workload.order}{view}",
             int(np.sum(runs.lengths)) * runs.unit_count + workload.output_bytes,
             self._limits.limit_ns(workload, threads),

@@ -37,7 +37,7 @@ class Rule:
     slack: float = 0.05
     bound: float = 0.25
     most: float = 0.15
-    slack_spreads: float = 1.5
+    slack_spreads: float = 1.0
     bound_spreads: float = 12.0
     confidence: float = 0.95
 

@@ -79,13 +79,18 @@ class JsonLines:
             raise OSError(f"only {written} of {len(content)} bytes could be written to '{self._path}'")
 
 
+_NAMES = {record: tuple(each.name for each in fields(record)) for record in (LayerCall, Event, Status)}
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+"""``json.dumps`` would make one for each line."""
+
+
 def _fields(record: LayerCall | Event | Status) -> dict[str, Any]:
     """Return the fields by name; all are flat, and ``asdict``, which copies deeply, takes ten times as long."""
-    return {each.name: getattr(record, each.name) for each in fields(record)}
+    return {name: getattr(record, name) for name in _NAMES[type(record)]}
 
 
 def _line(kind: str, content: dict[str, Any]) -> bytes:
-    return json.dumps({"kind": kind, **content}, separators=(",", ":")).encode("ascii") + b"\n"
+    return _ENCODER.encode({"kind": kind, **content}).encode("ascii") + b"\n"
 
 
 class Callback:

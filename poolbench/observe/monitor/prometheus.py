@@ -39,6 +39,7 @@ class PrometheusExporter:
         self._thread: Any = None
         self._families: dict[str, Any] = {}
         self._told: dict[str, float] = {}
+        self._model: dict[str, Any] = {}
         self._layers: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def start(self, status: Status) -> None:
@@ -145,18 +146,25 @@ class PrometheusExporter:
         return self._layers[labels]
 
     def _tell(self, status: Status) -> None:
-        self._families["up"].labels(status.model).set(int(status.is_on))
-        self._families["failed"].labels(status.model).set(int(bool(status.problem)))
+        of = self._model or self._begin_model(status.model)
+        of["up"].set(int(status.is_on))
+        of["failed"].set(int(bool(status.problem)))
         for key, value in (
             ("steps", status.steps),
             ("sampled", status.sampled),
             ("own", status.own_s),
             ("left", status.left_out),
         ):
-            self._families[key].labels(status.model).inc(max(value - self._told.get(key, 0), 0))
+            of[key].inc(max(value - self._told.get(key, 0), 0))
             self._told[key] = value
 
+    def _begin_model(self, model: str) -> dict[str, Any]:
+        """Return the metrics of the monitor itself: it watches one model."""
+        self._model = {key: self._families[key].labels(model) for key in _OF_A_MODEL}
+        return self._model
 
+
+_OF_A_MODEL = ("up", "failed", "steps", "sampled", "own", "left")
 _OF_A_LAYER = ("time", "bytes", "busy", "bandwidth", "limit", "wait", "disturbed", "threads")
 
 

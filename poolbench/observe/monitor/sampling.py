@@ -6,8 +6,8 @@ import random
 
 from poolbench.errors import UsageError
 
-FRACTION = 0.01
-"""The default: one step in a hundred."""
+FRACTION = 0.005
+"""The default: one step in two hundred. Of a step of 2.4 ms, one in a hundred takes 0.5 %, which hooks take as well."""
 
 
 class Sampler:

@@ -14,13 +14,18 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from poolbench.model.pooling import Ints
-from poolbench.observe.arguments import Asked, asked, input_of
+from poolbench.observe.arguments import Asked, asked, input_of, may_pool
 from poolbench.observe.monitor.core_time import CoreTime
 from poolbench.observe.torch_sequences import SpatialTensors
 from poolbench.observe.torch_tensors import Facts, facts_of, is_plain
 
 _CALL = "_call_impl"
 """The function of ``torch.nn.Module`` in whose frame ``self`` is the module that is running."""
+
+_NUMBERS = (int, bool, type(None))
+
+MOST_REQUESTS = 1000
+"""A model whose sizes always change is not to fill the memory."""
 
 
 class Timed(NamedTuple):
@@ -35,17 +40,44 @@ class Timed(NamedTuple):
     waited_ns: int | None
 
 
+class Requests:
+    """What was asked for before, of all steps of a model: to work it out takes longer than to time it."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Asked | None] = {}
+
+    def asked(self, name: str, shape: Ints, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Asked | None:
+        """Return what ``poolbench.observe.arguments.asked`` does."""
+        others = (*args[1:], *kwargs.values())
+        if not args or not all(_is_simple(value) for value in others):
+            return asked(name, shape, args, kwargs)
+        key = (name, shape, len(args), tuple(kwargs), others)
+        if key not in self._known:
+            if len(self._known) >= MOST_REQUESTS:
+                self._known.clear()
+            self._known[key] = asked(name, shape, args, kwargs)
+        return self._known[key]
+
+
+def _is_simple(value: object) -> bool:
+    """Whether ``value`` has numbers alone, and so stands for itself."""
+    return (
+        value is None or type(value) in _NUMBERS or (type(value) is tuple and all(type(n) in _NUMBERS for n in value))
+    )
+
+
 class StepTimer:
     """Collects the timed calls of one step. ``enter`` and ``leave`` are called in the same thread.
 
     ``problem`` is the exception that the timer itself met: the step goes on without it.
     """
 
-    def __init__(self, core: CoreTime) -> None:
+    def __init__(self, core: CoreTime, requests: Requests | None = None) -> None:
         self.calls: list[Timed] = []
         self.skipped_devices: set[str] = set()
         self.problem: Exception | None = None
         self._core = core
+        self._requests = requests or Requests()
         self._spatial = SpatialTensors()
         self._mode: Any = None
 
@@ -110,10 +142,9 @@ class StepTimer:
         )
 
     def _asked(self, name: str, given: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Asked | None:
-        if not name or not is_plain(given):
+        if not may_pool(name) or not is_plain(given):
             return None
-        shape: Ints = tuple(given.shape)
-        request = asked(name, shape, args, kwargs)
+        request = self._requests.asked(name, tuple(given.shape), args, kwargs)
         if request is not None and request.is_reduction and request.rank == 1 and not self._spatial.has(given):
             return None
         return request

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from poolbench.model.pooling import Ints
 from poolbench.model.sample import RejectionRule
@@ -229,10 +229,10 @@ class Watch:
                 ),
             )
         told = tuple(filter(None, (self._layer_call(step.number, now, call) for call in calls)))
-        around = self._around.latest()
+        around, status = self._around.latest(), self.status
         for exporter in self._exporters:
             try:
-                exporter.calls(told, self.status, around)
+                exporter.calls(told, status, around)
             except Exception as error:
                 self._fail(f"{type(exporter).__name__} failed", error)
                 return
@@ -256,33 +256,28 @@ class Watch:
         if not self._book.admits(layer, function):
             return None
         threads = (seen.threads if seen is not None else None) or 1
-        known = Known(None, call.order, call.moved_bytes, None)
+        known = Known("", call.order, call.moved_bytes, None)
+        shape, dtype = call.shape, call.dtype
         if seen is not None:
             known = self._book.known(seen, call.pass_, threads)
-        found = LayerCall(
+            shape, dtype = seen.given or seen.shape, seen.dtype_name
+        return LayerCall(
             at_s=now,
             step=number,
             model=self.model,
             layer=layer,
             function=function,
             elapsed_ns=call.elapsed_ns,
+            workload=known.workload,
+            shape=shape,
+            order=known.order,
+            dtype=dtype,
+            threads=None if seen is None else seen.threads,
             waited_ns=call.waited_ns,
             cpu_ns=call.cpu_ns,
             moved_bytes=known.moved_bytes,
             limit_ns=known.limit_ns,
-            order=known.order,
-            shape=call.shape,
-            dtype=call.dtype,
             is_disturbed=self._book.is_disturbed(call.elapsed_ns, call.cpu_ns, call.waited_ns, threads),
-        )
-        if seen is None:
-            return found
-        return replace(
-            found,
-            workload="" if known.workload is None else known.workload.id,
-            shape=seen.given or seen.shape,
-            dtype=seen.dtype_name,
-            threads=seen.threads,
         )
 
 

@@ -85,6 +85,18 @@ def test_each_pooling_call_is_told_with_layer_workload_and_bytes():
     assert first.threads == torch.get_num_threads() and first.batch == 2 and first.order == "nchw"
 
 
+def test_what_was_asked_before_is_told_anew_where_any_of_it_changes():
+    seen, monitor = watch(lambda x, **how: F.max_pool2d(x, 3, **how))
+    with monitor:
+        for how in ({}, {}, {"stride": 1}, {"stride": [1, 2]}, {"stride": [2, 1]}, {"stride": 1, "padding": 1}):
+            monitor(X, **how)
+        monitor(X[:, :, :6])
+    assert [call.workload.partition("-n2c4-")[2].removesuffix("-f32-nchw") for call in calls(seen)[:6]] == [
+        "h12w12-k3", "h12w12-k3", "h12w12-k3s1", "h12w12-k3s1x2", "h12w12-k3s2x1", "h12w12-k3s1p1",
+    ]  # fmt: skip
+    assert "h6w12-k3" in calls(seen)[6].workload
+
+
 def test_a_training_step_is_told_as_what_it_keeps_for_the_gradient():
     seen, monitor = watch(model := Net())
     with monitor:
@@ -352,6 +364,33 @@ def test_a_fork_is_not_watched_and_lets_the_port_go(tmp_path):
     monitor.stop()
     kinds = [json.loads(line)["kind"] for line in path.read_text().splitlines()]
     assert kinds == ["status", "call", "call", "status"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork: run on Linux")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_amid_threads_in_their_steps():
+    model, before = Net().eval(), threading.active_count()
+    _, monitor = watch(model)
+    is_over = threading.Event()
+
+    def work():
+        while not is_over.is_set():
+            model(X)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    with monitor:
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if hooks(model) == [] and mode_depth() == 0 and not monitor.is_on else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        assert monitor.is_on and len(hooks(model)) == 2
+    assert monitor.status.problem == "" and hooks(model) == [] and threading.active_count() == before
 
 
 def test_opentelemetry_gets_the_same_through_its_api():
