@@ -76,9 +76,7 @@ def _row(case: Case, order: str, pass_: Pass) -> bool:
         apart = _inference(before, after)
 
     def slot(variant: str, count: int) -> float:
-        step = before if variant == "plain" else after
-        step.take()
-        return time_steps(step.take, count)
+        return time_steps((before if variant == "plain" else after).take, count)
 
     blocks = in_turns(["plain", "changed"], slot, SECONDS)
     print(

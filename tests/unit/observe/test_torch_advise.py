@@ -35,6 +35,11 @@ class Net(nn.Module):
         return F.avg_pool2d(x, 2).mean((2, 3))
 
 
+class Elsewhere(nn.Module):
+    def forward(self, x):
+        return F.avg_pool2d(x[..., None, None] + torch.ones(2, 2), 2)
+
+
 def step_of(model=None, pass_=Pass.FORWARD, shape="1x2x8x8"):
     return Step(model or Net(), [parse_input(shape)], pass_)
 
@@ -77,9 +82,22 @@ def test_the_changed_function_is_what_runs(monkeypatch):
     changes = Changes(step.model, [(("", "avg_pool2d"), Change.CHANNELS_LAST)], callers)
     changes.put_in()
     assert float(step.take().abs().sum()) == 0
-    assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1  # written elsewhere
     changes.take_out()
     assert float(step.take().abs().sum()) > 0
+    assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1
+
+
+def test_what_is_written_elsewhere_and_not_to_change_stays_as_it_is(monkeypatch):
+    step = step_of(nn.Sequential(Net(), Elsewhere()))
+    callers = examine(step, ()).callers
+    monkeypatch.setattr(
+        "poolbench.observe.torch_changes.changed", lambda c, name, f: lambda x, *a, **k: f(x, *a, **k) * 0
+    )
+    changes = Changes(step.model, [(("0", "avg_pool2d"), Change.CHANNELS_LAST)], callers)
+    changes.put_in()
+    assert float(step.take().abs().sum()) == 4  # of zeros, plus one each
+    assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1
+    changes.take_out()
 
 
 @pytest.mark.parametrize(("pass_", "ticks"), [(Pass.FORWARD, 1), (Pass.TRAINING, 2)])
@@ -129,7 +147,7 @@ def test_a_server_answers_with_sites_and_blocks(tmp_path, monkeypatch):
         (site,) = reply["sites"]
         assert (site["layer"], site["calls"], site["is_module"]) == ("0", 1, True)
         assert site["refusals"] == {"strided": "", "channels_first": "Its input lies so already."}
-        assert {key for key in reply["blocks"][0]} == {"plain", "as_is", "strided"}
+        assert {key for key in reply["blocks"][0]} == {"plain", "as_is", "strided", "plain with strided"}
         assert set(reply["blocks"][0]["strided"]) == {"0"}
         assert set(Adviser().handle({"op": "trial", **request})["blocks"][0]) == {"plain", "changed"}
         assert set(Adviser().handle({"op": "trial", **request, "whole": True})["blocks"][0]) == {"plain", "changed"}
