@@ -174,9 +174,14 @@ def _function_switches(
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled, in a code of its own: PyTorch compiles one code for eight shapes and no more."""
     import torch
 
-    compiled: Callable[..., Any] = torch.compile(lambda *args, **kwargs: function(*args, **kwargs), dynamic=False)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    call.__code__ = call.__code__.replace()
+    compiled: Callable[..., Any] = torch.compile(call, dynamic=False)
     return compiled
 
 

@@ -20,7 +20,6 @@ from poolbench.quantities import time_text
 from poolbench.report.advice import answer, share_text
 from tests.models.cases import chosen
 
-SECONDS, SECONDS_OF_LARGE = 20.0, 50.0
 NEAR = 0.2
 
 
@@ -34,9 +33,8 @@ def main(names: list[str]) -> int:
     wrong = 0
     for case in chosen(names):
         advice = advise(
-            case.target, [case.shape], pass_=case.pass_, attempt=Change.STRIDED.value,
-            budget_s=SECONDS_OF_LARGE if case.is_large else SECONDS,
-        )  # fmt: skip
+            case.target, [case.shape], pass_=case.pass_, attempt=Change.STRIDED.value, budget_s=case.budget_s
+        )
         trial = next((trial for trial in advice.trials if trial.what == Change.STRIDED.text), None)
         if not (advice.step and advice.share and trial and trial.calls and trial.predicted and trial.measured):
             wrong += 1

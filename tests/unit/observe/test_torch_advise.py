@@ -100,6 +100,15 @@ def test_what_is_written_elsewhere_and_not_to_change_stays_as_it_is(monkeypatch)
     changes.take_out()
 
 
+def test_each_site_is_compiled_in_a_code_of_its_own(monkeypatch):
+    given = []
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: (given.append(function), function)[1])
+    first, second = (changed(Change.COMPILE, "max_pool2d", F.max_pool2d) for _ in range(2))
+    image = torch.rand(1, 2, 4, 4)
+    assert torch.equal(first(image, 2), second(image, kernel_size=2))
+    assert given[0].__code__ is not given[1].__code__  # PyTorch stops at eight shapes of one code
+
+
 @pytest.mark.parametrize(("pass_", "ticks"), [(Pass.FORWARD, 1), (Pass.TRAINING, 2)])
 def test_a_call_s_time_has_its_part_of_the_backward_pass(monkeypatch, pass_, ticks):
     step = step_of(pass_=pass_)
