@@ -77,9 +77,7 @@ def origin(
 
     What runs there prints nowhere. Raises CaptureError, that ``name`` ``failed``, where the interpreter does not start.
     """
-    importer = Importer(
-        backends=imports, environment=environment or {}, threads=threads, limits=limits, module=module
-    )  # fmt: skip
+    importer = Importer(backends=imports, environment=environment or {}, threads=threads, limits=limits, module=module)
     with closing(importer):
         try:
             importer.wait_ready()

@@ -81,9 +81,9 @@ class Changes:
 
     PyTorch's pooling modules get the class that ``replace_pooling`` gives them, where they are to have this library's
     operators. A function is switched as a user would do it, where it is written: in the code that ``callers`` has for
-    each site of the model, whoever runs it. Where all sites that call a function change alike, its name leads to what
-    they call then, as after a user's edit. Elsewhere it leads to what looks who calls. That is for a process of one's
-    own.
+    each site of the model, whoever runs it. Where all sites that call a function are to have this library's, its name
+    leads there, as after a user's edit. Elsewhere it leads to what looks who calls: PyTorch's own functions call one
+    another by these names. That is for a process of one's own.
     """
 
     def __init__(self, model: Any, changes: Sequence[tuple[Key, Change]], callers: Mapping[Key, CodeType]) -> None:
@@ -97,8 +97,8 @@ class Changes:
                 self._switches.append(_module_switch(module, name, change))
         wanted = dict(changes)
         for base, codes in edits.items():
-            all_want = {wanted.get(key) for key in callers if _base(key[1]) == base}
-            self._switches += _function_switches(base, codes, is_everywhere=len(all_want) == 1)
+            is_everywhere = all(wanted.get(key) is Change.STRIDED for key in callers if _base(key[1]) == base)
+            self._switches += _function_switches(base, codes, is_everywhere=is_everywhere)
 
     def put_in(self) -> None:
         """Change the model."""
@@ -154,7 +154,7 @@ def _function_switches(
 ) -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
     """Yield a switch for each name that stands for PyTorch's function ``base``, to what ``codes`` want of it.
 
-    ``is_everywhere`` says that they are all which call it, and want the same.
+    ``is_everywhere`` says that they are all which call it, and that all want this library's.
     """
     import torch
     from torch.nn import functional

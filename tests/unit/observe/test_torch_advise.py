@@ -73,13 +73,14 @@ def test_a_change_of_a_model_is_put_in_and_taken_out(change, monkeypatch):
     assert set(functions) == {"avg_pool2d"} | (set() if change is Change.STRIDED else {"max_pool2d"})
 
 
-def test_the_changed_function_is_what_runs(monkeypatch):
+@pytest.mark.parametrize("change", ALL[:2])
+def test_the_changed_function_is_what_runs(change, monkeypatch):
     step = step_of()
     callers = examine(step, ()).callers
     monkeypatch.setattr(
         "poolbench.observe.torch_changes.changed", lambda c, name, f: lambda x, *a, **k: f(x, *a, **k) * 0
     )
-    changes = Changes(step.model, [(("", "avg_pool2d"), Change.CHANNELS_LAST)], callers)
+    changes = Changes(step.model, [(("", "avg_pool2d"), change)], callers)
     changes.put_in()
     assert float(step.take().abs().sum()) == 0
     changes.take_out()
@@ -87,13 +88,14 @@ def test_the_changed_function_is_what_runs(monkeypatch):
     assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1
 
 
-def test_what_is_written_elsewhere_and_not_to_change_stays_as_it_is(monkeypatch):
+@pytest.mark.parametrize("change", ALL[:2])
+def test_what_is_written_elsewhere_and_not_to_change_stays_as_it_is(change, monkeypatch):
     step = step_of(nn.Sequential(Net(), Elsewhere()))
     callers = examine(step, ()).callers
     monkeypatch.setattr(
         "poolbench.observe.torch_changes.changed", lambda c, name, f: lambda x, *a, **k: f(x, *a, **k) * 0
     )
-    changes = Changes(step.model, [(("0", "avg_pool2d"), Change.CHANNELS_LAST)], callers)
+    changes = Changes(step.model, [(("0", "avg_pool2d"), change)], callers)
     changes.put_in()
     assert float(step.take().abs().sum()) == 4  # of zeros, plus one each
     assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1
@@ -118,6 +120,18 @@ def test_a_call_s_time_has_its_part_of_the_backward_pass(monkeypatch, pass_, tic
     with visiting(clock.visit):
         step.take()
     assert clock.spent_ns == {("pool", "max_pool2d"): ticks, ("", "avg_pool2d"): ticks, ("", "mean"): ticks}
+
+
+@pytest.mark.parametrize(("step_ns", "count", "taken"), [(1e6, 4, 5), (1e6, 1, 2), (5e7, 1, 1)])
+def test_a_short_step_is_taken_once_before_it_is_timed(monkeypatch, step_ns, count, taken):
+    now, steps = [0.0], []
+    monkeypatch.setattr(torch_blocks.time, "perf_counter_ns", lambda: now[0])
+
+    def take():
+        steps.append(now[0])
+        now[0] += step_ns
+
+    assert torch_blocks.time_steps(take, count) == step_ns and len(steps) == taken
 
 
 def test_turns_are_palindromes():
