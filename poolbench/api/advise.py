@@ -9,6 +9,7 @@ from poolbench.analyse.explain.advice import (
     LEAST_SAVING,
     Launch,
     Site,
+    is_narrow,
     layers,
     measured,
     pooling_share,
@@ -17,8 +18,7 @@ from poolbench.analyse.explain.advice import (
 )
 from poolbench.api.capture import PASSES, capture_target
 from poolbench.api.request import default_limits
-from poolbench.errors import CaptureError, UnknownNameError, UsageError
-from poolbench.measure.client import WorkerFailure
+from poolbench.errors import UnknownNameError, UsageError
 from poolbench.measure.cores import usable_cores
 from poolbench.measure.machine import fingerprint
 from poolbench.model.advice import Advice, Change, LayerAdvice, Trial
@@ -86,12 +86,11 @@ def advise(
     if seen.framework != "torch":
         return replace(advice, notes=(*advice.notes, _only_torch(seen)))
     limits = default_limits(fingerprint().hardware, request_s=timeout_s)
-    with machine_lock("poolbench advise"):
-        try:
-            with model_process(target, inputs, chosen, threads=threads, limits=limits) as process:
-                return _advised(advice, seen, process, wanted, Change(attempt) if attempt else None, budget_s, tell)
-        except WorkerFailure as failure:
-            raise CaptureError(f"{target} was not timed. {failure.note}") from failure
+    with (
+        machine_lock("poolbench advise"),
+        model_process(target, inputs, chosen, threads=threads, limits=limits) as process,
+    ):
+        return _advised(advice, seen, process, wanted, Change(attempt) if attempt else None, budget_s, tell)
 
 
 def _changes(allow_dtypes: Sequence[str], *, compile: bool) -> tuple[Change, ...]:
@@ -128,7 +127,7 @@ def _advised(
         return replace(advice, notes=(*advice.notes, _unseen(seen)))
     found = layers(launches, sites, _ids(seen))
     plan = {(layer.layer, layer.function): layer.change for layer in found if layer.change is not None}
-    expected = predicted(launches, sites, plan) if plan else None
+    expected = predicted(launches, sites, plan).both if plan else None
     is_worthwhile = expected is not None and expected.low > 0 and expected.value >= LEAST_SAVING
     advice = replace(
         advice,
@@ -144,11 +143,11 @@ def _advised(
         tried = plan if attempt is None else _everywhere(found, attempt)
         what = ADVISED if attempt is None else attempt.text
         tell(f"trying {what} on the whole model")
-        trials.append(_trial(process, launches, sites, tried, what, _SECOND_ROUND * budget_s))
+        trials.append(_trial(process, launches, sites, tried, what, _SECOND_ROUND * budget_s, budget_s))
     if _may_turn(found):
         tell(f"trying {WHOLE_MODEL}")
         share = 1 - _FIRST_ROUND - _SECOND_ROUND if trials else _SECOND_ROUND
-        trials.append(_trial(process, launches, sites, {}, WHOLE_MODEL, share * budget_s))
+        trials.append(_trial(process, launches, sites, {}, WHOLE_MODEL, share * budget_s, 0.0))
     return replace(advice, trials=tuple(trials))
 
 
@@ -159,21 +158,30 @@ def _trial(
     plan: Mapping[tuple[str, str], Change],
     what: str,
     round_s: float,
+    extra_s: float,
 ) -> Trial:
-    """Time the whole model with ``plan``, or in another order where that is empty, in processes of their own."""
+    """Time the whole model with ``plan``, or in another order where that is empty, in processes of their own.
+
+    Where the interval is wide after ``round_s`` seconds, up to ``extra_s`` more are taken.
+    """
     if not plan and what != WHOLE_MODEL:
         return Trial(what=what, predicted=None, measured=None, problem="It applies to none of the layers.")
     answers = process.round(
         "trial",
         round_s,
+        extra_s=extra_s,
+        is_enough=lambda replies: is_narrow(measured([Launch(reply["blocks"]) for reply in replies])),
         plan=[[layer, function, change.value] for (layer, function), change in plan.items()],
         whole=not plan,
     )
     found = measured([Launch(reply["blocks"]) for reply in answers.replies]) if answers.replies else None
+    expected = predicted(launches, sites, plan) if plan else None
     return Trial(
         what=what,
-        predicted=predicted(launches, sites, plan) if plan else None,
+        predicted=None if expected is None else expected.both,
         measured=found,
+        calls=None if expected is None else expected.calls,
+        rest=None if expected is None else expected.rest,
         problem=answers.problem,
     )
 

@@ -34,7 +34,8 @@ def accuracies(*, seeds: int = SEEDS, timeout_s: float | None = None) -> dict[Al
     found: dict[Alternative, Accuracy] = {}
     with apart(CLASSIFIER, "The classifier", limits) as process:
         for alternative in Alternative:
-            trained = [process.ask(alternative=alternative.value, seed=seed)["found"] for seed in range(seeds)]
+            name = alternative.value
+            trained = [process.ask("effects", alternative=name, seed=seed)["found"] for seed in range(seeds)]
             plain, shifted, steady = (
                 mean_over_seeds([each[key] for each in trained]) for key in ("plain", "shifted", "steady")
             )

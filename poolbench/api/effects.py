@@ -146,7 +146,7 @@ def _savings(
     """Return what the first layer of each workload saves in a model, by id; or why that was not counted."""
     limits = default_limits(fingerprint().hardware, request_s=timeout_s)
     with apart(WITHOUT, target, limits) as process:
-        reply = process.ask(target=target, inputs=list(inputs), framework=framework)
+        reply = process.ask("effects", target=target, inputs=list(inputs), framework=framework)
     found: dict[str, Saving] = {}
     for identity, _, saving in reply.get("savings", ()):
         found.setdefault(identity, Saving(**saving))

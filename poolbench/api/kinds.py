@@ -44,6 +44,7 @@ def step_costs(
     limits = default_limits(fingerprint().hardware, request_s=timeout_s)
     with machine_lock(f"effects --layers {target}"), apart(KINDS, target, limits) as process:
         reply = process.ask(
+            "effects",
             target=str(parse_target(target)),
             inputs=[str(parse_input(text)) for text in inputs],
             framework=framework,

@@ -10,7 +10,8 @@ from poolbench.model.workload import Pass
 
 PLAIN, AS_IS, CHANGED = "plain", "as_is", "changed"
 """Steps of a model that take turns: one that nobody watches, one whose pooling calls are timed as they are, and a plain
-one of the changed model. Others are called by the change that their pooling calls are timed with."""
+one of the changed model. Others are called by the change that their pooling calls are timed with, or by
+``unwatched`` of the change that they are plain steps with."""
 
 
 class Change(StrEnum):
@@ -27,6 +28,11 @@ class Change(StrEnum):
     def text(self) -> str:
         """How a sentence names it."""
         return _TEXTS[self]
+
+
+def unwatched(change: str) -> str:
+    """Return what plain steps of the model are called in which a change is everywhere that it applies."""
+    return f"{PLAIN} with {change}"
 
 
 _TEXTS = {
@@ -96,13 +102,16 @@ class LayerAdvice:
 class Trial:
     """A change of the whole model, carried out: the measured saving beside the one predicted from its layers.
 
-    ``predicted`` is None where layers do not tell, as where the whole model's memory order changes. ``problem`` says
-    why it was not measured.
+    ``calls`` is what the layers' calls save, ``rest`` what the rest of the step gains or loses by the change (below 0),
+    None where that is not sure. ``predicted`` is their sum, None where layers do not tell, as where the whole model's
+    memory order changes. ``problem`` says why it was not measured.
     """
 
     what: str
     predicted: Share | None
     measured: Share | None
+    calls: Share | None = None
+    rest: Share | None = None
     problem: str = ""
 
 

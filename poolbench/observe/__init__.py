@@ -3,7 +3,7 @@
 For: running a model and writing down its pooling calls as workloads; measuring what they cost where they stand;
 putting other operators in their place. One file per framework.
 May not: store or print; import a framework outside of a function. A user's model runs in a process of its own
-(``poolbench.observe.process``), but for the context manager and ``replace_pooling``, which are in the user's process
+(``poolbench.observe.apart``), but for the context manager and ``replace_pooling``, which are in the user's process
 already.
 """
 

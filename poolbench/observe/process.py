@@ -1,18 +1,15 @@
-"""Running a user's model in a process of its own, within the limits of a subject's worker."""
+"""Capturing a user's model in a process of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from poolbench.errors import CaptureError, UsageError
-from poolbench.measure.client import Importer, WorkerFailure
-from poolbench.measure.headroom import gibibytes
-from poolbench.measure.worker import OUT_OF_MEMORY_WORDS
+from poolbench.errors import CaptureError
 from poolbench.model.method import Limits
 from poolbench.model.workload import Pass
+from poolbench.observe.apart import origin, with_memory
 from poolbench.observe.diary import read_diary
 from poolbench.observe.inputs import InputSpec
 from poolbench.observe.sighting import Report, report_from
@@ -36,18 +33,11 @@ def observe_apart(
     """
     from poolbench.observe.observer import SERVER
 
-    with (
-        NamedTemporaryFile(prefix="poolbench-capture-") as diary,
-        closing(
-            Importer(backends=(), environment={}, threads=1, limits=limits, module="poolbench.observe.observer")
-        ) as importer,
-    ):
+    with NamedTemporaryFile(prefix="poolbench-capture-") as diary:
         try:
-            importer.wait_ready()
-            with closing(importer.fork(SERVER)) as worker:
-                reply = worker.ask(
+            with origin(str(target), limits) as source, source.process(SERVER) as process:
+                reply = process.ask(
                     "capture",
-                    deadline_s=limits.request_s,
                     target=str(target),
                     inputs=[str(spec) for spec in inputs],
                     framework=framework,
@@ -55,15 +45,11 @@ def observe_apart(
                     diary=diary.name,
                     **{"pass": pass_.value},
                 )
-        except WorkerFailure as failure:
-            problem = f"{target} did not come to its end. {failure.note}"
-            seen = read_diary(Path(diary.name), problem)
+        except CaptureError as failure:
+            seen = read_diary(Path(diary.name), str(failure))
             if seen is None:
-                raise CaptureError(problem) from failure
+                raise
             return seen
-    if "usage" in reply:
-        raise UsageError(reply["usage"])
     report = report_from(reply["report"])
-    if any(words in report.problem for words in OUT_OF_MEMORY_WORDS):
-        report.problem += f" It may take {gibibytes(limits.memory_bytes)}, a third of this machine's memory."
+    report.problem = with_memory(report.problem, limits)
     return report

@@ -11,7 +11,7 @@ from typing import Any
 
 from poolbench.model.advice import CHANGED, PLAIN, Change
 from poolbench.observe.target import first_line
-from poolbench.observe.torch_blocks import in_turns, measure_blocks, time_steps
+from poolbench.observe.torch_blocks import in_turns, measure_blocks, time_changed, time_steps
 from poolbench.observe.torch_changes import Changes, calling_code, changed, pooling_module, refusal
 from poolbench.observe.torch_check import difference
 from poolbench.observe.torch_sites import Call, Key, visiting
@@ -27,7 +27,10 @@ def steps(step: Step, request: Mapping[str, Any]) -> dict[str, Any]:
     found = examine(step, wanted)
     changes = {change: [key for key in found.calls if (key, change) not in found.reasons] for change in wanted}
     changes = {change: keys for change, keys in changes.items() if keys}
-    blocks = measure_blocks(step, changes, found.functions, request["seconds"])
+    whole = {
+        change: Changes(step.model, [(key, change) for key in keys], found.callers) for change, keys in changes.items()
+    }
+    blocks = measure_blocks(step, changes, found.functions, whole, request["seconds"])
     number = {key: index for index, key in enumerate(found.calls)}
     return {
         "sites": [
@@ -53,12 +56,7 @@ def trial(step: Step, request: Mapping[str, Any]) -> dict[str, Any]:
     changes = Changes(step.model, plan, examine(step, ()).callers)
 
     def slot(variant: str, count: int) -> float:
-        if variant == CHANGED:
-            changes.put_in()
-        step.take()  # the first one after a change finds no code and no memory of its own
-        spent = time_steps(step.take, count)
-        changes.take_out()
-        return spent
+        return time_steps(step.take, count) if variant == PLAIN else time_changed(step, changes, count)
 
     return {"blocks": in_turns([PLAIN, CHANGED], slot, seconds)}
 
@@ -69,9 +67,7 @@ def _in_another_order(step: Step, seconds: float) -> list[Any]:
     other.in_channels_last()
 
     def slot(variant: str, count: int) -> float:
-        taken = step if variant == PLAIN else other
-        taken.take()
-        return time_steps(taken.take, count)
+        return time_steps((step if variant == PLAIN else other).take, count)
 
     return in_turns([PLAIN, CHANGED], slot, seconds)
 
@@ -128,6 +124,6 @@ def _difference(call: Call, change: Change, *, is_training: bool) -> str:
 def _numbered(block: Mapping[str, Any], number: Mapping[Key, int]) -> dict[str, Any]:
     """Return a block whose sites are numbers, which JSON takes as keys."""
     return {
-        variant: value if variant == PLAIN else {str(number[key]): spent for key, spent in value.items()}
+        variant: {str(number[key]): spent for key, spent in value.items()} if isinstance(value, dict) else value
         for variant, value in block.items()
     }

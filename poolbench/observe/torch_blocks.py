@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from poolbench.model.advice import AS_IS, PLAIN, Change
-from poolbench.observe.torch_changes import changed
+from poolbench.model.advice import AS_IS, PLAIN, Change, unwatched
+from poolbench.observe.torch_changes import Changes, changed
 from poolbench.observe.torch_sites import Call, Key, visiting
 from poolbench.observe.torch_step import Step
 
@@ -21,6 +21,9 @@ SLOT_S = 0.004
 """A slot has as many steps as fill this: shorter ones mostly see the timer."""
 
 WARM_S = 0.5
+LONG_S = 0.02
+"""A step that takes this long need not be taken once before it is timed: little of it is finding code and memory."""
+
 _LONGEST_CHAIN = 8
 
 Block = dict[str, Any]
@@ -70,27 +73,35 @@ class CallClock:
 
 
 def measure_blocks(
-    step: Step, changes: Mapping[Change, Sequence[Key]], functions: Mapping[Key, Any], seconds: float
+    step: Step,
+    changes: Mapping[Change, Sequence[Key]],
+    functions: Mapping[Key, Any],
+    whole: Mapping[Change, Changes],
+    seconds: float,
 ) -> list[Block]:
     """Return blocks in which steps take turns for ``seconds``: plain, timed as they are, timed by each change.
 
-    Each comes once forward and once in reverse order in a block. ``functions`` are what the sites call.
+    Plain steps with each of ``whole`` take turns with them: what a change does to the code around the calls shows in
+    nothing else. Each comes once forward and once in reverse order in a block. ``functions`` are what the sites call.
     """
     clock = CallClock()
     routes: dict[str, dict[Key, Any]] = {AS_IS: {}}
     for change, keys in changes.items():
         routes[change.value] = {key: changed(change, key[1], functions[key]) for key in keys}
+    put_in = {unwatched(change): edits for change, edits in whole.items()}
 
     def slot(variant: str, count: int) -> Any:
         if variant == PLAIN:
             return time_steps(step.take, count)
+        if variant in put_in:
+            return time_changed(step, put_in[variant], count)
         clock.spent_ns, clock.routes = {}, routes[variant]
         with visiting(clock.visit):
             for _ in range(count):
                 step.take()
         return {key: spent / count for key, spent in clock.spent_ns.items()}
 
-    return in_turns([PLAIN, *routes], slot, seconds)
+    return in_turns([PLAIN, *routes, *put_in], slot, seconds)
 
 
 def in_turns(variants: Sequence[str], slot: Callable[[str, int], Any], seconds: float) -> list[Block]:
@@ -121,8 +132,22 @@ def in_turns(variants: Sequence[str], slot: Callable[[str, int], Any], seconds: 
     return blocks
 
 
+def time_changed(step: Step, changes: Changes, count: int) -> float:
+    """Return the nanoseconds of a step with ``changes``, which are taken out again."""
+    changes.put_in()
+    try:
+        return time_steps(step.take, count)
+    finally:
+        changes.take_out()
+
+
 def time_steps(take: Callable[[], Any], count: int) -> float:
-    """Return the nanoseconds of a step."""
+    """Return the nanoseconds of a step. A short one is taken once before: it finds no code and no memory of its own."""
+    begin = time.perf_counter_ns()
+    take()
+    spent = time.perf_counter_ns() - begin
+    if count == 1 and spent >= LONG_S * 1e9:
+        return spent
     begin = time.perf_counter_ns()
     for _ in range(count):
         take()

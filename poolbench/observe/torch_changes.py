@@ -80,8 +80,10 @@ class Changes:
     """Changes of a whole model, each at a site, which can be put in and taken out again and again.
 
     PyTorch's pooling modules get the class that ``replace_pooling`` gives them, where they are to have this library's
-    operators. A function is switched as a user would do it, where it is written: in the code of ``callers``, whoever
-    runs it. That is for a process of one's own, since PyTorch's own names then lead to what looks who calls.
+    operators. A function is switched as a user would do it, where it is written: in the code that ``callers`` has for
+    each site of the model, whoever runs it. Where all sites that call a function are to have this library's, its name
+    leads there, as after a user's edit. Elsewhere it leads to what looks who calls: PyTorch's own functions call one
+    another by these names. That is for a process of one's own.
     """
 
     def __init__(self, model: Any, changes: Sequence[tuple[Key, Change]], callers: Mapping[Key, CodeType]) -> None:
@@ -90,11 +92,13 @@ class Changes:
         for (layer, name), change in changes:
             module = pooling_module(model, layer)
             if module is None:
-                edits.setdefault(name, {})[callers[(layer, name)]] = change
+                edits.setdefault(_base(name), {})[callers[(layer, name)]] = change
             else:
                 self._switches.append(_module_switch(module, name, change))
-        for name, codes in edits.items():
-            self._switches += _function_switches(name, codes)
+        wanted = dict(changes)
+        for base, codes in edits.items():
+            is_everywhere = all(wanted.get(key) is Change.STRIDED for key in callers if _base(key[1]) == base)
+            self._switches += _function_switches(base, codes, is_everywhere=is_everywhere)
 
     def put_in(self) -> None:
         """Change the model."""
@@ -140,14 +144,21 @@ def _module_switch(module: Any, name: str, change: Change) -> tuple[Callable[[],
     return partial(module.__dict__.__setitem__, "forward", forward), partial(module.__dict__.pop, "forward", None)
 
 
+def _base(name: str) -> str:
+    """Return the name that a user calls the function by: PyTorch calls maxima with indices by one of their own."""
+    return name.removesuffix("_with_indices")
+
+
 def _function_switches(
-    name: str, codes: Mapping[CodeType, Change]
+    base: str, codes: Mapping[CodeType, Change], *, is_everywhere: bool
 ) -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
-    """Yield a switch for each name that stands for PyTorch's function, to what ``codes`` want of it."""
+    """Yield a switch for each name that stands for PyTorch's function ``base``, to what ``codes`` want of it.
+
+    ``is_everywhere`` says that they are all which call it, and that all want this library's.
+    """
     import torch
     from torch.nn import functional
 
-    base = name.removesuffix("_with_indices")
     originals = {id(found): found for space in (functional, torch) if (found := getattr(space, base, None)) is not None}
     for original in originals.values():
         standing = {code: changed(change, base, original) for code, change in codes.items()}
@@ -155,16 +166,22 @@ def _function_switches(
         def choose(*args: Any, _original: Any = original, _standing: Any = standing, **kwargs: Any) -> Any:
             return _standing.get(sys._getframe(1).f_code, _original)(*args, **kwargs)
 
+        instead = next(iter(standing.values())) if is_everywhere else choose
         for space in list(sys.modules.values()):  # a module may put an object of any kind there
             for bound, value in list(getattr(space, "__dict__", {}).items()):
                 if value is original:
-                    yield partial(setattr, space, bound, choose), partial(setattr, space, bound, original)
+                    yield partial(setattr, space, bound, instead), partial(setattr, space, bound, original)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` compiled, in a code of its own: PyTorch compiles one code for eight shapes and no more."""
     import torch
 
-    compiled: Callable[..., Any] = torch.compile(lambda *args, **kwargs: function(*args, **kwargs), dynamic=False)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    call.__code__ = call.__code__.replace()
+    compiled: Callable[..., Any] = torch.compile(call, dynamic=False)
     return compiled
 
 

@@ -43,7 +43,7 @@ def answer(advice: Advice) -> tuple[str, ...]:
         if trial.measured is not None:
             sentences.append(f"Measured on the whole model, that saves {saving_text(trial.measured, advice)}.")
         if trial.predicted is not None:
-            sentences.append(f"Predicted from the layers: {saving_text(trial.predicted, advice)}.")
+            sentences.append(f"Predicted: {saving_text(trial.predicted, advice)}.")
     return tuple(sentences)
 
 
@@ -84,6 +84,12 @@ def notes(advice: Advice) -> tuple[str, ...]:
                 refused.setdefault(f"{option.change.text}: {option.reason}", []).append(layer.name)
     said = [f"Not tried with {what} ({_layers(names)})" for what, names in refused.items()]
     said += [f"{trial.what} was not measured to the end: {trial.problem}" for trial in advice.trials if trial.problem]
+    said += [
+        f"With {trial.what} the rest of the step {'gains' if trial.rest.value > 0 else 'loses'} "
+        f"{share_text(_size(trial.rest))}: it finds other caches behind other calls. That is part of the prediction."
+        for trial in advice.trials
+        if trial.rest is not None
+    ]
     if any(not layer.is_module and layer.change is not None for layer in advice.layers):
         said.append(
             "A function is changed where it is written: call the one of the same name in poolbench.strided.torch. "
@@ -137,9 +143,12 @@ def trials_table(advice: Advice) -> Table:
     """Return a row for each change of the whole model."""
     columns = (
         Column(key="what", title="change of the whole model"),
+        Column(key="calls", title="its calls save", is_figure=True, has_interval=True, unit=Unit.SHARE, is_detail=True),
+        Column(key="rest", title="the rest gains", is_figure=True, has_interval=True, unit=Unit.SHARE, is_detail=True,
+               help="By what a change of the calls does to the code around them; a dash where that is not sure."),
         Column(key="predicted", title="predicted", is_figure=True, has_interval=True, unit=Unit.SHARE),
         Column(key="measured", title="measured", is_figure=True, has_interval=True, unit=Unit.SHARE),
-    )
+    )  # fmt: skip
     rows = tuple(Row(cells=keyed(columns, _trial_cells(trial))) for trial in advice.trials)
     return Table(key="trials", title="Before and after, of the step", columns=columns, rows=rows)
 
@@ -188,7 +197,18 @@ def _layer_cells(advice: Advice, layer: LayerAdvice) -> tuple[Value, ...]:
 
 
 def _trial_cells(trial: Trial) -> tuple[Value, ...]:
-    return words(trial.what), share_value(trial.predicted), share_value(trial.measured)
+    return (
+        words(trial.what),
+        share_value(trial.calls),
+        share_value(trial.rest),
+        share_value(trial.predicted),
+        share_value(trial.measured),
+    )
+
+
+def _size(share: Share) -> Share:
+    """Return a gain, or a loss as a positive share."""
+    return share if share.value >= 0 else Share(value=-share.value, low=-share.high, high=-share.low)
 
 
 def _layers(names: list[str]) -> str:

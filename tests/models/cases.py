@@ -11,11 +11,15 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A model and its input. ``pass_`` is what its advice is for; ``is_large`` says that loading it takes seconds."""
+    """A model and its input. ``pass_`` is what its advice is for, and ``budget_s`` how long that may take.
+
+    ``is_large`` says that it is of the package transformers, and that loading it takes seconds.
+    """
 
     target: str
     shape: str
     pass_: str = "forward"
+    budget_s: float = 20.0
     is_large: bool = False
 
     @property
@@ -31,9 +35,9 @@ CASES = (
     Case(target=f"{EXAMPLES}/sppf.py:SPPF", shape="2x32x20x20", pass_="training"),
     Case(target=f"{EXAMPLES}/textcnn.py:TextCNN", shape="2x64:int64"),
     Case(target=f"{EXAMPLES}/m5.py:M5", shape="2x1x8000"),
-    Case(target=f"{EXAMPLES}/c3d.py:C3D", shape="1x3x16x64x64", pass_="training"),
-    Case(target="tests.models.hub:resnet", shape="1x3x224x224", is_large=True),
-    Case(target="tests.models.hub:poolformer", shape="1x3x224x224", is_large=True),
+    Case(target=f"{EXAMPLES}/c3d.py:C3D", shape="1x3x16x64x64", pass_="training", budget_s=60.0),
+    Case(target="tests.models.hub:resnet", shape="1x3x224x224", budget_s=60.0, is_large=True),
+    Case(target="tests.models.hub:poolformer", shape="1x3x224x224", budget_s=60.0, is_large=True),
 )
 
 

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from poolbench.analyse.estimate.location import locate
-from poolbench.model.advice import AS_IS, CHANGED, PLAIN, Change, LayerAdvice, Option, Share
+from poolbench.model.advice import AS_IS, CHANGED, PLAIN, Change, LayerAdvice, Option, Share, unwatched
 from poolbench.model.estimate import Estimate
 
 LEAST_SAVING = 0.01
 """As a share of the step: what all changes together have to save, surely, for any to be advised."""
+
+NARROW = 0.01
+"""Of the step: an interval of this half-width says enough."""
 
 Block = Mapping[str, Any]
 Site = Mapping[str, Any]
@@ -58,19 +61,62 @@ def pooling_share(launches: Sequence[Launch]) -> Share:
     return _share(launches, lambda block: sum(block[AS_IS].values()))
 
 
-def predicted(launches: Sequence[Launch], sites: Sequence[Site], plan: Mapping[tuple[str, str], Change]) -> Share:
-    """Return what ``plan`` is to save: the sum over its layers of what their calls took, less what they take then."""
-    chosen = [
-        (str(index), plan[key].value)
-        for index, site in enumerate(sites)
-        if (key := (site["layer"], site["function"])) in plan
-    ]
-    return _share(launches, lambda block: sum(block[AS_IS][site] - block[change][site] for site, change in chosen))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a plan is to save: by its calls, what the rest of the step gains or loses where that is sure, and both."""
+
+    calls: Share
+    rest: Share | None
+    both: Share
+
+
+def predicted(launches: Sequence[Launch], sites: Sequence[Site], plan: Mapping[tuple[str, str], Change]) -> Prediction:
+    """Return what ``plan`` is to save.
+
+    The calls' part is the sum over the layers of what their calls took, less what they take then. The rest of the step
+    finds other caches behind other calls. What that is shows in plain steps with a change everywhere; of it the plan
+    has the part that it has of the change's calls.
+    """
+    places = {(site["layer"], site["function"]): index for index, site in enumerate(sites)}
+    chosen = [(str(places[key]), change.value) for key, change in plan.items() if key in places]
+    parts = _parts(launches, sites, [change for _, change in chosen])
+
+    def by_calls(block: Block) -> float:
+        return float(sum(block[AS_IS][site] - block[change][site] for site, change in chosen))
+
+    def by_rest(block: Block) -> float:
+        return sum(part * _rest(block, change) for change, part in parts.items())
+
+    calls = _share(launches, by_calls)
+    rest = _share(launches, by_rest) if parts else None
+    if rest is None or rest.low <= 0 <= rest.high:
+        return Prediction(calls=calls, rest=None, both=calls)
+    return Prediction(calls=calls, rest=rest, both=_share(launches, lambda block: by_calls(block) + by_rest(block)))
+
+
+def _parts(launches: Sequence[Launch], sites: Sequence[Site], chosen: Sequence[str]) -> dict[str, float]:
+    """Return what part of each change's sites is chosen, where the change was taken everywhere in plain steps."""
+    return {
+        change: chosen.count(change) / sum(not site["refusals"][change] for site in sites)
+        for change in set(chosen)
+        if all(unwatched(change) in block for launch in launches for block in launch.blocks)
+    }
+
+
+def _rest(block: Block, change: str) -> float:
+    """Return what a change everywhere saved of the step beside what it saved of its calls."""
+    calls = sum(block[AS_IS][site] - spent for site, spent in block[change].items())
+    return float(block[PLAIN] - block[unwatched(change)] - calls)
 
 
 def measured(launches: Sequence[Launch]) -> Share:
     """Return what a change of the whole model saved of its step."""
     return _share(launches, lambda block: block[PLAIN] - block[CHANGED])
+
+
+def is_narrow(share: Share) -> bool:
+    """Whether an interval is at most ±1 % of the step, or a quarter of what it is of."""
+    return share.half_width <= max(NARROW, abs(share.value) / 4)
 
 
 def _layer(

@@ -35,6 +35,11 @@ class Net(nn.Module):
         return F.avg_pool2d(x, 2).mean((2, 3))
 
 
+class Elsewhere(nn.Module):
+    def forward(self, x):
+        return F.avg_pool2d(x[..., None, None] + torch.ones(2, 2), 2)
+
+
 def step_of(model=None, pass_=Pass.FORWARD, shape="1x2x8x8"):
     return Step(model or Net(), [parse_input(shape)], pass_)
 
@@ -68,18 +73,42 @@ def test_a_change_of_a_model_is_put_in_and_taken_out(change, monkeypatch):
     assert set(functions) == {"avg_pool2d"} | (set() if change is Change.STRIDED else {"max_pool2d"})
 
 
-def test_the_changed_function_is_what_runs(monkeypatch):
+@pytest.mark.parametrize("change", ALL[:2])
+def test_the_changed_function_is_what_runs(change, monkeypatch):
     step = step_of()
     callers = examine(step, ()).callers
     monkeypatch.setattr(
         "poolbench.observe.torch_changes.changed", lambda c, name, f: lambda x, *a, **k: f(x, *a, **k) * 0
     )
-    changes = Changes(step.model, [(("", "avg_pool2d"), Change.CHANNELS_LAST)], callers)
+    changes = Changes(step.model, [(("", "avg_pool2d"), change)], callers)
     changes.put_in()
     assert float(step.take().abs().sum()) == 0
-    assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1  # written elsewhere
     changes.take_out()
     assert float(step.take().abs().sum()) > 0
+    assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1
+
+
+@pytest.mark.parametrize("change", ALL[:2])
+def test_what_is_written_elsewhere_and_not_to_change_stays_as_it_is(change, monkeypatch):
+    step = step_of(nn.Sequential(Net(), Elsewhere()))
+    callers = examine(step, ()).callers
+    monkeypatch.setattr(
+        "poolbench.observe.torch_changes.changed", lambda c, name, f: lambda x, *a, **k: f(x, *a, **k) * 0
+    )
+    changes = Changes(step.model, [(("0", "avg_pool2d"), change)], callers)
+    changes.put_in()
+    assert float(step.take().abs().sum()) == 4  # of zeros, plus one each
+    assert float(F.avg_pool2d(torch.ones(1, 1, 2, 2), 2)) == 1
+    changes.take_out()
+
+
+def test_each_site_is_compiled_in_a_code_of_its_own(monkeypatch):
+    given = []
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: (given.append(function), function)[1])
+    first, second = (changed(Change.COMPILE, "max_pool2d", F.max_pool2d) for _ in range(2))
+    image = torch.rand(1, 2, 4, 4)
+    assert torch.equal(first(image, 2), second(image, kernel_size=2))
+    assert given[0].__code__ is not given[1].__code__  # PyTorch stops at eight shapes of one code
 
 
 @pytest.mark.parametrize(("pass_", "ticks"), [(Pass.FORWARD, 1), (Pass.TRAINING, 2)])
@@ -91,6 +120,18 @@ def test_a_call_s_time_has_its_part_of_the_backward_pass(monkeypatch, pass_, tic
     with visiting(clock.visit):
         step.take()
     assert clock.spent_ns == {("pool", "max_pool2d"): ticks, ("", "avg_pool2d"): ticks, ("", "mean"): ticks}
+
+
+@pytest.mark.parametrize(("step_ns", "count", "taken"), [(1e6, 4, 5), (1e6, 1, 2), (5e7, 1, 1)])
+def test_a_short_step_is_taken_once_before_it_is_timed(monkeypatch, step_ns, count, taken):
+    now, steps = [0.0], []
+    monkeypatch.setattr(torch_blocks.time, "perf_counter_ns", lambda: now[0])
+
+    def take():
+        steps.append(now[0])
+        now[0] += step_ns
+
+    assert torch_blocks.time_steps(take, count) == step_ns and len(steps) == taken
 
 
 def test_turns_are_palindromes():
@@ -129,7 +170,7 @@ def test_a_server_answers_with_sites_and_blocks(tmp_path, monkeypatch):
         (site,) = reply["sites"]
         assert (site["layer"], site["calls"], site["is_module"]) == ("0", 1, True)
         assert site["refusals"] == {"strided": "", "channels_first": "Its input lies so already."}
-        assert {key for key in reply["blocks"][0]} == {"plain", "as_is", "strided"}
+        assert {key for key in reply["blocks"][0]} == {"plain", "as_is", "strided", "plain with strided"}
         assert set(reply["blocks"][0]["strided"]) == {"0"}
         assert set(Adviser().handle({"op": "trial", **request})["blocks"][0]) == {"plain", "changed"}
         assert set(Adviser().handle({"op": "trial", **request, "whole": True})["blocks"][0]) == {"plain", "changed"}

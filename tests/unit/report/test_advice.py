@@ -65,7 +65,15 @@ def test_the_answer_has_both_savings():
     said = " ".join(answer(ADVICE))
     assert said.startswith("Pooling is 30 ± 1.0 % of your step of 48.0 ms. Change 2 layers.") or "30.0 ± 1.0 %" in said
     assert "Measured on the whole model, that saves 4.80 ± 0.48 ms" in said
-    assert "Predicted from the layers: 4.32 ± 0.48 ms" in said
+    assert "Predicted: 4.32 ± 0.48 ms" in said
+
+
+@pytest.mark.parametrize(("rest", "said"), [(-0.03, "loses 3.0 ± 1.0 %"), (0.03, "gains 3.0 ± 1.0 %")])
+def test_what_the_rest_of_the_step_does_is_told(rest, said):
+    trial = Trial(what="the advised layers", predicted=share(0.06), measured=share(0.06), rest=share(rest))
+    (note,) = (sentence for sentence in notes(replace(ADVICE, trials=(trial,))) if "the rest of the step" in sentence)
+    assert said in note
+    assert not any("the rest of the step" in sentence for sentence in notes(ADVICE))
 
 
 def test_what_saves_nothing_on_the_whole_model_is_not_advised():
