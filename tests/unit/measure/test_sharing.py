@@ -56,6 +56,18 @@ def test_who_refuses_its_own_order_is_measured_on_the_workloads_and_asked_no_mor
     assert {row.status for row in rows} == {Status.OK}
 
 
+def test_in_a_mirrored_stay_each_begins_one_block():
+    session, _ = virtual_session(
+        {"a": Behaviour(), "b": Behaviour()},
+        [SMALL],
+        rule=FixedRule([SMALL.id], blocks=8),
+        method=Method(memory=False, mirrored=True, stay=2),
+    )
+    for row in (row for group in session.rows() for row in group):
+        began = [sample.block for sample in row.samples if sample.position == 0]
+        assert [block // 2 for block in began] == [0, 1, 2, 3], began
+
+
 def test_two_workers_are_right_on_one_input():
     workload = parse_id("max2d-n1c64-h8w8-k2")
     with InputStore(seed=1) as inputs:
