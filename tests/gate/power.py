@@ -3,8 +3,9 @@
 Each run holds equal copies (``strided`` and ``strided#2``). A simulated gate asks the gate's own rule what to measure
 next, and is given whole stored launches, drawn importer by importer, until its budget is used. A slowdown multiplies
 the times of one side. The gate's own code judges. Which stored side plays the base is drawn once for each gate and
-workload, so that what an importer keeps through its launches stays. Bounds come from drawing the importers of the pool
-anew, since a pool of some forty launches is itself a sample.
+workload, so that what an importer keeps through its launches stays. Copies are equal, so what the two of a pool differ
+by on average is divided out. Bounds come from drawing the importers of the pool anew, since a pool of some forty
+launches is itself a sample.
 
 It is no part of the tests that run on each push.
 """
@@ -12,11 +13,14 @@ It is no part of the tests that run on each push.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from poolbench.analyse.estimate.ledger import Ledger, estimates
+from poolbench.analyse.estimate.location import locate
 from poolbench.analyse.gate.judge import gate
 from poolbench.analyse.gate.stopping import GateRule
 from poolbench.api.gate import SECONDS_PER_VERDICT
@@ -67,6 +71,7 @@ def redrawn(pool: Pool, draw: random.Random) -> Pool:
 def simulate(header: RunHeader, pool: Pool, planted: float, seconds: float, draw: random.Random) -> Found:
     """Return what a gate finds that is given launches of ``pool``, its head slowed by ``planted``."""
     workloads = list(pool)
+    offsets = {workload: _offset(header, workload, importers) for workload, importers in pool.items()}
     swapped = {workload: draw.random() < 0.5 for workload in workloads}
     rule = GateRule(
         workloads=workloads,
@@ -90,12 +95,24 @@ def simulate(header: RunHeader, pool: Pool, planted: float, seconds: float, draw
                 waiting[workload] = list(draw.choice(pool[workload]))
             pair = waiting[workload].pop(0)
             place = {"launch": plan.launch, "importer": plan.importer, "stage": plan.stage}
+            offset = -offsets[workload] if swapped[workload] else offsets[workload]
             for side, row in zip(SIDES, reversed(pair) if swapped[workload] else pair, strict=True):
-                slowed = _slowed(row, planted) if side == SIDES[1] else row
+                slowed = _slowed(row, planted * math.exp(-offset)) if side == SIDES[1] else row
                 rows.append(replace(slowed, subject=side, group=f"{plan.launch}/{workload}", **place))
                 elapsed += row.seconds
     result = gate(rows, base=BASE, head=HEAD, policy=GatePolicy(), method=header.method, workloads=workloads)
     return Found(outcomes={v.workload: v.outcome for v in result.verdicts}, seconds=elapsed)
+
+
+def _offset(header: RunHeader, workload: str, importers: list[list[tuple[ResultRow, ResultRow]]]) -> float:
+    """Return by what log ratio the sides of a pool differ. They are equal, so that it is the pool's own chance."""
+    rows = [
+        replace(row, launch=number, group=str(number))
+        for number, pair in enumerate(pair for launches in importers for pair in launches)
+        for row in pair
+    ]
+    ledger = Ledger(rows, header.method.rejection, header.method.clock)
+    return locate([value for _, value in estimates(ledger.pairs(workload, SIDES[1], SIDES[0]))]).centre
 
 
 def _slowed(row: ResultRow, factor: float) -> ResultRow:

@@ -77,7 +77,7 @@ class VirtualWorker:
             order = content.get("shared", {}).get("order", "")
             self.shared.append(order)
             if order and self.behaviour.refuses_shared:
-                raise failure(Status.UNSUPPORTED, alive=True)
+                raise WorkerFailure(Status.UNSUPPORTED, "Not in this order.", alive=True)
             return {
                 "ok": True,
                 "layout": self.behaviour.layout,
