@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,9 @@ COPIES = 3
 """Of a shared input: so many lie in pages of their own at a time, and each launch brings a new one."""
 
 
+_PLACED = "placed/"
+
+
 class NoRoomError(Exception):
     """A workload is too large for this machine's memory. The message is a sentence for the row's note."""
 
@@ -114,13 +117,14 @@ class InputStore:
         Each part begins ``pads`` bytes behind the beginning of a page. Raises NoRoomError where there is no memory.
         """
         values = self.filling(workload, "random")
-        prefix = f"placed/{order}/"
+        prefix = f"{_PLACED}{order}/"
         key = (workload.id, f"{prefix}{number}")
         if key not in self._held:
             for old in [k for k in self._held if k[0] == workload.id and k[1].startswith(prefix)]:
                 if abs(int(old[1].removeprefix(prefix)) - number) >= COPIES:
                     self._release(old)
             parts = {name: values[name] for name in pads}
+            self._make_room_for_copies(workload, parts)
             self._held[key] = self._shared(
                 {name: from_reference(map_array(part.as_message()), order) for name, part in parts.items()}, pads
             )
@@ -172,6 +176,19 @@ class InputStore:
             raise NoRoomError(
                 f"Too large to be checked here: that takes about {gibibytes(need.total)} of memory, of which "
                 f"{gibibytes(available + held)} can be had."
+            )
+
+    def _make_room_for_copies(self, workload: Workload, parts: Iterable[str]) -> None:
+        """Let go of other workloads where copies of this one still lack memory. Raises NoRoomError where that fails."""
+        there = sum(key[0] == workload.id and key[1].startswith(_PLACED) for key in self._held)
+        need = max(COPIES - there, 1) * sum(self._held[workload.id, "random"][part][1] for part in parts)
+        if need > self._available():
+            for key in [key for key in self._held if key[0] != workload.id]:
+                self._release(key)
+        if need > (available := self._available()):
+            raise NoRoomError(
+                f"Too large to be shared here: copies take {gibibytes(need)} of memory, of which "
+                f"{gibibytes(available)} can be had."
             )
 
     def _share(self, array: NDArray[Any], pad: int = 0) -> tuple[int, int, SharedArray]:

@@ -114,3 +114,14 @@ def test_a_copy_of_a_shared_input_is_kept_for_some_launches_and_then_let_go():
         inputs.placed(SMALL, "nchw", COPIES, {"input": 0})
         held = {name for workload, name in inputs._held if workload == SMALL.id}
         assert held == {"random", *(f"placed/nchw/{number}" for number in range(1, COPIES + 1))}
+
+
+def test_where_there_is_no_memory_for_copies_none_is_made():
+    left = footprint(SMALL).total
+    with InputStore(seed=1, available=lambda: left) as inputs:
+        inputs.filling(SMALL, "random")
+        left = COPIES * SMALL.input_bytes - 1
+        with pytest.raises(NoRoomError, match="shared"):
+            inputs.placed(SMALL, "nchw", 0, {"input": 0})
+        left += 1
+        assert inputs.placed(SMALL, "nchw", 0, {"input": 0})
