@@ -75,7 +75,7 @@ def test_memory_that_the_system_refuses_all_the_same_is_told_and_nothing_is_kept
     with InputStore(seed=1) as inputs:
         shared, share = [], inputs._share
 
-        def refusing(array):
+        def refusing(array, *_):
             if shared:
                 raise error
             shared.append(share(array))

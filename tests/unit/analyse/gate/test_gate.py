@@ -70,13 +70,13 @@ def test_differences_below_what_importers_leave_are_never_claimed():
 
 
 @pytest.mark.parametrize(
-    ("factors", "outcome"),
+    ("factors", "is_claimed"),
     [
-        ((1.03, 1.025, 1.0, 1.03, 1.02, 1.0), Outcome.UNDECIDED),
-        ((1.02, 1.015, 1.018, 1.02, 1.015, 1.017), Outcome.SLOWER),
+        ((1.03, 1.025, 1.0, 1.03, 1.02, 1.0), False),
+        ((1.02, 1.015, 1.018, 1.02, 1.015, 1.017), True),
     ],
 )
-def test_what_some_importers_alone_show_is_not_claimed(factors, outcome):
+def test_what_some_importers_alone_show_is_not_claimed(factors, is_claimed):
     rows = []
     for importer, factor in enumerate(factors):
         builder = RunBuilder(
@@ -88,7 +88,7 @@ def test_what_some_importers_alone_show_is_not_claimed(factors, outcome):
         for launch in range(4 * importer, 4 * importer + 4):
             rows += [replace(row, stage=stage) for row in builder.launch(launch, importer=importer, blocks=12)]
     result = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=Method(memory=False))
-    assert [verdict.outcome for verdict in result.verdicts] == [outcome]
+    assert (result.verdicts[0].outcome is Outcome.SLOWER) == is_claimed
 
 
 def test_a_suspicion_that_fresh_processes_do_not_confirm_is_no_verdict():
