@@ -220,6 +220,8 @@ def gate_method(*, threads: int, memory: bool, limits: Limits, subjects: Sequenc
         stay=STAY,
         one_core=can_choose_cores(),
         tries=1,
+        mirrored=True,
+        shared=True,
         rejection=REJECTION,
     )
 

@@ -21,9 +21,8 @@ EXCLUSIVE_BYTES = 256 << 20
 """From this size of input on, only the worker whose slot it is holds the workload's buffers."""
 
 
-WARM_SHARE = 0.1
 FRESH_SHARE = 0.4
-"""How much of a slot is run before it is timed: more on new buffers, until the allocator has settled on its pages."""
+"""How much of a slot is run before it is timed on new buffers: until the allocator has settled on its pages."""
 
 CHEAP_NS = 30_000_000
 """Preparing that takes no longer is repeated where buffers are to move."""
@@ -54,7 +53,8 @@ class Group:
     session: calibration holds for a run, as does which calls are so long that they need no warming up, and the exact
     check for an importer. Copies, releases and revisions of one backend, here its kin, are always treated alike, since
     what each would get by its own measurements differs by chance and stays.
-    ``circles`` are those of ``schedule.turns``.
+    ``orders`` (by workload and subject, the session's too) are those in which subjects read a shared input, an empty
+    text where one cannot. ``circles`` are those of ``schedule.turns``.
     """
 
     workload: Workload
@@ -63,7 +63,9 @@ class Group:
     loops: dict[tuple[str, str], int]
     checked: set[tuple[str, str]]
     self_warming: set[tuple[str, str]]
+    orders: dict[tuple[str, str], str] = field(default_factory=dict)
     circles: Sequence[Sequence[str]] = ()
+    _opened: dict[str, str] = field(default_factory=dict, init=False)
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
     _threads: dict[str, int] = field(default_factory=dict, init=False)
     _slow: dict[str, float] = field(default_factory=dict, init=False)
@@ -86,8 +88,7 @@ class Group:
         self._slow[name], self._layouts[name] = slow, layout
         self.opening.require_support(worker, self.workload)
         key = (self.workload.id, name)
-        checks = ("random",) if key in self.checked else BOTH_FILLINGS
-        reply = self._open(name, checks)
+        reply = self._open(name, ("random",)) if key in self.checked else self._open_first(name)
         self.checked.add(key)
         self._prepare_ns[name] = reply["prepare_ns"]
         self._is_fresh.add(name)
@@ -101,6 +102,47 @@ class Group:
             self.loops[key] = self._loops_of_kin(name) or self._calibrate(worker)
         if self._exclusive:
             worker.ask("close", deadline_s=self._deadline)
+
+    def _open_first(self, name: str) -> dict[str, Any]:
+        """Check a subject on both fillings as they lie in the workload, and find out whether it may share its input.
+
+        It may where it computes in some order of axes, and on an input in that order does the very same: then nobody
+        needs a copy of their own, and where a copy lies is no difference of subjects.
+        """
+        key = (self.workload.id, name)
+        reply = self._open(name, BOTH_FILLINGS)
+        order = str(reply["layout"])
+        if not self._can_share or self.orders.get(key) == "" or sorted(order) != sorted(self.workload.order):
+            return reply
+        again = self._open_alike(name, order, reply)
+        self.orders[key] = order if again else ""
+        return {**reply, "prepare_ns": (again or self._open(name, ("random",), order=""))["prepare_ns"]}
+
+    def _open_alike(self, name: str, order: str, reply: dict[str, Any]) -> dict[str, Any] | None:
+        """Open an input in ``order``; None where a subject is wrong there, or does not what it did by ``reply``."""
+        try:
+            again = self._open(name, ("random",), order=order)
+        except WorkerFailure as failure:
+            if not failure.alive:
+                raise
+            return None
+        return again if all(again[part] == reply[part] for part in ("layout", "facts", "kernels")) else None
+
+    @property
+    def _can_share(self) -> bool:
+        """Whether all who are compared may read one input."""
+        views = (self.workload.view, self.workload.gradient_view)
+        return (
+            self._method.shared
+            and self._method.cache is Cache.HOT
+            and not self._exclusive
+            and all(view.is_contiguous for view in views)
+        )
+
+    def _order(self, name: str) -> str:
+        """Return the order in which a subject is given what it shares; an empty text where someone cannot share."""
+        orders = [self.orders.get((self.workload.id, other), "") for other in self._workers]
+        return self.orders.get((self.workload.id, name), "") if all(orders) else ""
 
     def _loops_of_kin(self, name: str) -> int | None:
         """Return in how many calls the subject's kin fill a slot; None for the first of them.
@@ -130,6 +172,7 @@ class Group:
         if any(result.status is Status.OK for name, result in self._results.items() if name != LIMIT):
             most = self.blocks * self._method.tries
             first = clean = 0
+            self._settle_sharing()
             while first < most and clean < self.blocks:
                 stretch = range(first, min(first + self._method.stay, most))
                 clean += self._run_stretch(stretch)
@@ -158,6 +201,12 @@ class Group:
     def _exclusive(self) -> bool:
         # A backward pass reads its gradient alone, and holds the input all the same.
         return max(self.workload.input_bytes, self.workload.read_bytes) >= EXCLUSIVE_BYTES
+
+    def _settle_sharing(self) -> None:
+        """Let each subject read what it is to be timed on: whether all may share is known when all have entered."""
+        for name in self._running():
+            if self._can_share and self._opened[name] != self._order(name):
+                self._reopen(name)
 
     def _running(self) -> list[str]:
         return [name for name, result in self._results.items() if result.status is Status.OK]
@@ -202,7 +251,12 @@ class Group:
     def _run_block(self, circle: Sequence[str], block: int, position: int) -> bool:
         """Measure one block, whose slots are numbered from ``position``; return whether none was contaminated."""
         is_clean = True
-        order = block_order([name for name in circle if name in self._running()], block=block, **self._draw)
+        order = block_order(
+            [name for name in circle if name in self._running()],
+            block=block,
+            mirror=self._method.stay if self._method.mirrored else 1,
+            **self._draw,
+        )
         for place, name in enumerate(order, position):
             if self._results[name].status is not Status.OK:
                 continue  # it fell out earlier in this block
@@ -260,7 +314,8 @@ class Group:
         if self._method.cache is Cache.COLD or (self.workload.id, kin(name)) in self.self_warming:
             return 1 if is_unused else 0
         self._is_fresh.discard(name)
-        return max(1, round(loops * (FRESH_SHARE if is_fresh else WARM_SHARE)))
+        share = self._method.warm
+        return max(1, round(loops * (max(FRESH_SHARE, share) if is_fresh else share)))
 
     def _reopen(self, name: str, block: int = 0) -> bool:
         """Let a subject prepare anew, unchecked; whether it could, and if not, that becomes its result."""
@@ -282,7 +337,10 @@ class Group:
             return None
         return reply
 
-    def _open(self, name: str, checks: Sequence[str], block: int = 0) -> dict[str, Any]:
+    def _open(self, name: str, checks: Sequence[str], block: int = 0, *, order: str | None = None) -> dict[str, Any]:
+        if order is None:
+            order = "" if "exact" in checks else self._order(name)
+        self._opened[name] = order
         return self.opening.open(
             self._workers[name],
             self.workload,
@@ -292,4 +350,5 @@ class Group:
             block=block,
             slow=self._slow[name],
             layout=self._layouts[name],
+            order=order,
         )

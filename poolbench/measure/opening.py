@@ -10,8 +10,9 @@ from typing import Any
 
 from poolbench.measure.client import WorkerFailure
 from poolbench.measure.headroom import gibibytes
-from poolbench.measure.inputs import InputStore, NoRoomError
+from poolbench.measure.inputs import COPIES, InputStore, NoRoomError
 from poolbench.measure.launcher import Worker
+from poolbench.measure.preparation import beside
 from poolbench.model.method import LayoutPolicy, Method
 from poolbench.model.result import Status
 from poolbench.model.subject import parse_subject
@@ -45,12 +46,14 @@ class Opening:
         block: int = 0,
         slow: float = 1.0,
         layout: LayoutPolicy | None = None,
+        order: str = "",
     ) -> dict[str, Any]:
         """Prepare ``workload`` and check it on the fillings ``checks``; the random one stays open for timing.
 
         Without ``checks`` what is open is prepared again, elsewhere in memory; ``block`` makes for another place.
         ``slow`` is the factor of work beyond the plain calls that each slot is to hold, ``layout`` the subject's own
-        rule, in place of the method's.
+        rule, in place of the method's. With ``order`` the subject is given its input in that order of axes, lying where
+        all who are given it read it, too, and not timed on the exact filling.
 
         Raises WorkerFailure where the result is out of bounds or the backend fails, and with UNSUPPORTED where the
         machine has too little memory: that is no failure of the subject, nor a strike against it.
@@ -68,6 +71,7 @@ class Opening:
                 filling: {part: array.as_message() for part, array in self.inputs.filling(workload, filling).items()}
                 for filling in dict.fromkeys((*checks, "random"))
             }
+            shared = {"shared": self._shared(workload, name, order, block)} if order else {}
         except NoRoomError as error:
             raise WorkerFailure(Status.UNSUPPORTED, str(error), alive=True) from error
         return worker.ask(
@@ -82,7 +86,18 @@ class Opening:
             threads=threads,
             slow=slow,
             pad_bytes=pad_bytes(self.method.seed, self.launch, block, workload.id, kin(name)),
+            **shared,
         )
+
+    def _shared(self, workload: Workload, name: str, order: str, block: int) -> dict[str, Any]:
+        """Return where the input lies, and for training the gradient: another copy on each stretch of blocks."""
+        number = self.launch + block // self.method.stay % COPIES
+        pad = pad_bytes(self.method.seed, number, 0, workload.id, order)
+        pads = {"input": pad}
+        if workload.pass_.is_training:
+            pads["gradient"] = beside(pad)
+        arrays = self.inputs.placed(workload, order, number, pads)
+        return {"order": order, **{part: array.as_message() for part, array in arrays.items()}}
 
 
 @cache

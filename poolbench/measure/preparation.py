@@ -26,6 +26,14 @@ PART_WARM_UPS = 2
 """Calls of a new part before it counts: its pages are faulted in by then, which is no work of the subject's."""
 
 
+def beside(pad: int) -> int:
+    """Return by how much the gradient of an input that is displaced by ``pad`` is displaced in its page.
+
+    Half a page from where the input begins within its page: equal distances would look like dependences.
+    """
+    return (pad + 2048) % 4096
+
+
 class Refusal(Exception):
     """A request that ends in a status instead of a measurement."""
 
@@ -139,7 +147,10 @@ class Preparation:
 
     def _prepare(self, workload: Workload, filling: Message, message: Message, *, pad: int) -> Prepared:
         begin = time.perf_counter_ns()
-        prepared = self._prepare_arrays(workload, _arrays(filling), message, pad=pad)
+        if "shared" in message:
+            prepared = self._prepare_shared(workload, message)
+        else:
+            prepared = self._prepare_arrays(workload, _arrays(filling), message, pad=pad)
         self._prepare_ns = time.perf_counter_ns() - begin
         return prepared
 
@@ -151,13 +162,22 @@ class Preparation:
         array = arrange(arrays["input"], workload, pad_bytes=pad)
         gradient = None
         if workload.pass_.is_training:
-            # Half a page from where the input begins within its page: equal distances would look like dependences.
-            beside = (pad + 2048) % 4096
-            gradient = place(arrays["gradient"], workload.order, workload.gradient_view, pad_bytes=beside)
+            gradient = place(arrays["gradient"], workload.order, workload.gradient_view, pad_bytes=beside(pad))
         source = Source(
             array=array, gradient=gradient, layout=LayoutPolicy(message["layout"]), threads=message["threads"]
         )
         return self._backend.prepare(workload, source)
+
+    def _prepare_shared(self, workload: Workload, message: Message) -> Prepared:
+        """Prepare on arrays that the session has put where others read them, too, in the order that is wanted."""
+        shared = message["shared"]
+        source = Source(
+            array=map_array(shared["input"], own=True),
+            gradient=map_array(shared["gradient"], own=True) if "gradient" in shared else None,
+            layout=LayoutPolicy(message["layout"]),
+            threads=message["threads"],
+        )
+        return self._backend.prepare(replace(workload, order=shared["order"]), source)
 
     def _displace(self, seed: int) -> None:
         """Hold some memory of random sizes, so that the allocator puts buffers elsewhere than in other launches."""

@@ -25,8 +25,15 @@ def turns(
     return tuple(group for group in groups if group)
 
 
-def block_order(subjects: Sequence[str], *, seed: int, launch: int, block: int) -> tuple[str, ...]:
-    """Return the slots of one block, such as A B C C B A. Depends on the arguments alone."""
+def block_order(subjects: Sequence[str], *, seed: int, launch: int, block: int, mirror: int = 1) -> tuple[str, ...]:
+    """Return the slots of one block, such as A B C C B A. Depends on the arguments alone.
+
+    Of ``mirror`` blocks in a row the first one's order is drawn, and each other one begins where the one before it did
+    not: A B B A, then B A A B. Each subject then follows itself, and the other, as often as the other does.
+    """
     order = list(subjects)
-    random.Random(f"{seed}/{launch}/{block}/{' '.join(subjects)}").shuffle(order)
+    first = block - block % mirror
+    random.Random(f"{seed}/{launch}/{first}/{' '.join(subjects)}").shuffle(order)
+    if (block - first) % 2:
+        order.reverse()
     return (*order, *reversed(order))

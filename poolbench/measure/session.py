@@ -81,6 +81,7 @@ class Session:
     _contracts: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _checked: set[tuple[str, str]] = field(default_factory=set, init=False)
     _self_warming: set[tuple[str, str]] = field(default_factory=set, init=False)
+    _orders: dict[tuple[str, str], str] = field(default_factory=dict, init=False)
     _workers: dict[str, Worker] = field(default_factory=dict, init=False)
     _memory: MemoryLaunches = field(init=False)
 
@@ -136,6 +137,7 @@ class Session:
             loops=self._loops,
             checked=self._checked,
             self_warming=self._self_warming,
+            orders=self._orders,
             circles=self.circles,
         )
         for subject in self.subjects:

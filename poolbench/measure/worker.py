@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Protocol
 
 from poolbench.backends.base import Backend, Recycling, Saving
@@ -97,6 +97,8 @@ class Worker:
     def _open(self, message: Message) -> Message:
         workload = parse_id(message["workload"])
         self._require_support(workload)
+        if "shared" in message:
+            self._require_support(replace(workload, order=message["shared"]["order"]))
         self._threads = message["threads"]
         return self._preparation.open(workload, message)
 

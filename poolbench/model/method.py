@@ -62,7 +62,10 @@ class Method:
 
     Buffers stay where they are for ``stay`` blocks, and are then prepared anew elsewhere. With ``one_core`` all who are
     compared are held on the same core for that long: the one on which the system put the first of them. For each block
-    that is asked for, up to ``tries`` are measured until one is free of contaminated slots. ``memory`` says whether the
+    that is asked for, up to ``tries`` are measured until one is free of contaminated slots. Before each slot calls are
+    made that fill the share ``warm`` of it. With ``mirrored`` every second block of a stay begins with whom the one
+    before it did not begin with. With ``shared`` all subjects read one input, in the same pages of memory, in the order
+    of axes that each computes in, where all of them do the same on it as on their own. ``memory`` says whether the
     memory of a call is measured too, in launches of its own.
     """
 
@@ -75,6 +78,9 @@ class Method:
     stay: int = 1
     one_core: bool = False
     tries: int = 4
+    warm: float = 0.1
+    mirrored: bool = False
+    shared: bool = False
     seed: int = 20_240_229
     memory: bool = True
     rejection: RejectionRule = field(default=RejectionRule())

@@ -16,7 +16,7 @@ from poolbench.model.stage import Stage
 from poolbench.model.subject import Subject
 from poolbench.model.workload import Workload, names_of
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """The version of the stored form of RunHeader and ResultRow."""
 
 UNKNOWN_REVISION = "unknown"

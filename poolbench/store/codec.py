@@ -50,6 +50,9 @@ CONVERSIONS: Mapping[int, Callable[[Record], Record]] = {
     # that are given.
     5: _as_it_is,
     6: _as_it_is,  # 7 has what a fleet's run was measured for: runs from before were no fleet's
+    # 8 has a method's warm, mirrored and shared: a tenth of a slot was run before it, each block's order was drawn, and
+    # each subject read an input of its own.
+    7: _as_it_is,
 }
 """For each schema before the present one, the function that makes its records into those of the next."""
 

@@ -145,6 +145,20 @@ def standard_error(influence: Floats) -> Floats:
     return error
 
 
+def error_of_clusters(influence: Floats, clusters: Sequence[int]) -> float:
+    """Return the standard error of a location whose values come in clusters; 0 where there is one cluster alone.
+
+    What the values of a cluster have in common does not average out within it, so their influences are added up before
+    they are squared.
+    """
+    names, place = np.unique(np.asarray(clusters), return_inverse=True)
+    count = names.size
+    if count < 2:
+        return 0.0
+    sums = np.bincount(place, weights=influence, minlength=count)
+    return float(np.sqrt((sums**2).sum() * count / (count - 1)))
+
+
 def _bounded(
     centre: float, influence: Floats, allowance: float, degrees: float, error: float, confidence: float
 ) -> Location:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from poolbench.analyse.estimate.disturbance import disturbance
-from poolbench.analyse.estimate.ledger import Ledger, estimates
-from poolbench.analyse.estimate.location import LEAST_LAUNCHES, locate, standard_error
+from poolbench.analyse.estimate.ledger import Ledger
+from poolbench.analyse.estimate.location import LEAST_LAUNCHES, error_of_clusters, locate, standard_error
 from poolbench.analyse.estimate.paired import compare_pair, fault, holm
 from poolbench.analyse.estimate.student import t_tail
 from poolbench.analyse.gate.selected_p import selected_p
@@ -205,7 +205,8 @@ class _Claim:
 
 
 def _claim(ledger: Ledger, workload: str, head: str, base: str, policy: GatePolicy) -> _Claim:
-    values = [value for _, value in estimates(ledger.pairs(workload, head, base))]
+    pairs = [pair for pair in ledger.pairs(workload, head, base) if pair.pairings]
+    values = [pair.estimate for pair in pairs]
     if len(values) < max(policy.min_launches, LEAST_LAUNCHES):
         return _Claim(surplus=0.0, tail=1.0, launches=len(values))
     location = locate(values)
@@ -213,7 +214,10 @@ def _claim(ledger: Ledger, workload: str, head: str, base: str, policy: GatePoli
     size = abs(location.centre) - least
     if size <= 0:
         return _Claim(surplus=math.copysign(1e-12, location.centre), tail=0.5, launches=len(values))
-    error = float(standard_error(location.influence))
+    error = max(
+        float(standard_error(location.influence)),
+        error_of_clusters(location.influence, [pair.importer for pair in pairs]),
+    )
     tail = t_tail(size / error, location.degrees) if error > 0 else 0.0
     return _Claim(surplus=math.copysign(size, location.centre), tail=tail, launches=len(values))
 

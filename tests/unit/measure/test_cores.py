@@ -66,3 +66,8 @@ def test_a_system_that_forbids_it_is_not_asked_to(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "sched_setaffinity", forbid)
     assert not can_choose_cores()
     assert not gate_method(threads=1, memory=False, limits=Limits()).one_core
+
+
+def test_the_sides_of_a_gate_share_their_input_and_mirror_their_blocks_where_each_has_one_thread() -> None:
+    one, two = (gate_method(threads=threads, memory=False, limits=Limits()) for threads in (1, 2))
+    assert (one.shared, one.mirrored, two.shared, two.mirrored) == (True, True, False, False)

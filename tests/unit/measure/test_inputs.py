@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from poolbench.measure.inputs import InputStore, NoRoomError, map_array
+from poolbench.measure.inputs import COPIES, InputStore, NoRoomError, map_array
 from poolbench.model.ids import parse_id
 from poolbench.verify import filling
 from poolbench.verify.footprint import footprint
@@ -75,7 +75,7 @@ def test_memory_that_the_system_refuses_all_the_same_is_told_and_nothing_is_kept
     with InputStore(seed=1) as inputs:
         shared, share = [], inputs._share
 
-        def refusing(array):
+        def refusing(array, *_):
             if shared:
                 raise error
             shared.append(share(array))
@@ -85,3 +85,43 @@ def test_memory_that_the_system_refuses_all_the_same_is_told_and_nothing_is_kept
         with pytest.raises(NoRoomError, match="refused memory"):
             inputs.filling(SMALL, "exact")
         assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_shared_input_lies_in_the_asked_order_and_place():
+    with InputStore(seed=1) as inputs:
+        values = map_array(inputs.filling(SMALL, "random")["input"].as_message())
+        shared = map_array(inputs.placed(SMALL, "nhwc", 0, {"input": 192})["input"].as_message(), own=True)
+        assert np.array_equal(shared, values.transpose(0, 2, 3, 1))
+        assert shared.flags.c_contiguous
+        assert shared.ctypes.data % 4096 == 192
+
+
+def test_who_writes_to_a_shared_input_writes_for_themselves():
+    with InputStore(seed=1) as inputs:
+        message = inputs.placed(SMALL, "nchw", 0, {"input": 0})["input"].as_message()
+        mine, theirs = map_array(message, own=True), map_array(message, own=True)
+        before = theirs.copy()
+        mine[...] = 0
+        assert np.array_equal(theirs, before)
+        assert before.any()
+
+
+def test_a_copy_of_a_shared_input_is_kept_for_some_launches_and_then_let_go():
+    with InputStore(seed=1) as inputs:
+        paths = [inputs.placed(SMALL, "nchw", number, {"input": 0})["input"].path for number in range(COPIES)]
+        assert len(set(paths)) == COPIES
+        assert inputs.placed(SMALL, "nchw", 0, {"input": 0})["input"].path == paths[0]
+        inputs.placed(SMALL, "nchw", COPIES, {"input": 0})
+        held = {name for workload, name in inputs._held if workload == SMALL.id}
+        assert held == {"random", *(f"placed/nchw/{number}" for number in range(1, COPIES + 1))}
+
+
+def test_where_there_is_no_memory_for_copies_none_is_made():
+    left = footprint(SMALL).total
+    with InputStore(seed=1, available=lambda: left) as inputs:
+        inputs.filling(SMALL, "random")
+        left = COPIES * SMALL.input_bytes - 1
+        with pytest.raises(NoRoomError, match="shared"):
+            inputs.placed(SMALL, "nchw", 0, {"input": 0})
+        left += 1
+        assert inputs.placed(SMALL, "nchw", 0, {"input": 0})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +43,18 @@ def test_no_subject_always_follows_the_same_neighbour():
     orders = {block_order("abcd", seed=1, launch=launch, block=0)[:4] for launch in range(60)}
     followers = Counter(order[index + 1] for order in orders for index in range(3) if order[index] == "a")
     assert set(followers) == set("bcd")
+
+
+@given(st.integers(), st.integers(0, 100), st.integers(0, 50))
+def test_two_mirrored_blocks_give_both_the_same_neighbours(seed, launch, stretch):
+    slots: list[str] = []
+    for block in (2 * stretch, 2 * stretch + 1):
+        slots += block_order("ab", seed=seed, launch=launch, block=block, mirror=2)
+    assert "".join(slots) in ("abbabaab", "baababba")
+    followed = Counter(pairwise(slots))
+    assert followed["a", "a"] == followed["b", "b"] == 1
+
+
+def test_which_of_two_begins_a_mirrored_stretch_is_drawn():
+    firsts = Counter(block_order("ab", seed=1, launch=n, block=0, mirror=2)[0] for n in range(60))
+    assert min(firsts["a"], firsts["b"]) > 15

@@ -29,7 +29,8 @@ class VirtualClock:
 class Behaviour:
     """How a subject answers: its time per call, on which (op, workload id) it fails and how, in how many slots of its
     life it first has to wait for a core, by what factor the host lengthens the first of them, the time that it takes
-    to prepare, the core on which the system has it when it may be anywhere, and the bytes that it requests.
+    to prepare, the core on which the system has it when it may be anywhere, the bytes that it requests, the order that
+    it computes in, and the kernel that it says it runs on a shared input of each order.
     """
 
     call_ns: int = 1000
@@ -38,6 +39,9 @@ class Behaviour:
     first_slot_is_longer: int = 1
     prepare_ns: int = 0
     core: int = 0
+    layout: str = "nchw"
+    kernels: Mapping[str, str] = field(default_factory=dict)
+    refuses_shared: bool = False
     failures: Mapping[tuple[str, str], WorkerFailure] = field(default_factory=dict)
 
 
@@ -54,6 +58,7 @@ class VirtualWorker:
     closed: bool = False
     caches: list[str] = field(default_factory=list)
     warmed: list[int] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
     pads: list[int] = field(default_factory=list)
     cores: list[int | None] = field(default_factory=list)
     slot_cores: list[int | None] = field(default_factory=list)
@@ -69,11 +74,15 @@ class VirtualWorker:
         if op == "open":
             self.caches.append(content["cache"])
             self.pads.append(content["pad_bytes"])
+            order = content.get("shared", {}).get("order", "")
+            self.shared.append(order)
+            if order and self.behaviour.refuses_shared:
+                raise WorkerFailure(Status.UNSUPPORTED, "Not in this order.", alive=True)
             return {
                 "ok": True,
-                "layout": "nchw",
+                "layout": self.behaviour.layout,
                 "facts": {},
-                "kernels": {},
+                "kernels": {"pool": self.behaviour.kernels.get(order, "rows")},
                 "prepare_ns": self.behaviour.prepare_ns,
                 "verification": {f"{name}_ulp": 0.0 for name in content["checks"]},
             }
@@ -139,6 +148,9 @@ class NoInputs:
     """Stands for the input store: virtual workers read nothing."""
 
     def filling(self, workload: Workload, name: str) -> dict[str, Any]:
+        return {}
+
+    def placed(self, workload: Workload, order: str, number: int, pads: Mapping[str, int]) -> dict[str, Any]:
         return {}
 
 

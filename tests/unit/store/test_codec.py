@@ -124,6 +124,16 @@ def test_a_newer_schema_is_refused_with_advice() -> None:
         decode_line(json.dumps(record).encode())
 
 
+def test_runs_from_before_inputs_were_shared_had_their_own_and_drew_each_order() -> None:
+    record = json.loads(encode_header(plain_header()))
+    record["schema"] = 7
+    for field in ("warm", "mirrored", "shared"):
+        del record["method"][field]
+    header = decode_line(json.dumps(record).encode())
+    assert isinstance(header, RunHeader)
+    assert (header.method.warm, header.method.mirrored, header.method.shared) == (0.1, False, False)
+
+
 def test_older_schemas_are_converted_step_by_step() -> None:
     conversions = {
         1: lambda record: {**record, "b": record["a"] + 1},

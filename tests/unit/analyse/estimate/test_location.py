@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolbench.analyse.estimate.location import average, locate
+from poolbench.analyse.estimate.location import average, error_of_clusters, locate, standard_error
 
 finite = st.floats(-5, 5, allow_nan=False).map(lambda value: round(value, 6))
 
@@ -87,3 +87,10 @@ def test_the_interval_of_an_average_covers_where_launches_are_shared_and_some_ar
         combined = average(parts)
         covered += combined.low <= 0 <= combined.high
     assert covered >= 0.92 * 400
+
+
+def test_what_a_cluster_has_in_common_counts_in_full() -> None:
+    influence = np.array([1.0, 1.0, -1.0, -1.0]) / 4
+    assert error_of_clusters(influence, [0, 0, 1, 1]) == pytest.approx(1.0)
+    assert error_of_clusters(influence, [5, 6, 7, 8]) == pytest.approx(float(standard_error(influence)))
+    assert error_of_clusters(influence, [3, 3, 3, 3]) == 0

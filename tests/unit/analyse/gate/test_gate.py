@@ -69,6 +69,28 @@ def test_differences_below_what_importers_leave_are_never_claimed():
     assert verdict(1.004, 1, noise=Noise(launch_sd=0.0001, slot_sd=0.0001)).outcome is Outcome.SAME
 
 
+@pytest.mark.parametrize(
+    ("factors", "is_claimed"),
+    [
+        ((1.03, 1.025, 1.0, 1.03, 1.02, 1.0), False),
+        ((1.02, 1.015, 1.018, 1.02, 1.015, 1.017), True),
+    ],
+)
+def test_what_some_importers_alone_show_is_not_claimed(factors, is_claimed):
+    rows = []
+    for importer, factor in enumerate(factors):
+        builder = RunBuilder(
+            times={MAX2D: {"base": 100_000.0, "head": 100_000.0 * factor}},
+            noise=Noise(launch_sd=0.002, slot_sd=0.005),
+            seed=3,
+        )
+        stage = Stage.SURVEY if importer < 3 else Stage.CONFIRMATION
+        for launch in range(4 * importer, 4 * importer + 4):
+            rows += [replace(row, stage=stage) for row in builder.launch(launch, importer=importer, blocks=12)]
+    result = gate(rows, **sides("base", "head"), policy=GatePolicy(), method=Method(memory=False))
+    assert (result.verdicts[0].outcome is Outcome.SLOWER) == is_claimed
+
+
 def test_a_suspicion_that_fresh_processes_do_not_confirm_is_no_verdict():
     slow = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1.08e5}}, noise=NOISE)
     equal = RunBuilder(times={MAX2D: {"base": 1e5, "head": 1e5}}, noise=NOISE, seed=2)
