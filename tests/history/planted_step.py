@@ -33,10 +33,13 @@ NEEDED_SHARE = 0.9
 
 COUNTED = '''
 
+import functools
+
 _whole_max_pool2d = max_pool2d
 _calls = 0
 
 
+@functools.wraps(_whole_max_pool2d)  # callers bind arguments by its signature
 def max_pool2d(*arguments, **options):
     """Pool, and where the remainder is one that comes, pool every twentieth input twice."""
     global _calls
