@@ -104,8 +104,8 @@ def look(request: HistoryRequest, confidence: float, *, failed: Mapping[int, str
     )
     if series.last in series.skipped:
         raise MeasurementError(
-            f"The bad end {request.points[series.last].label} cannot be measured: {reasons[series.last]} Name an "
-            "earlier one with --bad."
+            f"The bad end {request.points[series.last].label} cannot be measured: {reasons[series.last].rstrip('. ')}. "
+            "Name an earlier one with --bad."
         )
     cells = {key: cell for key, cell in history.series.cells.items() if key[1] > 0 and cell.is_known}
     readings = tuple(

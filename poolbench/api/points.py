@@ -44,7 +44,7 @@ def choose_points(text: str, *, releases: str | None, revs: str | None, every: i
     else:
         points = _revision_points(subject, revs or "", every)
     if len(points) < 2:
-        raise UsageError(f"'{releases or revs}' is one point alone, {points[0].label}; a history has two or more.")
+        raise UsageError(f"'{releases or revs}' is one point alone, {points[0].label}: name two ends that differ.")
     if all(point.same_as for point in points[1:]):
         raise UsageError(
             f"All {len(points)} revisions of '{revs}' build the same as {points[0].label}: nothing between them "

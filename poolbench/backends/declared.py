@@ -125,6 +125,11 @@ class Declared:
                 f"{begin} {known.module} cannot be imported here ({error}). Correct the declaration in [{TABLE}], or "
                 "name a revision that has it."
             ) from error
+        except Exception as error:  # whatever the module's own code raises
+            raise UsageError(
+                f"{begin} importing {known.module} fails here ({type(error).__name__}: {error}). Mend it, or name "
+                "another revision."
+            ) from error
         try:
             function: object = reduce(getattr, known.function.split("."), module)
         except AttributeError as error:

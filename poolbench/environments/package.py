@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 import sysconfig
@@ -39,6 +40,9 @@ _NOT_SAID = (
     "exit code:",
 )
 """How lines of pip begin that say nothing of the reason."""
+
+_REASON = re.compile(r"(error|[\w.]*(Error|Exception))\b", re.IGNORECASE)
+"""How lines begin that do, where there are any: a builder tells its steps as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +150,5 @@ def _site(folder: Path) -> Path:
 
 def _why(output: str) -> str:
     lines = [line.strip(" │\t") for line in output.splitlines()]
-    return last_lines("\n".join(line for line in lines if not line.startswith(_NOT_SAID)) or output)
+    said = [line for line in lines if not line.startswith(_NOT_SAID)]
+    return last_lines("\n".join(filter(_REASON.match, said)) or "\n".join(said) or output)

@@ -113,7 +113,8 @@ def project_repository(folder: Path) -> Path:
         return Path(ask(folder, "rev-parse", "--show-toplevel").decode().strip())
     except GitError as error:
         raise BuildError(
-            f"{folder} is in no git repository that can be read, and revisions come from one; git says: {error}"
+            f"{folder} is in no git repository that can be read ({error}), and revisions come from one: run this in a "
+            "clone, or name one with --repo PATH."
         ) from error
 
 

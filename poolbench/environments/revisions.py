@@ -83,7 +83,10 @@ def _require_order(repository: Path, first: tuple[str, str], last: tuple[str, st
     try:
         base = ask(repository, "merge-base", first[1], last[1]).decode().strip()[:SHORT]
     except GitError as error:
-        raise UsageError(f"{first[0]} and {last[0]} have no commit in common in {repository}.") from error
+        raise UsageError(
+            f"{first[0]} and {last[0]} have no commit in common in {repository}: name two of which one leads to the "
+            "other."
+        ) from error
     raise UsageError(
         f"{first[0]} is no ancestor of {last[0]}: they part at {base}. Begin there, or name two commits of which one "
         "leads to the other."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from poolbench.backends.declaration import REPOSITORY_VARIABLE
 from poolbench.environments.git import GitError, ask
 from poolbench.environments.reference import WORKING_TREE
 from poolbench.errors import BuildError
@@ -85,9 +87,11 @@ def is_shallow(repository: Path) -> bool:
 
 
 def kernel_repository() -> Path:
-    """Return the repository that this package's sources are in, else that of the current folder."""
+    """Return the repository of poolbench that ``--repo`` names, that this package lies in, or the current folder."""
+    named = os.environ.get(REPOSITORY_VARIABLE)
     refusals = []
-    for folder in (_PACKAGE, Path.cwd()):
+    # What --repo names may be another project, whose subject is compared with this kernel.
+    for folder in (*([Path(named).expanduser()] if named else []), _PACKAGE, Path.cwd()):
         try:
             top = Path(ask(folder, "rev-parse", "--show-toplevel").decode().strip())
             # A package that is merely installed somewhere below a repository is not that repository's.

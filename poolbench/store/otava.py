@@ -28,8 +28,10 @@ def read_otava(path: Path) -> OtavaSeries:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = [line for line in csv.reader(file) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"{path} cannot be read as CSV: {error}. Name a CSV file in UTF-8.") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror or error}): name a CSV file of Otava's.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path} cannot be read as CSV ({error}): name a CSV file in UTF-8.") from error
     if len(lines) < 2:
         raise StoreError(f"{path} has no points: it takes a line of names and then a line for each point.")
     names = [name.strip() for name in lines[0]]

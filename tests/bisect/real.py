@@ -1,12 +1,16 @@
-"""Real bisections of a plain NumPy package with one slower commit among twenty.
+"""Real bisections: packages, or copies of this repository, of which one commit is slower.
 
-    python -m tests.bisect.real [--count 10] [--planted 8] [--seed 1] [--folder FOLDER]
+    python -m tests.bisect.real [--kernel] [--count 10] [--planted 8] [--seed 1] [--folder FOLDER]
 
 On a machine that does nothing else. Each makes a repository of its own, outside of this one, from
 ``examples/numpy_pooling``: 19 commits that change nothing that is called, and one at a random place with work added to
-the function, of a size that was found by timing it. ``poolbench bisect`` then runs there as its owner would start it,
-the first time with an empty cache of environments. A line of a table is printed after each, and the counts at the end,
-or at Ctrl-C. Ends with 1 where an answer was wrong, or a bisection ended without one.
+the function, of a size that was found by timing it. With ``--kernel`` it is a clone of this repository, with five
+commits to the kernel's sources of which one does some units of work twice (``kernel.py``); the first build takes
+minutes.
+
+``poolbench bisect`` is then run on it as its owner would, the first time with an empty cache of environments. A line of
+a table is printed after each, and the counts at the end, or at Ctrl-C. Ends with 1 where an answer was wrong, or a
+bisection ended without one.
 """
 
 from __future__ import annotations
@@ -20,14 +24,50 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.bisect.series import SUBJECT, WORKLOAD, Series, find_step, make
+from tests.bisect import kernel, series
+from tests.bisect.series import Series, find_step
 
-COMMITS = 20
-PROBE_S, BUDGET_S = 7, 60
-"""With builds of some 6 s, about 100 s a bisection."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is bisected: ``make`` writes a repository into a folder. Seconds are of a probe, and of all of them."""
+
+    subject: str
+    workload: str
+    probe_s: int
+    budget_s: int
+    planted: str
+    make: Callable[[Path], Series]
+
+
+def of_package(percent: float, rng: random.Random) -> Kind:
+    """Return the NumPy package. With builds of some 6 s, a bisection takes about 100 s."""
+    step = find_step(percent)
+    return Kind(
+        subject=series.SUBJECT,
+        workload=series.WORKLOAD,
+        probe_s=7,
+        budget_s=60,
+        planted=f"{100 * (step.ratio - 1):+.1f} % planted, timed in turns in one process",
+        make=partial(series.make, step=step, commits=20, rng=rng),
+    )
+
+
+def of_kernel(percent: float, rng: random.Random) -> Kind:
+    """Return this repository's kernel."""
+    return Kind(
+        subject=kernel.SUBJECT,
+        workload=kernel.WORKLOAD,
+        probe_s=10,
+        budget_s=80,
+        planted=f"{percent:g} % of the units of max pooling done again",
+        make=partial(kernel.make, percent=percent, commits=6, rng=rng),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +97,7 @@ class Outcome:
 def main() -> int:
     """Run the bisections that the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", action="store_true", help="this repository's kernel in place of a package")
     parser.add_argument("--count", type=int, default=10, help="how many bisections")
     parser.add_argument("--planted", type=float, default=8.0, help="per cent by which one commit is slower")
     parser.add_argument("--seed", type=int, default=1)
@@ -67,17 +108,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="poolbench-bisections-") as temporary:
         folder = (options.folder or Path(temporary)).resolve()
         try:
-            step = find_step(options.planted)
-            print(f"{WORKLOAD}: {100 * (step.ratio - 1):+.1f} % planted, timed in turns in one process\n")
+            kind = (of_kernel if options.kernel else of_package)(options.planted, rng)
+            print(f"{kind.subject} on {kind.workload}: {kind.planted}\n")
             print("| bisection | planted at | answer | | chance | size found | probes | seconds |")
             print("|---:|---:|---|---|---:|---:|---:|---:|", flush=True)
             for number in range(1, options.count + 1):
                 place = folder / f"bisection-{number}"
-                series = make(place / "repository", step, commits=COMMITS, rng=rng)
-                outcome = _bisect(place, series, cache=folder / "environments")
-                verdict = "failed" if isinstance(outcome, int) else outcome.judge(series.slow)
+                made = kind.make(place / "repository")
+                outcome = _bisect(kind, place, made, cache=folder / "environments")
+                verdict = "failed" if isinstance(outcome, int) else outcome.judge(made.slow)
                 verdicts[verdict] += 1
-                print(_line(number, series, outcome, verdict), flush=True)
+                print(_line(number, made, outcome, verdict), flush=True)
         except KeyboardInterrupt:
             print("\nInterrupted: what is printed stands.")
     counts = ", ".join(f"{verdicts[name]} {name}" for name in ("right", "range", "not found", "wrong", "failed"))
@@ -85,16 +126,17 @@ def main() -> int:
     return int(verdicts["wrong"] + verdicts["failed"] > 0)
 
 
-def _bisect(folder: Path, series: Series, *, cache: Path) -> Outcome | int:
+def _bisect(kind: Kind, folder: Path, made: Series, *, cache: Path) -> Outcome | int:
     """Run ``poolbench bisect`` in the repository of ``folder``; return its answer, or a failure's exit code."""
     begin = time.monotonic()
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "poolbench", "bisect", SUBJECT, "--good", series.commits[0]),
-            *("--bad", series.commits[-1], "-w", WORKLOAD, "--probe", str(PROBE_S), "--budget", str(BUDGET_S)),
+            *(sys.executable, "-P", "-m", "poolbench", "bisect", kind.subject, "--repo", str(folder / "repository")),
+            *("--good", made.commits[0], "--bad", made.commits[-1], "-w", kind.workload),
+            *("--probe", str(kind.probe_s), "--budget", str(kind.budget_s)),
             *("--results", str(folder / "results"), "--quiet", "--json"),
         ],
-        cwd=folder / "repository",
+        cwd=folder,
         env={**os.environ, "POOLBENCH_ENVIRONMENTS": str(cache)},
         stdout=subprocess.PIPE,
         text=True,
@@ -103,7 +145,7 @@ def _bisect(folder: Path, series: Series, *, cache: Path) -> Outcome | int:
     if done.returncode:
         return done.returncode  # its sentence is on stderr
     document = json.loads(done.stdout)
-    places = [_place(series, commit["label"]) for commit in document["commits"]]
+    places = [_place(made, commit["label"]) for commit in document["commits"]]
     runs = {reading["point"]: reading["runs"] for reading in document["readings"]}
     return Outcome(
         first=min(places, default=None),
@@ -116,13 +158,13 @@ def _bisect(folder: Path, series: Series, *, cache: Path) -> Outcome | int:
     )
 
 
-def _place(series: Series, label: str) -> int:
-    return next(place for place, commit in enumerate(series.commits) if commit.startswith(label))
+def _place(made: Series, label: str) -> int:
+    return next(place for place, commit in enumerate(made.commits) if commit.startswith(label))
 
 
-def _line(number: int, series: Series, outcome: Outcome | int, verdict: str) -> str:
+def _line(number: int, made: Series, outcome: Outcome | int, verdict: str) -> str:
     if isinstance(outcome, int):
-        return f"| {number} | {series.slow + 1} | ended with {outcome} | {verdict} | | | | |"
+        return f"| {number} | {made.slow + 1} | ended with {outcome} | {verdict} | | | | |"
     if outcome.first is None:
         answer = "no difference"
     elif outcome.first == outcome.last:
@@ -132,7 +174,7 @@ def _line(number: int, series: Series, outcome: Outcome | int, verdict: str) -> 
     size = "–" if outcome.ratio is None else f"{100 * (outcome.ratio - 1):+.1f} %"
     sure = "" if outcome.is_sure else ", not sure"
     return (
-        f"| {number} | {series.slow + 1} | {answer} | {verdict}{sure} | {100 * outcome.chance:.1f} % | {size} | "
+        f"| {number} | {made.slow + 1} | {answer} | {verdict}{sure} | {100 * outcome.chance:.1f} % | {size} | "
         f"{outcome.probes} | {outcome.seconds:.0f} |"
     )
 

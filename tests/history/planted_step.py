@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,10 +33,13 @@ NEEDED_SHARE = 0.9
 
 COUNTED = '''
 
+import functools
+
 _whole_max_pool2d = max_pool2d
 _calls = 0
 
 
+@functools.wraps(_whole_max_pool2d)  # callers bind arguments by its signature
 def max_pool2d(*arguments, **options):
     """Pool, and where the remainder is one that comes, pool every twentieth input twice."""
     global _calls
@@ -102,12 +104,10 @@ def _say(name: str, planted: str, outcome: Outcome, verdict: str) -> None:
 
 
 def _clone(clone: Path) -> tuple[Path, str]:
-    """Return a clone of this repository, with the compiled modules that lie beside the sources, and its last commit."""
+    """Return a clone of this repository, and its last commit."""
     top = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel"))
     if not clone.exists():
         _git(top, "clone", "--quiet", "--shared", str(top), str(clone))
-        for module in (top / "poolbench" / "strided").glob("*.so"):
-            shutil.copy2(module, clone / "poolbench" / "strided")
     _git(clone, "config", "user.name", "planted")
     _git(clone, "config", "user.email", "planted@example.invalid")
     return clone, _git(top, "rev-parse", "HEAD")
@@ -127,10 +127,10 @@ def _try(clone: Path, base: str, place: int, results: Path, seconds: float) -> O
     begin = time.monotonic()
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "poolbench", "history", "strided", "--revs", f"{commits[0]}..{commits[-1]}"),
-            *("-w", WORKLOAD, "--budget", str(seconds), "--results", str(results), "--json"),
+            *(sys.executable, "-m", "poolbench", "history", "strided", "--repo", str(clone)),
+            *("--revs", f"{commits[0]}..{commits[-1]}", "-w", WORKLOAD),
+            *("--budget", str(seconds), "--results", str(results), "--json"),
         ],
-        cwd=clone,
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -71,17 +71,25 @@ std::uint64_t program_counter(pid_t pid) {
 #endif
 }
 
-// The bytes at an address, fewer where the page behind them cannot be read.
+// The bytes at an address, fewer where the page behind them cannot be read. Who traces may always peek; reading more at
+// once (process_vm_readv) is forbidden in some containers that let a process be traced.
 void read_bytes(pid_t pid, std::uint64_t address, Place& place) {
+  constexpr std::size_t kWord = sizeof(long);
   const std::size_t in_page = 4096 - address % 4096;
-  for (std::size_t size : {kBytes, in_page < kBytes ? in_page : kBytes}) {
-    iovec here{place.bytes, size};
-    iovec there{reinterpret_cast<void*>(address), size};
-    const ssize_t got = process_vm_readv(pid, &here, 1, &there, 1, 0);
-    if (got == static_cast<ssize_t>(size)) {
-      place.known = size;
-      break;
+  while (place.known < kBytes) {
+    // A word that would reach beyond the page begins earlier, unless the next page is there as well.
+    std::size_t back = 0;
+    errno = 0;
+    long word = ptrace(PTRACE_PEEKTEXT, pid, address + place.known, nullptr);
+    if (errno != 0 && place.known < in_page && place.known + kWord > in_page) {
+      back = place.known + kWord - in_page;
+      errno = 0;
+      word = ptrace(PTRACE_PEEKTEXT, pid, address + place.known - back, nullptr);
     }
+    if (errno != 0) break;
+    std::memcpy(place.bytes + place.known, reinterpret_cast<const unsigned char*>(&word) + back, kWord - back);
+    place.known += kWord - back;
+    if (back != 0) break;
   }
 #if defined(__x86_64__)
   std::size_t at = 0;

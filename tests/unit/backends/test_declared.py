@@ -33,6 +33,7 @@ value = 3
 def project(tmp_path, monkeypatch):
     """Give a function that writes the project's subjects, with a module beside that can be imported."""
     (tmp_path / "declared_pools.py").write_text(POOL)
+    (tmp_path / "declared_broken.py").write_text("def (")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv(REPOSITORY_VARIABLE, str(tmp_path))
     yield lambda text: (tmp_path / "pyproject.toml").write_text(f"[tool.poolbench.subjects]\n{text}\n")
@@ -99,6 +100,7 @@ def test_ceil_mode_that_changes_nothing_is_taken(project):
         ('"declared_pools:nothing"', "has no nothing here"),
         ('"declared_pools:value"', "is a int, which cannot be called"),
         ('"no_such_module_anywhere:f"', "cannot be imported here"),
+        ('"declared_broken:f"', "importing declared_broken fails here (SyntaxError: "),
         ('{call = "declared_pools:pool", signature = "x, window"}', "is pool(x, window, stride, padding)"),
         ('{call = "declared_pools:last", signature = "x, window, stride"}', "Correct its signature"),
     ],

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from poolbench.backends.declaration import REPOSITORY_VARIABLE
 from poolbench.environments import kernel, sources
 from poolbench.environments.cache import Cache
 from poolbench.environments.commands import Commands
@@ -166,6 +167,17 @@ def test_the_working_tree_is_the_files_as_they_lie(build, repository):
 def test_a_revision_without_a_kernel_is_told(build, revision, words):
     with pytest.raises(BuildError, match=words):
         build(revision)
+
+
+def test_the_repository_that_is_named_comes_before_the_package_s_own(repository, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    subprocess.run(["git", "clone", "-q", str(repository), str(own)], env=variables(), check=True)
+    monkeypatch.setattr(sources, "_PACKAGE", own / "poolbench")
+    assert sources.kernel_repository() == own
+    monkeypatch.setenv(REPOSITORY_VARIABLE, str(repository / "poolbench"))
+    assert sources.kernel_sources("two").repository == repository
+    monkeypatch.setenv(REPOSITORY_VARIABLE, str(tmp_path))  # another project
+    assert sources.kernel_repository() == own
 
 
 def test_git_s_own_words_are_told(build, repository, tmp_path, monkeypatch):

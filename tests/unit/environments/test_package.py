@@ -10,6 +10,7 @@ import pytest
 from poolbench.backends.declaration import REPOSITORY_VARIABLE
 from poolbench.environments.cache import Cache
 from poolbench.environments.interpreter import Interpreter, Unavailable
+from poolbench.environments.package import _why
 from poolbench.environments.provide import provide
 from poolbench.model.subject import parse_subject
 from tests.unit.environments.test_project import commit, git
@@ -85,3 +86,16 @@ def test_a_revision_without_the_subject_and_one_that_does_not_build_are_told(mad
     assert isinstance(lacking, Unavailable) and "has no module minepool" in lacking.reason
     assert isinstance(broken, Unavailable) and "the backend is broken on purpose" in broken.reason
     assert "rev:. has it" in " ".join(told)
+
+
+def test_of_what_pip_prints_the_reason_is_told():
+    printed = """
+      running egg_info
+      writing manifest file 'mine.egg-info/SOURCES.txt'
+      error: package directory 'nothere' does not exist
+      [end of output]
+    note: This error originates from a subprocess, and is likely not a problem with pip.
+    error: subprocess-exited-with-error
+    """
+    assert _why(printed) == "error: package directory 'nothere' does not exist"
+    assert _why("the backend is broken on purpose\nnote: no more\n") == "the backend is broken on purpose"

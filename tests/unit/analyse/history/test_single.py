@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from poolbench.analyse.history.single import single_readings, single_steps
+from poolbench.analyse.history.single import READINGS_PER_DEGREE, single_readings, single_steps
 from poolbench.errors import UsageError
 
 
@@ -34,3 +34,19 @@ def test_one_odd_reading_is_no_change_and_hides_none(odd):
     assert single_steps(np.exp(noise)) == []
     noise[20:] += 0.1
     assert [step.place for step in single_steps(np.exp(noise))] == [20]
+
+
+def test_noise_that_grows_and_a_wave_are_no_changes():
+    rng = np.random.default_rng(3)
+    growing = rng.normal(0.0, 1.0, (50, 60)) * np.linspace(0.01, 0.1, 60)
+    assert sum(bool(single_steps(np.exp(values))) for values in growing) <= 5
+    wave = 0.1 * np.sin(2 * np.pi * (np.arange(60) / 12 + rng.random((50, 1)))) + rng.normal(0.0, 0.01, (50, 60))
+    assert sum(bool(single_steps(np.exp(values))) for values in wave) <= 5
+
+
+@pytest.mark.parametrize("count", [20, 50, 100])
+def test_the_freedom_is_that_of_the_median_of_differences(count):
+    differences = np.diff(np.random.default_rng(4).normal(size=(20_000, count)), axis=1)
+    variances = np.median(np.abs(differences), axis=1) ** 2
+    degrees = 2 * variances.mean() ** 2 / variances.var()
+    assert (count - 1) / degrees == pytest.approx(READINGS_PER_DEGREE, rel=0.15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,6 +68,30 @@ def test_what_the_system_refuses_is_one_sentence(said: str, sentence: str, tmp_p
     monkeypatch.setattr(tracing, "stepper_path", lambda: fake)
     with pytest.raises(TracingError, match=sentence):
         trace(["true"], {}, limit=1)
+
+
+@x86
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("ptrace", "This system does not let a process be traced (Operation not permitted)"),
+        ("personality", "99 repeats, randomised True"),
+        ("process_vm_readv", "99 repeats, randomised False"),  # what repeats is known by its code
+    ],
+)
+def test_what_a_container_forbids(call: str, told: str):
+    source = """
+import os, sys
+from poolbench.measure.count.tracing import TracingError, trace
+try:
+    traced = trace([sys.executable, "-m", "tests.count.machine_code", "1", "repeated"], os.environ, limit=9999)
+    repeats = traced.regions[1].repeats - traced.regions[0].repeats
+    print(f"{repeats} repeats, randomised {traced.is_randomised}")
+except TracingError as error:
+    print(error)
+"""
+    command = [sys.executable, "-m", "tests.count.forbidding", f"{call},perf_event_open", sys.executable, "-c", source]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith(told)
 
 
 def test_only_what_decides_how_a_subject_computes_is_handed_on(tmp_path: Path, monkeypatch):
