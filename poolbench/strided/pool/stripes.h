@@ -320,10 +320,17 @@ struct Stripes {
     };
 #pragma GCC unroll 5
     for (int i = 0; i < kKnown; ++i) load(std::false_type{}, i);
+    constexpr bool kOwnLoop = O::kIsMax && kTogether == 1;  // for rows inside
     std::int64_t oh = begin_;
-    for (; oh < alike; ++oh) next(std::false_type{}, factor_of(stripe, oh));
-    for (; oh < unlike; ++oh) next(std::true_type{}, factor);
-    for (; oh < end; ++oh) next(std::false_type{}, factor_of(stripe, oh));
+    if constexpr (kOwnLoop) {
+      for (; oh < alike; ++oh) next(std::false_type{}, factor_of(stripe, oh));
+      for (; oh < unlike; ++oh) next(std::true_type{}, factor);
+    }
+    // Averages, which have few instructions, and small planes have no other loop: it takes longer to begin one.
+    for (; oh < end; ++oh) {
+      const bool is_alike = !kOwnLoop && oh >= alike && oh < unlike;
+      next(std::false_type{}, is_alike ? factor : factor_of(stripe, oh));
+    }
     return doubts[0].is_sure() && doubts[1].is_sure();
   }
 

@@ -81,11 +81,24 @@ struct StripesLayout {
   }
 
  private:
+  // Beside each other, stripes walk through memory in steps. Caches don't mind, memory does: where as much is written as is
+  // read, or several planes are read at once. Narrow rows of windows that share nothing are better read one after the
+  // other, by `direct`.
   static int most_stripes(const Plan& p) {
-    if (known_rows(p) >= 0) return kMostStripes;
-    // Windows that are walked row by row: then wide rows are better read as they lie.
-    return p.w.stride == 1 || p.w.most_taps() == 1 ? 6 : p.w.window <= p.w.stride && p.h.window <= p.h.stride ? 1 : 2;
+    const std::int64_t bytes = input_bytes(p, kSize);
+    const bool apart = p.w.window <= p.w.stride && p.h.window <= p.h.stride;
+    if (known_rows(p) >= 0) {
+      const bool cached = bytes < kMemoryBytes, flat = p.d.window == 1 && p.d.stride == 1;
+      if (apart ? p.w.positions * kSize > kNarrowRow || (cached && p.w.windows < 2 * kN)
+                : cached || (p.w.stride > 1 && flat)) {
+        return kMostStripes;
+      }
+    }
+    if (p.w.stride == 1 || p.w.most_taps() == 1) return 6;
+    return apart || bytes >= kLargeBytes ? 1 : 2;
   }
+  static constexpr std::int64_t kNarrowRow = 512;  // bytes
+  static constexpr std::int64_t kLargeBytes = std::int64_t{8} << 20, kMemoryBytes = std::int64_t{32} << 20;
 
   // As few stripes as possible of which each reads no more than `in` registers.
   bool cut(const Plan& p, int in) {
