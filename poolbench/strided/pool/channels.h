@@ -153,7 +153,8 @@ struct Channels {
     const bool is_one = n == p.inner && is_one_piece(p) && !shares;
     const bool asks = input_bytes(p, kSize) >= kStreamedBytes;
     Ahead ahead(asks);
-    const std::int64_t together = asks || is_one || begin == written ? positions_together(n * kSize) : kTogether;
+    const std::int64_t apart = std::max(n * kSize, p.w.stride * std::abs(p.w.in_step));  // bytes from one to the next
+    const std::int64_t together = asks || is_one || begin == written ? positions_together(apart) : kTogether;
     std::int64_t inside_begin, inside_end, done;
     p.w.inside(inside_begin, inside_end);
     for (std::int64_t ow = 0; ow < p.w.windows; ow += done, to += done * p.w.out_step) {
@@ -199,14 +200,18 @@ struct Channels {
       } else {
         combine_few<Op, 3, 3>(few, positions, in_step, out_step, n, finish, to, doubt);
       }
-    } else if (few.count == 2 && few.taps == 2) {
-      combine_few<Op, 2, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
-    } else if (few.count == 2 && few.taps == 3) {
-      combine_few<Op, 2, 3>(few, positions, in_step, out_step, n, finish, to, doubt);
-    } else if (few.count == 3 && few.taps == 2) {
-      combine_few<Op, 3, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
-    } else {
-      combine_few<Op, 0, 0>(few, positions, in_step, out_step, n, finish, to, doubt);
+      return;
+    }
+    switch (few.count * 8 + few.taps) {
+      case 8 + 1: return combine_few<Op, 1, 1>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 8 + 2: return combine_few<Op, 1, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 8 + 3: return combine_few<Op, 1, 3>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 8 + 4: return combine_few<Op, 1, 4>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 16 + 2: return combine_few<Op, 2, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 16 + 3: return combine_few<Op, 2, 3>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 24 + 2: return combine_few<Op, 3, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
+      case 32 + 2: return combine_few<Op, 4, 2>(few, positions, in_step, out_step, n, finish, to, doubt);
+      default: return combine_few<Op, 0, 0>(few, positions, in_step, out_step, n, finish, to, doubt);
     }
   }
 
@@ -224,6 +229,8 @@ struct Channels {
         sink.whole(0, window<Op, kRows, kTaps>(few, at, doubt, WholeVectors{}));
         x = head;
       }
+      // Where loops are not unrolled, two vectors side by side, so that one need not wait for the other.
+      for (; kRows == 0 && x + 2 * Op::kCount <= n; x += 2 * Op::kCount) two<Op>(few, at + x * kSize, x, sink, doubt);
       for (; x + Op::kCount <= n; x += Op::kCount) {
         sink.whole(x, window<Op, kRows, kTaps>(few, at + x * kSize, doubt, WholeVectors{}));
       }
@@ -308,6 +315,25 @@ struct Channels {
       sink.part(x, value, lanes);
     }
   };
+
+  template <class Op, class Sink>
+  static POOL_INLINE void two(const Few& few, std::int64_t at, std::int64_t x, Sink& sink, DoubtOf<Op>& doubt) {
+    constexpr std::int64_t kVector = Op::kCount * kSize;
+    using Values = Vec<typename Op::Value>;
+    Values all[2] = {Op::load(few.rows[0] + at), Op::load(few.rows[0] + at + kVector)};
+    doubt.template see<2>(all);
+    for (std::int64_t i = 0; i < few.count; ++i) {
+      for (std::int64_t k = i == 0 ? 1 : 0; k < few.taps; ++k) {
+        const char* const own = few.rows[i] + at + k * few.step;
+        const Values fresh[2] = {Op::load(own), Op::load(own + kVector)};
+        all[0] = Op::combine(all[0], fresh[0]);
+        all[1] = Op::combine(all[1], fresh[1]);
+        doubt.template see<2>(fresh);
+      }
+    }
+    sink.whole(x, all[0]);
+    sink.whole(x + Op::kCount, all[1]);
+  }
 
   // A vector of the elements of each window, one after the other.
   template <class Op, int kRows, int kTaps, class Loads>
