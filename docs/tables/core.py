@@ -1,7 +1,7 @@
 """Print the README's first table from a stored run: ``poolbench show RUN --json | python docs/tables/core.py``.
 
 One line a workload: the time of the fastest subject in bold, the others as multiples of it with half their 95 %
-interval.
+interval, and a tilde before those that cannot be told from it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import Any
 
 from strided import duration  # beside this file
 
-SUBJECTS = ("strided", "tensorflow", "torch:channels_last", "torch", "numpy")
+SUBJECTS = (
+    "strided+layout=given",
+    "strided",
+    "onednn:channels_last",
+    "onnxruntime",
+    "tensorflow",
+    "torch:channels_last",
+    "torch",
+)
 
 
 def main(summary: dict[str, Any]) -> None:
@@ -31,7 +39,9 @@ def told(cell: dict[str, Any]) -> str:
     """Return a cell of the table."""
     if cell["status"] != "OK":
         return "–"
-    return f"**{duration(cell['median_ns'])}**" if cell["is_fastest"] else multiple(cell["ratio"])
+    if cell["is_fastest"]:
+        return f"**{duration(cell['median_ns'])}**"
+    return f"{'~ ' if cell['is_tie'] else ''}{multiple(cell['ratio'])}"
 
 
 def multiple(ratio: dict[str, float]) -> str:

@@ -314,7 +314,8 @@ int main(int argc, char** argv) {
     const std::uint64_t before = others_ns(pid, threads);
     lives = counter < 0 ? step_region(pid, limit, region, places, status) : count_region(pid, counter, region, status);
     if (!lives && !(WIFSTOPPED(status))) region.end = "ended";
-    region.others_ns = others_ns(pid, threads) - before;
+    const std::uint64_t after = others_ns(pid, threads);  // less where a thread has ended and taken its time along
+    region.others_ns = after > before ? after - before : 0;
     std::fprintf(output, "region %llu %llu %llu %llu %d %s\n", static_cast<unsigned long long>(region.instructions),
                  static_cast<unsigned long long>(region.repeats), static_cast<unsigned long long>(region.system_calls),
                  static_cast<unsigned long long>(region.others_ns), threads, region.end);

@@ -14,7 +14,7 @@ struct Stripes {
   using Lanes = Permuted<sizeof(Value)>;
   using Mask = typename Lanes::Mask;
   static constexpr const char* kName = "stripes";
-  static constexpr const char* kTakes = "rows of a few vectors, walked down in stripes; short ones of two planes side by side";
+  static constexpr const char* kTakes = "contiguous rows, walked down in stripes of a vector each; short ones of two planes side by side";
   static constexpr const char* kCost = "kd·kh + kw";
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr int kN = O::kCount;
