@@ -123,8 +123,10 @@ struct Stripes {
       begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
       end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
       for (int s = 0; s < layout_.stripes; ++s) {
-        const bool is_done = kTaps > 0 && deep_.count > 0 &&
-                             walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(stripes_[s], od);
+        bool is_done = false;
+        if constexpr (kTaps > 0) {
+          is_done = deep_.count > 0 && walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(stripes_[s], od);
+        }
         if (!is_done) walk_any<kRegisters, kParts, kTogether>(stripes_[s], od);
       }
       if (++band < all_bands) continue;
