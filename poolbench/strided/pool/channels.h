@@ -17,9 +17,8 @@ struct Channels {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   using Few = ChannelsOfFew<O>;
   using Many = ChannelsOfMany<O>;
-  static constexpr std::int64_t kBlock = Few::kBlock;  // elements of one unit
-  static constexpr int kBases = 64;                    // rows of a window that are combined at once
-  static constexpr std::int64_t kManyTaps = 400;       // from here on it pays to combine along one axis after the other
+  static constexpr int kBases = 64;               // rows of a window that are combined at once
+  static constexpr std::int64_t kManyTaps = 400;  // from here on it pays to combine along one axis after the other
 
   static bool has_layout(const Plan& p) {
     return p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize;
@@ -32,7 +31,7 @@ struct Channels {
     return !((many || p.inner * 2 <= O::kCount) && Rows<O>::fits(p));
   }
 
-  static std::int64_t blocks(const Plan& p) { return (p.inner + kBlock - 1) / kBlock; }
+  static std::int64_t blocks(const Plan& p) { return (p.inner + kMostInner - 1) / kMostInner; }
 
   static std::int64_t units(const Plan& p) {
     return plane_count(p) * p.h.windows * blocks(p);
@@ -41,11 +40,11 @@ struct Channels {
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const std::int64_t parts = blocks(p);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t c0 = unit % parts * kBlock;
+      const std::int64_t c0 = unit % parts * kMostInner;
       const std::int64_t oh = unit / parts % p.h.windows;
       const Plane plane = plane_at(p, unit / parts / p.h.windows);
       row(p, plane.in + c0 * kSize, plane.out + oh * p.h.out_step + c0 * kSize, plane.od, oh,
-          std::min(kBlock, p.inner - c0));
+          std::min(kMostInner, p.inner - c0));
     }
     if (Few::streams(p)) finish_streams();
   }

@@ -44,13 +44,12 @@ struct FewElements<FloatAvg> {
 template <class O>
 struct ChannelsOfFew {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
-  static constexpr std::int64_t kBlock = 1024;        // elements that are done at once
   static constexpr std::int64_t kTogether = 64;       // positions at once
   static constexpr std::int64_t kWritten = 16 << 10;  // bytes of output that are gathered before they are streamed
 
   // Whether outputs go around the caches: they are so many that they would only push the input out.
   static bool streams(const Plan& p) {
-    return kStreams && has_few_elements(p) && p.inner <= kBlock && p.w.out_step == p.inner * kSize &&
+    return kStreams && has_few_elements(p) && p.inner <= kMostInner && p.w.out_step == p.inner * kSize &&
            plane_count(p) * p.h.windows * p.w.windows * p.w.out_step >= kStreamedBytes;
   }
 

@@ -8,9 +8,8 @@ POOL_BEGIN
 template <class O>
 struct ChannelsOfMany {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
-  static constexpr std::int64_t kBlock = 1024;  // elements of a position that are done at once, at most
 
-  // The positions of the window, `asks` for them ahead of time, n elements of each.
+  // Combines n <= kMostInner elements of each position of the window; `asks` says whether for those behind ahead of time.
   static POOL_INLINE void window(const Plan& p, const WindowRows& rows, Axis::Taps w, std::int64_t n, bool asks,
                                  ToOutput<O>& sink) {
     if constexpr (std::is_same_v<O, Avg<float>>) {
@@ -75,7 +74,7 @@ struct ChannelsOfMany {
   };
 
   static __attribute__((noinline)) void many_floats(Positions positions, std::int64_t n, bool asks, ToOutput<O>& sink) {
-    alignas(64) double sums[kBlock + kLanes<float>];
+    alignas(64) double sums[kMostInner + kLanes<float>];
     const char* at[kFloats];
     const char* behind[kFloats];  // what comes after: asked for while the others are added up
     std::fill_n(sums, n + kLanes<float>, 0.0);

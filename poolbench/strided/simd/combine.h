@@ -8,6 +8,7 @@
 POOL_BEGIN
 
 constexpr int kMostRows = 64;  // rows of the input that are combined at once
+constexpr std::int64_t kMostInner = 1024;  // elements of one position that are, where the channels lie innermost
 
 template <class O>
 using VecFor = Vec<typename O::Value>;
