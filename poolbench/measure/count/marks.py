@@ -6,6 +6,8 @@ import gc
 import signal
 from collections.abc import Callable
 
+from poolbench.measure.count.heap import roomy_heap
+
 MARK = signal.SIGUSR1
 """The stepper takes it from the process and counts from each odd one to the next."""
 
@@ -31,7 +33,7 @@ class Empty:
 def marked(call: Callable[[], object], *, repeats: int, warm: int) -> None:
     """Call ``call`` ``warm`` times, and then between marks ``repeats`` times.
 
-    Garbage is not collected meanwhile. The function that calls is compiled anew for each ``call``: the interpreter
+    Garbage is not collected meanwhile, and the heap is laid alike in every process. The function that calls is compiled anew for each ``call``: the interpreter
     specialises it for what it calls.
     """
     names: dict[str, Callable[..., None]] = {}
@@ -39,8 +41,10 @@ def marked(call: Callable[[], object], *, repeats: int, warm: int) -> None:
     counted, mark = names["counted"], signal.raise_signal
     gc.collect()
     gc.disable()
+    kept = roomy_heap()
     for _ in range(warm):
         counted(mark, _SILENT, call)
     for _ in range(repeats):
         counted(mark, MARK, call)
     gc.enable()
+    del kept

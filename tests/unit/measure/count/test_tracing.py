@@ -47,6 +47,20 @@ def test_a_call_that_starts_a_thread_is_not_counted_further():
     assert region.end == "thread"
 
 
+def test_a_count_does_not_depend_on_what_was_allocated_before():
+    source = """
+from poolbench.measure.count.marks import marked
+kept = []
+for _ in range(40):  # a pool has 31 blocks of this size
+    kept.append(bytes(470))
+    marked(lambda: bytes(470), repeats=2, warm=100)
+"""
+    traced = trace([sys.executable, "-c", source], os.environ, limit=10_000, counter="step")
+    numbers = [region.instructions for region in traced.regions]
+    least = [min(pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
+    assert len(least) == 40 and len(set(least)) == 1
+
+
 def test_a_process_that_dies_in_the_call_is_told():
     traced = marked("lambda: __import__('os')._exit(7)")
     assert traced.regions[-1].end == "ended" and traced.end == "exited 7"
