@@ -33,8 +33,8 @@ class Empty:
 def marked(call: Callable[[], object], *, repeats: int, warm: int) -> None:
     """Call ``call`` ``warm`` times, and then between marks ``repeats`` times.
 
-    Garbage is not collected meanwhile, and the heap is laid alike in every process. The function that calls is compiled anew for each ``call``: the interpreter
-    specialises it for what it calls.
+    Garbage is not collected meanwhile, and the heap is laid alike in every process. The function that calls is compiled
+    anew for each ``call``: the interpreter specialises it for what it calls.
     """
     names: dict[str, Callable[..., None]] = {}
     exec(compile(_SOURCE, "<counted>", "exec"), names)
