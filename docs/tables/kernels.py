@@ -31,7 +31,7 @@ def table() -> str:
     lines = ["| pass/kernel | of | takes | cost | instruction sets |", "|---|---|---|---|---|"]
     for key, row in sorted(rows.items(), key=lambda item: ("pool", "keep", "gradient").index(item[0][0])):
         of = "; ".join(f"{op}: {say(names)}" for op, names in types[key].items())
-        sets = "all" if len(isas[key]) > 1 or row["kernel"] == "scalar" else ", ".join(isas[key])
+        sets = "all" if {"baseline", "neon"} & set(isas[key]) else ", ".join(isas[key])
         lines.append(f"| `{key[0]}/{key[1]}` | {of} | {row['takes']} | {row['cost']} | {sets} |")
     return "\n".join(lines)
 

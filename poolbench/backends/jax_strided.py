@@ -47,7 +47,9 @@ class Operators(Jit):
 
     def best_order(self, workload: Workload) -> str:
         """Return the order that the kernel likes best."""
-        return preferred_order(workload)
+        from poolbench.strided import _pool
+
+        return preferred_order(workload, _pool.isa())
 
     def pooling(self, workload: Workload, order: str) -> Pool:
         """Return the user's call; orders that the functions do not know are transposed for it and back."""

@@ -268,7 +268,7 @@ def _in_best_order(workload: Workload, source: Source) -> tuple[Workload, Source
     Views are what their workload is about, and are read as they lie.
     """
     order, known = workload.order, (default_order(workload.spec.rank), channels_last_order(workload.spec.rank))
-    best = preferred_order(workload)
+    best = preferred_order(workload, _chosen_isa())
     is_fixed = source.layout is LayoutPolicy.GIVEN or not workload.view.is_contiguous
     if is_fixed or order not in known or order == best:
         return workload, source

@@ -56,7 +56,9 @@ class Operators(Eager):
 
     def prepare(self, workload: Workload, source: Source) -> Prepared:
         """Prepare the call on a tensor in the order that the kernel likes best, or on the caller's array as it lies."""
-        natural, best = default_order(workload.spec.rank), preferred_order(workload)
+        from poolbench.strided import _pool
+
+        natural, best = default_order(workload.spec.rank), preferred_order(workload, _pool.isa())
         pool = self.pooling(workload)
         given = source.layout is LayoutPolicy.GIVEN or not workload.view.is_contiguous
         if workload.pass_.is_training:

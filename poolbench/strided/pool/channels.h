@@ -18,7 +18,8 @@ struct Channels {
   using Few = ChannelsOfFew<O>;
   using Many = ChannelsOfMany<O>;
   static constexpr int kBases = 64;               // rows of a window that are combined at once
-  static constexpr std::int64_t kManyTaps = 400;  // from here on it pays to combine along one axis after the other
+  // From here on it pays to combine along one axis after the other: with 16 registers much earlier than with 32.
+  static constexpr std::int64_t kManyTaps = kBytes == 32 ? 20 : 400;
 
   static bool has_layout(const Plan& p) {
     return p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize;

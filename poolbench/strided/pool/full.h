@@ -157,8 +157,8 @@ POOL_INLINE VecFor<O> across_lanes(VecFor<O>* parts) {
 template <class Op>
 struct ShortRows {
   using V = Vec<typename Op::Value>;
-  static constexpr std::int64_t kMost = 4;
   static constexpr std::int64_t kN = Op::kCount;
+  static constexpr std::int64_t kMost = kBytes == 32 ? 8 : 4;  // of AVX-512 and AVX2, rows of up to 64 floats
 
   // The last of the vectors has `last` elements.
   static V of(const char* at, std::int64_t step, std::int64_t vectors, int last, DoubtOf<Op>& doubt) {
@@ -166,8 +166,18 @@ struct ShortRows {
       case 1: return rows<1, kN>(at, step, last, doubt);
       case 2: return rows<2, kN>(at, step, last, doubt);
       case 3: return rows<3, kN>(at, step, last, doubt);
-      default: return rows<4, kN>(at, step, last, doubt);
+      case 4: return rows<4, kN>(at, step, last, doubt);
+      default: break;
     }
+    if constexpr (kMost > 4) {
+      switch (vectors) {
+        case 5: return rows<5, kN>(at, step, last, doubt);
+        case 6: return rows<6, kN>(at, step, last, doubt);
+        case 7: return rows<7, kN>(at, step, last, doubt);
+        default: return rows<8, kN>(at, step, last, doubt);
+      }
+    }
+    return Op::neutral();
   }
 
  private:
@@ -187,12 +197,12 @@ struct ShortRows {
       return FloatTrees::tree<kVectors>(at, last);
     } else {
       V parts[kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int i = 0; i + 1 < kVectors; ++i) parts[i] = Op::load(at + i * kBytes);
       parts[kVectors - 1] = Op::load_part(at + (kVectors - 1) * kBytes, last);
       doubt.template see<kVectors>(parts);
       V all = parts[0];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int i = 1; i < kVectors; ++i) all = Op::combine(all, parts[i]);
       return all;
     }

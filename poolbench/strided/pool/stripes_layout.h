@@ -98,7 +98,7 @@ struct StripesLayout {
     return apart || bytes >= kLargeBytes ? 1 : 2;
   }
   static constexpr std::int64_t kNarrowRow = 512;  // bytes
-  static constexpr std::int64_t kLargeBytes = std::int64_t{8} << 20, kMemoryBytes = std::int64_t{32} << 20;
+  static constexpr std::int64_t kLargeBytes = std::int64_t{8} << 20;
 
   // As few stripes as possible of which each reads no more than `in` registers.
   bool cut(const Plan& p, int in) {

@@ -1,7 +1,8 @@
-// The maximum in large windows of contiguous rows, of planes that are turned in registers: they lie side by side then, as
-// channels do. For AVX-512 alone.
+// Pooling of contiguous rows of many planes that are turned in registers: they lie side by side then, as channels do. For
+// AVX-512, which has other kernels for small windows, and AVX2.
 #pragma once
 
+#include "pool/channels.h"
 #include "pool/separable.h"
 #include "simd/turned.h"
 
@@ -11,25 +12,44 @@ template <class O>
 struct PoolTurned {
   static constexpr const char* kName = "turned";
   static constexpr const char* kTakes =
-      "contiguous rows of many planes, turned so that the planes lie side by side: windows that are large for their stride";
-  static constexpr const char* kCost = "what separable takes, and 7 for each element";
+      "contiguous rows of many planes, turned so that the planes lie side by side: windows that are large for their "
+      "stride; with AVX2 short rows, too";
+  static constexpr const char* kCost = "what separable or channels take, and 7 for each element";
 
+  // The kernels for innermost channels.
   struct Inner {
-    static bool fits(const Plan& p) { return Separable<O>::fits(p); }
-    static void run(const Plan& p) { Separable<O>::run(p, 0, Separable<O>::units(p)); }
+    static bool fits(const Plan& p, bool) { return separates(p) || (kTakesFew && Channels<O>::fits(p)); }
+    static void run(const Plan& p) {
+      if constexpr (!kTakesFew) {
+        Separable<O>::run(p, 0, Separable<O>::units(p));
+      } else if constexpr (O::kIsMax) {
+        if (separates(p)) return Separable<O>::run(p, 0, Separable<O>::units(p));
+      }
+      if constexpr (kTakesFew) Channels<O>::run(p, 0, Channels<O>::units(p));
+    }
   };
   using T = Turned<typename O::Stored, Inner>;
 
   // Where it was measured to be faster than the kernels behind it: planes that need not be cut, whose rows those would
-  // combine in many steps.
+  // combine in many steps, or with many lanes idle.
   static bool fits(const Plan& p) {
-    return p.h.stride == 1 && p.w.stride == 1 && p.h.window >= kWide && p.w.window >= kWide && T::can(p) && T::is_small(p);
+    const bool in_steps = p.h.stride == 1 && p.w.stride == 1;
+    const bool is_wide = in_steps && p.h.window >= kWide && p.w.window >= kWide;
+    const bool is_short = kTakesFew && p.w.windows <= (in_steps && !O::kIsMax ? kShortSums : kShort);
+    return (is_wide || is_short) && T::can(p) && T::is_small(p);
   }
   static std::int64_t units(const Plan& p) { return T::units(p); }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) { T::run(p, first, last); }
 
  private:
-  static constexpr std::int64_t kWide = 7;
+  static constexpr bool kTakesFew = kBytes == 32;
+  static constexpr std::int64_t kWide = kTakesFew ? 5 : 7;
+  static constexpr std::int64_t kShort = 2 * O::kCount, kShortSums = 4 * O::kCount;  // outputs in a row
+
+  static bool separates(const Plan& p) {
+    if constexpr (O::kIsMax) return Separable<O>::fits(p);
+    else return false;
+  }
 };
 
 POOL_END

@@ -27,11 +27,9 @@
 #include "gradient/direct.h"
 #include "gradient/patches.h"
 #include "gradient/skips.h"
-#include "gradient/turned.h"
 #include "keep/direct.h"
 #include "keep/patches.h"
 #include "keep/skips.h"
-#include "keep/turned.h"
 #include "pool/columns.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
@@ -39,6 +37,13 @@
 #include "pool/planes.h"
 #include "pool/skips.h"
 #include "pool/stripes.h"
+#endif
+#if POOL_AVX2
+#include "pool/pairs.h"
+#endif
+#if POOL_AVX512 || POOL_AVX2
+#include "gradient/turned.h"
+#include "keep/turned.h"
 #include "pool/turned.h"
 #endif
 
@@ -56,6 +61,9 @@ constexpr auto kList = join(
     pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
     pool<Flat, Maxima, ByteMaxima, Averages>(),
+#elif POOL_AVX2
+    pool<Pairs, WideMaxima, WideShortAverages>(),
+    pool<PoolTurned, WideMaxima, Averages>(),
 #endif
     pool<Separable, WideMaxima>(),
     pool<Channels, Maxima, ByteMaxima, Averages>(),
@@ -69,11 +77,16 @@ constexpr auto kList = join(
     keep<KeepPatches>(),
     keep<KeepTurned>(),
     keep<KeepDirect>(),
+#elif POOL_AVX2
+    keep<KeepTurned>(),
 #endif
     keep<KeepRows>(),
 
     gradient<Op::kMax, PutFull>(),
     gradient<Op::kMax, GatherChannels>(),
+#if POOL_AVX2
+    gradient<Op::kMax, GatherTurned>(),
+#endif
     gradient<Op::kMax, GatherFlat>(),
 #if POOL_AVX512
     gradient<Op::kMax, GatherPatches>(),
@@ -91,6 +104,8 @@ constexpr auto kList = join(
     gradient<Op::kAvg, SpreadSkips>(),
     gradient<Op::kAvg, SpreadTurned>(),
     gradient<Op::kAvg, SpreadDirect>(),
+#elif POOL_AVX2
+    gradient<Op::kAvg, SpreadTurned>(),
 #endif
     gradient<Op::kAvg, SpreadRows>());
 

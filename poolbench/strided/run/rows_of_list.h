@@ -13,6 +13,7 @@ using Maxima = Operations<Max<double>, Max<float>, Max<F16>, Max<Bf16>, Max<std:
 using ByteMaxima = Operations<Max<std::int8_t>, Max<std::uint8_t>>;
 using Averages = Operations<Avg<double>, Avg<float>, Avg<F16>, Avg<Bf16>>;
 using ShortAverages = Operations<Avg<double>, FloatAvg, Avg<F16>, Avg<Bf16>>;  // of kernels that take short sums alone
+using WideShortAverages = Operations<Avg<double>, FloatAvg>;
 
 template <int kRows>
 struct KernelRows {

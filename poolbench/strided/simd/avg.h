@@ -178,6 +178,7 @@ struct Avg {
 #if POOL_AVX512
     return load_masked(at, first_lanes(n));
 #else
+    if constexpr (std::is_same_v<Value, S>) return isa::load_part<S>(at, n, Vec<S>{});
     if (n == kCount) return load(at);
     alignas(kBytes) char few[kBytes] = {};
     copy_few(few, at, n * static_cast<std::int64_t>(sizeof(S)));

@@ -60,6 +60,10 @@ class Doubt {
   }
   POOL_INLINE bool is_sure() const {
     const auto differs = sum_ != sum_;
+#if POOL_AVX2
+    if constexpr (sizeof(V) == 4) return _mm256_movemask_ps((__m256)differs) == 0;
+    else return _mm256_movemask_pd((__m256d)differs) == 0;
+#endif
     std::int64_t some = 0;
     for (int i = 0; i < kLanes<V>; ++i) some |= differs[i];
     return some == 0;

@@ -7,6 +7,7 @@ POOL_BEGIN
 
 constexpr std::int64_t kAskedBytes = std::int64_t{2} << 20;     // arrays from here on are asked for ahead of time
 constexpr std::int64_t kStreamedBytes = std::int64_t{8} << 20;  // arrays from here on may be written around the caches
+constexpr std::int64_t kMemoryBytes = std::int64_t{32} << 20;   // from here on no cache holds an array
 
 // How many positions of `bytes` bytes are worth doing at once where their windows are alike: what is done between two
 // questions whether to ask for memory, since many requests at once are more than the caches take.

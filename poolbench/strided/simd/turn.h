@@ -1,5 +1,5 @@
-// Blocks of vectors turned, as a matrix is transposed, in registers: AVX-512 alone has as many as that takes. Included
-// once per instruction set.
+// Blocks of vectors turned, as a matrix is transposed, in registers. For AVX-512 and AVX2; included once per instruction
+// set.
 #pragma once
 
 #include "simd/vec.h"
@@ -9,6 +9,65 @@ POOL_BEGIN
 // Turns kLanes vectors: lane j of vector i becomes lane i of vector j.
 template <class T>
 struct Turn;
+#if POOL_AVX2
+template <>
+struct Turn<float> {
+  static POOL_INLINE void run(Vec<float>* a) {
+    Vec<float> b[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      b[i] = __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+      b[i + 4] = __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+    quarters(b);
+    quarters(b + 4);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) a[i] = b[i];
+  }
+  // Turns both halves of four vectors.
+  static POOL_INLINE void quarters(Vec<float>* a) {
+    const Vec<float> low01 = low(a[0], a[1]), high01 = high(a[0], a[1]), low23 = low(a[2], a[3]), high23 = high(a[2], a[3]);
+    a[0] = low_pairs(low01, low23);
+    a[1] = high_pairs(low01, low23);
+    a[2] = low_pairs(high01, high23);
+    a[3] = high_pairs(high01, high23);
+  }
+
+ private:
+  static POOL_INLINE Vec<float> low(Vec<float> a, Vec<float> b) {
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+  }
+  static POOL_INLINE Vec<float> high(Vec<float> a, Vec<float> b) {
+    return __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  static POOL_INLINE Vec<float> low_pairs(Vec<float> a, Vec<float> b) {
+    return __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+  }
+  static POOL_INLINE Vec<float> high_pairs(Vec<float> a, Vec<float> b) {
+    return __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+};
+template <>
+struct Turn<double> {
+  static POOL_INLINE void run(Vec<double>* a) {
+    Vec<double> b[4];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      b[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 4, 5);
+      b[i + 2] = __builtin_shufflevector(a[i], a[i + 2], 2, 3, 6, 7);
+    }
+    a[0] = b[0], a[1] = b[1], a[2] = b[2], a[3] = b[3];
+    quarters(a);
+    quarters(a + 2);
+  }
+  // Turns both halves of two vectors.
+  static POOL_INLINE void quarters(Vec<double>* a) {
+    const Vec<double> first = a[0];
+    a[0] = __builtin_shufflevector(first, a[1], 0, 4, 2, 6);
+    a[1] = __builtin_shufflevector(first, a[1], 1, 5, 3, 7);
+  }
+};
+#else
 template <>
 struct Turn<float> {
   static POOL_INLINE void run(Vec<float>* a) {
@@ -84,6 +143,7 @@ struct Turn<double> {
     return __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15);
   }
 };
+#endif
 
 // Lanes of kCount vectors in turn: lane 0 of each, then lane 1 of each, … .
 template <class T, int... kI>

@@ -1,5 +1,5 @@
 // Elements of several planes brought side by side, as channels are, and back: blocks turned on the way from memory to
-// memory. For AVX-512 alone.
+// memory. For AVX-512 and AVX2.
 #pragma once
 
 #include "simd/turn.h"
@@ -12,6 +12,87 @@ POOL_BEGIN
 template <int kSize>
 struct Block;
 
+#if POOL_AVX2
+// Of a vector as many rows as it has lanes. Halves of rows are put together as they are read: that leaves the shuffles
+// within halves.
+template <class T>
+struct WideBlock {
+  static constexpr int kSide = kLanes<T>, kHalf = kSide / 2;
+  template <class From, class To>
+  static POOL_INLINE void whole(From from, To to) {
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      Vec<T> a[kHalf];
+#pragma GCC unroll 4
+      for (int i = 0; i < kHalf; ++i) a[i] = together(from(i) + 16 * half, from(i + kHalf) + 16 * half);
+      Turn<T>::quarters(a);
+#pragma GCC unroll 4
+      for (int i = 0; i < kHalf; ++i) store_vec<T>(to(kHalf * half + i), a[i]);
+    }
+  }
+  template <class From, class To>
+  static __attribute__((noinline)) void some(From from, To to, int rows, int width) {
+    Vec<T> block[kSide];
+    for (int i = 0; i < kSide; ++i) block[i] = i < rows ? isa::load_part<T>(from(i), width, Vec<T>{}) : Vec<T>{};
+    Turn<T>::run(block);
+    for (int i = 0; i < width; ++i) isa::store_part<T>(to(i), block[i], rows);
+  }
+
+ private:
+  static POOL_INLINE Vec<T> together(const char* low, const char* high) {
+    const __m256i all = _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)));
+    return (Vec<T>)_mm256_inserti128_si256(all, _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+  }
+};
+template <>
+struct Block<4> : WideBlock<float> {};
+template <>
+struct Block<8> : WideBlock<double> {};
+
+// Of a half of a vector: halves and offsets.
+template <class T>
+struct NarrowBlock {
+  static constexpr int kSide = 16 / static_cast<int>(sizeof(T));
+  typedef T Row __attribute__((vector_size(16)));
+  template <class From, class To>
+  static POOL_INLINE void whole(From from, To to) {
+    Row a[kSide];
+#pragma GCC unroll 16
+    for (int i = 0; i < kSide; ++i) __builtin_memcpy(&a[i], from(i), sizeof a[i]);
+    turn(a, typename MakeIndices<kSide>::type{});
+#pragma GCC unroll 16
+    for (int i = 0; i < kSide; ++i) __builtin_memcpy(to(i), &a[i], sizeof a[i]);
+  }
+  template <class From, class To>
+  static __attribute__((noinline)) void some(From from, To to, int rows, int width) {
+    char block[kSide][16] = {}, turned[kSide][16];
+    for (int i = 0; i < rows; ++i) std::memcpy(block[i], from(i), static_cast<std::size_t>(width) * sizeof(T));
+    whole([&](int i) { return block[i]; }, [&](int i) { return turned[i]; });
+    for (int i = 0; i < width; ++i) std::memcpy(to(i), turned[i], static_cast<std::size_t>(rows) * sizeof(T));
+  }
+
+ private:
+  // Rows that lie half the block apart go together, lane by lane, until each has all columns of one.
+  template <int... kI>
+  static POOL_INLINE void turn(Row* a, Indices<kI...>) {
+    Row b[kSide];
+#pragma GCC unroll 4
+    for (int done = 1; done < kSide; done *= 2) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kSide / 2; ++i) {
+        b[2 * i] = __builtin_shufflevector(a[i], a[i + kSide / 2], (kI / 2 + kI % 2 * kSide)...);
+        b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + kSide / 2], (kSide / 2 + kI / 2 + kI % 2 * kSide)...);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kSide; ++i) a[i] = b[i];
+    }
+  }
+};
+template <>
+struct Block<2> : NarrowBlock<std::uint16_t> {};
+template <>
+struct Block<1> : NarrowBlock<std::uint8_t> {};
+#else
 template <>
 struct Block<4> {
   static constexpr int kSide = 16;
@@ -173,6 +254,8 @@ struct Block<1> {
   static POOL_INLINE __m128i row(const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
   static POOL_INLINE void store(char* at, __m128i value) { _mm_storeu_si128(reinterpret_cast<__m128i*>(at), value); }
 };
+
+#endif
 
 // `count` places of as many planes as a block has rows, from `offset` bytes behind each of `planes` on, to lanes that lie
 // side by side at `to`; places lie `step` bytes apart there.

@@ -17,7 +17,6 @@ class Turned {
   static constexpr std::int64_t kRoom = 128 << 10;      // of scratch memory, in bytes
 
   static bool can(const Plan& p) {
-    const bool gradient = p.pass == Pass::kGradient;
     if (p.inner != 1 || p.w.positions * p.h.positions * p.d.positions == 1) return false;
     if (p.position_step(p.w) != kSize && p.w.positions > 1) return false;
     if (p.window_step(p.w) != kSize && p.w.windows > 1) return false;
@@ -25,16 +24,15 @@ class Turned {
     if (!Cut::reads_inside(p.d) || !Cut::reads_inside(p.h) || !Cut::reads_inside(p.w)) return false;
     if (p.planes() < kSide / 2) return false;
     const Tiles tiles = tiles_of(p);
-    // A window that lies in two tiles does not know how many elements it has.
-    if (gradient && p.op == Op::kAvg && !p.include_padding &&
-        ((p.counts_d && tiles.d.parts > 1) || (p.counts_h && tiles.h.parts > 1) || (p.counts_w && tiles.w.parts > 1)))
+    if (must_be_whole(p) && ((p.counts_d && tiles.d.parts > 1) || (p.counts_h && tiles.h.parts > 1) ||
+                             (p.counts_w && tiles.w.parts > 1)))
       return false;
     if (tiles.bytes() * lanes(p) > kRoom) return false;
     Plan q = p;
     q.inner = lanes(p);
     q.inner_in_step = q.inner_out_step = kSize;
     q.outer[0] = q.outer[1] = Outer{};
-    return Inner::fits(q);
+    return Inner::fits(q, tiles.count() == 1);
   }
   // Whether a plane, with what is pooled of it, is one tile.
   static bool is_small(const Plan& p) { return tiles_of(p).count() == 1; }
@@ -43,11 +41,17 @@ class Turned {
   static void run(const Plan& p, std::int64_t first, std::int64_t last) { Turned(p).all(first, last); }
 
  private:
-  // As many as leave a plane whole, if there are such that fill two vectors: otherwise many, since the work that tiles share
-  // with their neighbours is the same for all of them. An adaptive axis cannot be cut.
+  // Whether a window that lies in two tiles does not know how many elements it has.
+  static bool must_be_whole(const Plan& p) {
+    return p.pass == Pass::kGradient && p.op == Op::kAvg && !p.include_padding && (p.counts_d || p.counts_h || p.counts_w);
+  }
+  // As many as leave a plane whole, if there are such that fill two vectors of AVX-512, or one where a plane must not be
+  // cut: otherwise many, since the work that tiles share with their neighbours is the same for all of them. An adaptive
+  // axis cannot be cut.
   static std::int64_t lanes(const Plan& p) {
     const std::int64_t most = std::min((p.planes() + kLeast - 1) / kLeast * kLeast, kMostPlanes);
-    for (std::int64_t lanes = most; lanes >= 2 * kLeast; lanes = lanes / 2 / kLeast * kLeast) {
+    const std::int64_t least = kBytes == 32 && must_be_whole(p) ? kLeast : 2 * kLeast;
+    for (std::int64_t lanes = most; lanes >= least; lanes = lanes / 2 / kLeast * kLeast) {
       if (Tiles(p, kSize, kRoom / lanes).count() == 1) return lanes;
     }
     return Tiles(p, kSize, kRoom / most).bytes() * most <= kRoom ? most : kLeast;

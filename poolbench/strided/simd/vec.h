@@ -165,12 +165,27 @@ struct Masked<8> {
 };
 #endif
 
+#if POOL_AVX2
+// The first n words, 0 < n <= 8. It may not read behind them.
+static POOL_INLINE Vec<std::int32_t> first_words(int n) {
+  static constexpr std::int32_t kMasks[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return load_vec<std::int32_t>(kMasks + 8 - n);
+}
+#endif
+
 // Loads the first n elements, 0 < n <= lanes; the lanes behind them are those of `rest`.
 template <class T>
 POOL_INLINE Vec<T> load_part(const void* at, int n, Vec<T> rest) {
 #if POOL_AVX512
   return (Vec<T>)Masked<sizeof(T)>::load_lanes(at, first_lanes(n), (__m512i)rest);
 #else
+#if POOL_AVX2
+  if constexpr (sizeof(T) >= 4) {
+    const Vec<std::int32_t> mask = first_words(n * static_cast<int>(sizeof(T) / 4));
+    const __m256 some = (__m256)_mm256_maskload_epi32(static_cast<const int*>(at), (__m256i)mask);
+    return (Vec<T>)_mm256_blendv_ps((__m256)rest, some, (__m256)mask);
+  }
+#endif
   if (n == kLanes<T>) return load_vec<T>(at);
   char few[kBytes];
   store_vec<T>(few, rest);
@@ -204,12 +219,35 @@ template <class T, int... kI>
 POOL_INLINE Vec<T> odd_lanes(Vec<T> a, Vec<T> b, Indices<kI...>) {
   return __builtin_shufflevector(a, b, (2 * kI + 1)...);
 }
+#if POOL_AVX2
+// The same within halves, and the halves put in order, for words and larger: GCC finds no way that is as short.
+template <class T>
+POOL_INLINE Vec<T> even_of_halves(Vec<T> a, Vec<T> b) {
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_shuffle_ps((__m256)a, (__m256)b, 0x88);
+  else return (Vec<T>)_mm256_shuffle_pd((__m256d)a, (__m256d)b, 0x0);
+}
+template <class T>
+POOL_INLINE Vec<T> odd_of_halves(Vec<T> a, Vec<T> b) {
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_shuffle_ps((__m256)a, (__m256)b, 0xdd);
+  else return (Vec<T>)_mm256_shuffle_pd((__m256d)a, (__m256d)b, 0xf);
+}
+template <class T>
+POOL_INLINE Vec<T> halves_in_order(Vec<T> a) {
+  return (Vec<T>)_mm256_permute4x64_pd((__m256d)a, 0xd8);
+}
+#endif
 template <class T>
 POOL_INLINE Vec<T> even_lanes(Vec<T> a, Vec<T> b) {
+#if POOL_AVX2
+  if constexpr (sizeof(T) >= 4) return halves_in_order<T>(even_of_halves<T>(a, b));
+#endif
   return even_lanes<T>(a, b, LaneIndices<T>{});
 }
 template <class T>
 POOL_INLINE Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
+#if POOL_AVX2
+  if constexpr (sizeof(T) >= 4) return halves_in_order<T>(odd_of_halves<T>(a, b));
+#endif
   return odd_lanes<T>(a, b, LaneIndices<T>{});
 }
 

@@ -22,12 +22,15 @@ from poolbench.verify.reference import pool
         ("max2d-n1c64-h28w28-k3s2p1-f32-nchw", "nhwc"),
         ("max2d-n1c64-h28w28-k2-f32-nhwc", "nhwc"),
         ("max2d-n1c64-h56w56-k3s2p1-f32-nhwc", "nchw"),  # long rows
-        ("max2d-n1c64-h56w56-k2-f32-nchw", "nchw"),
+        ("max2d-n1c64-h56w56-k2-f32-nchw", "nhwc"),
+        ("max2d-n1c64-h112w112-k2-f32-nchw", "nchw"),
         ("max2d-n1c64-h224w224-k3s2p1-f32-nchw", "nchw"),
         ("max2d-n1c64-h224w224-k2-f32-nchw", "nhwc"),  # wide ones, whose windows share nothing
         ("avg2d-n1c64-h56w56-k2-f32-nchw", "nhwc"),
         ("max2d-n1c3-h56w56-k2-f32-nchw", "nchw"),  # few channels
-        ("max2d-n1c512-h12w16-k13s1p6-f32-nchw", "nchw"),  # windows that overlap in each step
+        ("max2d-n1c512-h12w16-k13s1p6-f32-nchw", "nhwc"),  # large squares, taken four at a time
+        ("max2d-n1c512-h12w16-k3x13s1p1x6-f32-nchw", "nchw"),
+        ("avg2d-n1c512-h12w16-k13s1p6-f32-nchw", "nchw"),  # windows that overlap in each step
         ("max2d-n1c512-h12w16-k13s1p6-f32-nchw.train", "nhwc"),
         ("avg2d-n1c2048-h60w60-a1-f32-nhwc", "nchw"),  # a sum over a large plane
         ("avg2d-n1c2048-h60w60-a1-f32-nchw.train", "nchw"),
@@ -43,7 +46,25 @@ from poolbench.verify.reference import pool
     ],
 )
 def test_the_order_depends_on_the_workload(text: str, order: str) -> None:
-    assert preferred_order(parse_id(text)) == order
+    assert preferred_order(parse_id(text), "avx512") == order
+
+
+@pytest.mark.parametrize("isa", ["avx2", "baseline", "neon"])
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("max2d-n1c64-h112w112-k3s2p1-f32-nchw", "nhwc"),
+        ("max2d-n1c24-h112w112-k3s2p1-f32-nchw", "nhwc"),
+        ("max2d-n1c3-h56w56-k2-f32-nchw", "nchw"),  # few channels
+        ("max2d-n1c512-h12w16-k13s1p6-f32-nchw", "nhwc"),
+        ("avg2d-n1c512-h12w16-k13s1p6-f32-nchw", "nchw"),  # running sums
+        ("avg2d-n1c2048-h7w7-a1-f32-nhwc", "nchw"),  # whole planes
+        ("avg2d-n1c2048-h7w7-a1-f32-nchw.train", "nhwc"),
+        ("avg2d-n1c2048-h60w60-a1-f32-nhwc.train", "nchw"),
+    ],
+)
+def test_narrow_vectors_want_channels(text: str, order: str, isa: str) -> None:
+    assert preferred_order(parse_id(text), isa) == order
 
 
 @pytest.mark.parametrize("policy", list(LayoutPolicy))
