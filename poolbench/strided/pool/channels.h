@@ -18,8 +18,9 @@ struct Channels {
   using Few = ChannelsOfFew<O>;
   using Many = ChannelsOfMany<O>;
   static constexpr int kBases = 64;               // rows of a window that are combined at once
-  // From here on it pays to combine along one axis after the other: with 16 registers much earlier than with 32.
-  static constexpr std::int64_t kManyTaps = kBytes == 32 ? 20 : 400;
+  // From here on it pays to combine along one axis after the other; with the 16 registers of AVX2 from where an element
+  // lies in so many windows.
+  static constexpr std::int64_t kManyTaps = 400, kManyWindows = 20;
 
   static bool has_layout(const Plan& p) {
     return p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize;
@@ -28,7 +29,8 @@ struct Channels {
   static bool fits(const Plan& p) {
     if (!has_layout(p)) return false;
     const bool overlaps = overlap(p.d) || overlap(p.h) || overlap(p.w);
-    const bool many = overlaps && p.d.window * p.h.window * p.w.window > kManyTaps;
+    const bool many = overlaps && (p.d.window * p.h.window * p.w.window > kManyTaps ||
+                                   (kBytes == 32 && shared(p.d) * shared(p.h) * shared(p.w) > kManyWindows));
     return !((many || p.inner * 2 <= O::kCount) && Rows<O>::fits(p));
   }
 
@@ -51,6 +53,10 @@ struct Channels {
   }
 
  private:
+  // About as many windows as an element lies in.
+  static std::int64_t shared(const Axis& axis) {
+    return axis.adaptive() || axis.windows == 1 ? 1 : std::max<std::int64_t>(axis.window / axis.stride, 1);
+  }
   static bool overlap(const Axis& axis) { return axis.windows > 1 && !axis.adaptive() && axis.window > axis.stride; }
 
   static void row(const Plan& p, const char* in, char* out, std::int64_t od, std::int64_t oh, std::int64_t n) {

@@ -46,8 +46,11 @@ struct ChannelsOfFew {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kTogether = 64;       // positions at once
   static constexpr std::int64_t kWritten = 16 << 10;  // bytes of output that are gathered before they are streamed
-  // Of a processor without AVX-512, whose caches are smaller, from fewer on.
-  static constexpr std::int64_t kAskedOfFew = kBytes == 32 ? kAskedBytes : kStreamedBytes;
+  // Inputs from so many bytes on are asked for ahead of time. On processors without AVX-512, whose caches are smaller, it
+  // pays earlier where a position takes many lines.
+  static std::int64_t asked_from(const Plan& p) {
+    return kBytes == 32 && p.inner * kSize >= 512 ? kAskedBytes : kStreamedBytes;
+  }
 
   // Whether outputs go around the caches: they are so many that they would only push the input out.
   static bool streams(const Plan& p) {
@@ -88,7 +91,7 @@ struct ChannelsOfFew {
     // Windows within the row are alike: several at once, as one where they and their outputs lie behind each other.
     const bool shares = O::kIsMax && few.count == 3 && p.w.window == 3 && p.w.stride == 1;
     const bool is_one = n == p.inner && is_one_piece(p) && !shares;
-    const bool asks = input_bytes(p, kSize) >= kAskedOfFew;
+    const bool asks = input_bytes(p, kSize) >= asked_from(p);
     Ahead ahead(asks);
     const std::int64_t apart = std::max(n * kSize, p.w.stride * std::abs(p.w.in_step));  // bytes from one to the next
     const std::int64_t together = asks || is_one || begin == written ? positions_together(apart) : kTogether;

@@ -35,9 +35,10 @@ struct RowOrder {
   std::int64_t band;  // rows along d that are done before the next ones along h
 
   // `overlap` is how many rows of outputs along d read one row, or the other way round, and `row` what one costs in
-  // bytes, with all that are read along h beside it.
+  // bytes, with all that are read along h beside it: nothing where a part of a plane has no windows.
   RowOrder(std::int64_t rows_d, std::int64_t rows_h, std::int64_t overlap, std::int64_t row)
-      : d(rows_d), h(rows_h), band(overlap > 1 ? std::max<std::int64_t>(kCached / row - (overlap - 1), 1) : 1) {}
+      : d(rows_d), h(rows_h),
+        band(overlap > 1 && row > 0 ? std::max<std::int64_t>(kCached / row - (overlap - 1), 1) : 1) {}
 
   struct Row {
     std::int64_t d, h;

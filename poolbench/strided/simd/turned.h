@@ -45,12 +45,11 @@ class Turned {
   static bool must_be_whole(const Plan& p) {
     return p.pass == Pass::kGradient && p.op == Op::kAvg && !p.include_padding && (p.counts_d || p.counts_h || p.counts_w);
   }
-  // As many as leave a plane whole, if there are such that fill two vectors of AVX-512, or one where a plane must not be
-  // cut: otherwise many, since the work that tiles share with their neighbours is the same for all of them. An adaptive
-  // axis cannot be cut.
+  // As many as leave a plane whole, if there are such that fill two vectors: otherwise many, since the work that tiles share
+  // with their neighbours is the same for all of them. An adaptive axis cannot be cut.
   static std::int64_t lanes(const Plan& p) {
     const std::int64_t most = std::min((p.planes() + kLeast - 1) / kLeast * kLeast, kMostPlanes);
-    const std::int64_t least = kBytes == 32 && must_be_whole(p) ? kLeast : 2 * kLeast;
+    const std::int64_t least = kBytes == 32 ? kLeast : 2 * kLeast;
     for (std::int64_t lanes = most; lanes >= least; lanes = lanes / 2 / kLeast * kLeast) {
       if (Tiles(p, kSize, kRoom / lanes).count() == 1) return lanes;
     }

@@ -299,6 +299,19 @@ def test_gradients_are_pytorchs(rank: int, kind: str, layout: str, dtype: str) -
             np.testing.assert_allclose(got, want, tolerance, tolerance, err_msg=f"{name} {arguments} {options}")
 
 
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_parts_of_a_plane_without_windows(kind: str) -> None:
+    """Planes that are cut, and whose last rows no window reads."""
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).standard_normal((1, 8, 38, 19, 19))
+    tensor = torch.from_numpy(x).requires_grad_()
+    expected = getattr(torch.nn.functional, f"{kind}_pool3d")(tensor, 14, 8)
+    y, pullback = getattr(training, f"{kind}_pool3d")(x, 14, 8)
+    grad = np.ones_like(y)
+    expected.backward(torch.from_numpy(grad))
+    np.testing.assert_allclose(pullback(grad), tensor.grad.numpy(), 1e-13, 1e-13)
+
+
 LARGE = [
     Case(kind="max", spatial=(260, 300), batch=1, channels=1, window=(3, 3), stride=(2, 2), padding=((1, 1),) * 2,
          dilation=(1, 1)),
