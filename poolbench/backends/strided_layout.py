@@ -99,7 +99,7 @@ def _infers_better_in_narrow_vectors(workload: Workload) -> bool:
 
 def _is_global(workload: Workload) -> bool:
     """Whether each plane has one output."""
-    return math.prod(workload.output_shape[2:]) == 1
+    return math.prod(workload.output_spatial) == 1
 
 
 def _is_large_square(workload: Workload) -> bool:
