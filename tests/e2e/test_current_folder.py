@@ -16,7 +16,7 @@ from poolbench.store.reading import read_run
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(Path(sys.executable).with_name("poolbench"))
 MODULE = (sys.executable, "-m", "poolbench")
-ARGUMENTS = ("compare", "fake", "numpy", "-w", "max2d-n1c8-h16w16-k2", "--budget", "1", "--no-memory")
+ARGUMENTS = ("compare", "fake", "numpy", "-w", "max2d-n1c8-h16w16-k2", "--budget", "4", "--no-memory")
 
 
 @pytest.fixture
