@@ -25,7 +25,8 @@ struct Pairs {
     const bool has_loop = w.stride == 2   ? w.window == 2 || (w.window == 1 && input_bytes(p, kSize) < kStreamedBytes)
                           : w.stride == 4 && w.window == 4;
     return p.inner == 1 && !w.adaptive() && w.dilation == 1 && has_loop && w.in_step == kSize && w.out_step == kSize &&
-           w.windows >= kN && w.positions >= kN && p.d.most_taps() * p.h.most_taps() <= kMostTall && (O::kIsMax || has_short_sums(p));
+           w.windows >= kN && w.positions >= kN && p.d.most_taps() * p.h.most_taps() <= kMostTall &&
+           (O::kIsMax || has_short_sums(p));
   }
   static std::int64_t units(const Plan& p) { return plane_count(p) * p.h.windows; }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
