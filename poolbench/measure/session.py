@@ -108,7 +108,8 @@ class Session:
                 self.observer.launch_started(plan)
                 before = len(rows)
                 for workload_id, blocks in plan.blocks.items():
-                    if self.rule.time_is_up(self.clock() - start, plan.launch):
+                    # What starting took must not leave a run without any answer: its first workload is always measured.
+                    if rows and self.rule.time_is_up(self.clock() - start, plan.launch):
                         break
                     workload = by_id[workload_id]
                     self.observer.workload_started(plan, workload)

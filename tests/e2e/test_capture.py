@@ -124,7 +124,7 @@ def test_the_file_goes_through_compare(capture, poolbench, tmp_path):
         ("Net.pools.0.train", 2, "pools.0 and pools.1")
     ]
     measured = poolbench(
-        "compare", "numpy", "strided", "-w", "mine.txt", "--budget", "2", "--no-memory", "--json", check=True
+        "compare", "numpy", "strided", "-w", "mine.txt", "--budget", "4", "--no-memory", "--json", check=True
     )
     cells = json.loads(measured.stdout)["cells"]
     assert {(cell["workload"], cell["status"]) for cell in cells} == {("max2d-n2c2-h8w8-k2-f32-nchw.train", "OK")}

@@ -51,7 +51,7 @@ def test_a_run_prints_a_table_and_writes_results_summary_and_csv(poolbench, tmp_
 
 
 def test_a_revision_that_could_not_be_had_is_told_once_and_stored_as_unknown(poolbench, tmp_path, environment):
-    arguments = ("compare", "fake", "-w", SMALL, "--budget", "1", "--no-memory", "--quiet")
+    arguments = ("compare", "fake", "-w", SMALL, "--budget", "4", "--no-memory", "--quiet")
     environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"  # git's own switch, for its tests
     done = poolbench(*arguments, check=True)
     (line,) = [line for line in done.stderr.splitlines() if "which revision" in line]
@@ -254,7 +254,7 @@ def test_a_corrupt_line_is_named_and_the_rest_is_shown(poolbench, tmp_path):
 def test_a_machine_with_a_name_has_a_lock_and_results_of_its_own(poolbench, environment, monkeypatch, tmp_path):
     monkeypatch.setenv("POOLBENCH_LOCK_DIR", environment["POOLBENCH_LOCK_DIR"])
     monkeypatch.setenv("POOLBENCH_MACHINE", "bench-1")
-    arguments = ("compare", "numpy", "-w", SMALL, "--budget", "1", "--no-memory")
+    arguments = ("compare", "numpy", "-w", SMALL, "--budget", "4", "--no-memory")
     with machine_lock("a run on bench-1"):
         environment["POOLBENCH_MACHINE"] = "bench-1"
         refused = poolbench(*arguments)

@@ -13,7 +13,7 @@ def test_a_subject_whose_environment_cannot_be_had_fails_alone_and_rows_say_what
     results = tmp_path / "results"
     done = poolbench(
         "compare", "numpy", mine, "numpy@99.0", "numpy@path:/nowhere",
-        *("--workloads", "efficientdet_p7", "--budget", "3", "--no-memory", "--results", str(results)),
+        *("--workloads", "efficientdet_p7", "--budget", "4", "--no-memory", "--results", str(results)),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "numpy@99.0: making its environment" in done.stderr

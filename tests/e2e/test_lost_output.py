@@ -13,7 +13,7 @@ import pytest
 from poolbench.errors import ExitCode
 
 SMALL = "max2d-n1c8-h16w16-k2"
-GATE = ["gate", "--base", "fake", "--head", "fake", "-w", SMALL, "--budget", "2", "--no-memory", "--junit", "junit.xml"]
+GATE = ["gate", "--base", "fake", "--head", "fake", "-w", SMALL, "--budget", "4", "--no-memory", "--junit", "junit.xml"]
 WRONG = [*GATE[:4], "fake:wrong", *GATE[5:]]
 
 VERBS = {

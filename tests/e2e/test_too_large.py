@@ -45,7 +45,7 @@ def test_a_run_goes_on_and_can_be_resumed_shown_and_reported(poolbench, tmp_path
 
 
 def test_a_run_of_nothing_else_ends_with_3_and_says_why(poolbench) -> None:
-    done = poolbench("compare", "fake", "-w", PETABYTES[0], "--budget", "1")
+    done = poolbench("compare", "fake", "-w", PETABYTES[0], "--budget", "4")
     assert done.returncode == ExitCode.MEASUREMENT_FAILED
     assert "Traceback" not in done.stderr and "nothing was measured: UNSUPPORTED" in done.stderr
 

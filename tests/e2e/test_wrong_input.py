@@ -98,7 +98,7 @@ def test_a_catalogue_file_is_told_by_file_and_line(poolbench, tmp_path: Path):
 
 def test_results_that_cannot_be_written_are_told_before_measuring(poolbench, tmp_path: Path):
     (tmp_path / "results").write_text("a file where a folder should be")
-    done = poolbench("compare", "fake", "-w", "smoke", "--budget", "2")
+    done = poolbench("compare", "fake", "-w", "smoke", "--budget", "4")
     assert done.returncode == 2
     assert "results" in done.stderr
     assert "Traceback" not in done.stderr

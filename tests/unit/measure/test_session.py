@@ -266,6 +266,18 @@ def test_time_being_up_ends_the_launch_after_the_workload_in_hand():
     assert [row.workload for row in rows] == [SMALL.id, SMALL.id, OTHER.id, OTHER.id]
 
 
+def test_the_first_workload_is_measured_even_where_starting_took_the_whole_time():
+    session, launcher = virtual_session(
+        {"a": Behaviour()}, [SMALL, OTHER], rule=FixedRule([SMALL.id, OTHER.id], stop_at_s=1.0)
+    )
+
+    def renew_slowly() -> None:
+        launcher.clock.now_ns += 2_000_000_000
+
+    launcher.renew = renew_slowly
+    assert [row.workload for row in rows_of(session)] == [SMALL.id]
+
+
 @pytest.mark.parametrize(("waits", "blocks"), [(0, 2), (1, 3), (2, 3), (3, 4), (1000, 8)])
 def test_a_contaminated_block_is_kept_and_repeated_a_few_times(waits, blocks):
     disturbed = Behaviour(waits_in_first_slots=waits)
