@@ -1,6 +1,7 @@
 """Print the list of kernels as the table that docs/kernel.md holds: ``python docs/tables/kernels.py``.
 
-A line is a kernel of a pass and operation; AVX-512 alone has some. On a processor without AVX-512 the table is shorter.
+A line is a kernel of a pass; AVX-512 alone has some. On a processor without AVX-512 the table is shorter. Kernels of one
+name that take different things for different instruction sets have a line each.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ def main() -> None:
 
 def table() -> str:
     """Return the table, in the list's order of preference."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    types: dict[tuple[str, str], dict[str, list[str]]] = {}
-    isas: dict[tuple[str, str], list[str]] = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    types: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    isas: dict[tuple[str, str, str], list[str]] = {}
     for row in _pool.kernels():
-        key = (row["pass"], row["kernel"])
+        key = (row["pass"], row["kernel"], row["takes"])
         rows.setdefault(key, row)
         own = types.setdefault(key, {}).setdefault(row["op"], [])
         if row["type"] not in own:

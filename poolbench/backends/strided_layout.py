@@ -48,8 +48,10 @@ def preferred_order(workload: Workload, isa: str) -> str:
     rank = workload.spec.rank
     if workload.pass_.is_training:
         wants_channels = _trains_better(workload)
+    elif isa == WIDE:
+        wants_channels = _infers_better(workload)
     else:
-        wants_channels = _infers_better(workload) if isa == WIDE else _infers_better_in_narrow_vectors(workload)
+        wants_channels = _infers_better_in_narrow_vectors(workload) and not (isa == "avx2" and _is_walked_down(workload))
     return channels_last_order(rank) if wants_channels else default_order(rank)
 
 
@@ -95,6 +97,12 @@ def _infers_better_in_narrow_vectors(workload: Workload) -> bool:
     spec = workload.spec
     is_running_sum = spec.kind is Kind.AVG and spec.stride is not None and max(spec.stride) == 1
     return not (is_running_sum and _window_elements(workload) > LARGE_WINDOW)
+
+
+def _is_walked_down(workload: Workload) -> bool:
+    """Whether each row that AVX2 loads serves so many maxima that rows are as fast as channels."""
+    spec = workload.spec
+    return spec.kind is Kind.MAX and spec.window == (5, 5) and spec.stride == (1, 1) and spec.dilation == (1, 1)
 
 
 def _is_global(workload: Workload) -> bool:

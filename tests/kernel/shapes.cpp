@@ -64,6 +64,11 @@ Sizes draw_sizes(Random& random, Profile profile) {
       if (s.rank == 3) s.in[0] = random.between(1, 16);
       s.in[1] = random.between(s.rank == 3 ? 8 : 60, s.rank == 3 ? 24 : 240);
       s.in[2] = random.between(2, 19);
+      if (s.rank == 2 && random.percent(8)) {  // so wide that a tile has room for a few rows alone
+        s.channels = random.between(33, 48);
+        s.in[1] = random.between(8, 40);
+        s.in[2] = random.between(40, 90);
+      }
       break;
     case Profile::kVolume:
       s.rank = 3;
@@ -201,6 +206,7 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
   // Windows beside each other, over rows of many.
   const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(65);
   const bool skips = apart && random.percent(30);  // windows of one element
+  const bool halves = profile == Profile::kImage && !apart && random.percent(60);  // as most that make planes smaller
   for (int i = 3 - sizes.rank; i < 3; ++i) {
     Axis& axis = p.axes[i];
     axis.positions = sizes.in[i];
@@ -221,6 +227,11 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
       } else if (apart) {
         axis.stride = random.between(2, 4);
         axis.window = skips ? 1 : axis.stride;
+      } else if (halves) {
+        axis.stride = 2;
+        axis.dilation = 1;
+        axis.window = random.between(1, 3);
+        axis.lo = axis.hi = random.percent(50) ? axis.window / 2 : 0;
       } else {
         draw_window(random, axis);
       }

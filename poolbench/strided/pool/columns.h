@@ -1,10 +1,12 @@
 // Large or adaptive windows of few outputs in a row: the rows of a window are combined as they lie, which leaves one value for each
 // column; those of as many planes as a vector has lanes are turned, so that a vector holds one column of all of them; and
 // columns are combined place by place, whatever the windows, without any thought of where rows end. So what is turned
-// is a row for each row of outputs, and not the whole plane. For AVX-512 alone, whose registers can hold such a block.
+// is a row for each row of outputs, and not the whole plane. For AVX-512 and AVX2.
 #pragma once
 
+#if POOL_AVX512
 #include "pool/stripes.h"
+#endif
 #include "simd/combine.h"
 #include "simd/turn_planes.h"
 
@@ -72,19 +74,31 @@ struct Columns {
 
   // Where it was measured to be faster than the engines behind it in the list.
   static bool pays(const Plan& p) {
+#if POOL_AVX2
+    // Planes of few outputs, which are too short for stripes. What shares much is better put together place by place.
+    const bool is_small = p.w.windows < 6 && (O::kIsMax || p.w.windows < 3) && p.h.windows > 1 && p.h.windows <= 16;
+    if (is_small) return true;
+    if (!p.w.adaptive() && 2 * p.w.stride < p.w.window) return false;
+#endif
     if (O::kIsMax ? !leaves_most(p) : has_few_elements(p)) return false;
     if (p.w.windows > kFewColumns && !p.w.adaptive() && p.w.stride <= 4) return false;
+#if POOL_AVX512
     if (!Stripes<O>::fits(p)) return true;
     if (StripesLayout<O>::known_rows(p) >= 0) return false;
     return (p.w.adaptive() || p.w.stride > 1) && p.w.windows <= kShortRow && widest(p.w) > 2;
+#else
+    return true;
+#endif
   }
   // Maxima of more than few elements that share little: others are put together in steps.
   static bool leaves_most(const Plan& p) {
     return p.w.adaptive() || (p.w.window > 3 && 2 * p.w.windows <= p.w.positions);
   }
+#if POOL_AVX512
   static std::int64_t widest(const Axis& axis) {
     return axis.adaptive() && axis.positions % axis.windows == 0 ? axis.positions / axis.windows : axis.most_taps();
   }
+#endif
 
   static std::int64_t groups(const Plan& p) { return (p.planes() + kN - 1) / kN; }
   static std::int64_t all_rows(const Plan& p) { return p.d.windows * p.h.windows; }
@@ -121,7 +135,7 @@ struct Columns {
       count_[o] = taps.count;
       factors_[o] = !O::kIsMax && p.counts_w ? p.factor(p.w, o) : 1;
     }
-    mask_ = p.w.positions < kN ? (std::uint64_t{1} << p.w.positions) - 1 : 0;
+    mask_ = p.w.positions < kN ? mask_of(p.w.positions) : 0;
     deep_step_ = p.d.dilation * p.d.in_step;
     high_step_ = p.h.dilation * p.h.in_step;
     if constexpr (kInFloat) {
@@ -178,6 +192,17 @@ struct Columns {
     }
   }
 
+  // A row that is shorter than a vector.
+#if POOL_AVX512
+  static std::uint64_t mask_of(std::int64_t width) { return (std::uint64_t{1} << width) - 1; }
+  static POOL_INLINE VecFor<O> load_short(const char* at, std::uint64_t mask) { return O::load_some(at, mask); }
+#else
+  static std::uint64_t mask_of(std::int64_t width) { return static_cast<std::uint64_t>(width); }
+  static POOL_INLINE VecFor<O> load_short(const char* at, std::uint64_t width) {
+    return O::load_part(at, static_cast<int>(width));
+  }
+#endif
+
   // The rows of windows combined, for row r of outputs of all planes.
   template <bool kMasked, bool kAsks>
   void down(std::int64_t r) {
@@ -221,7 +246,7 @@ struct Columns {
       const char* at = in_[i];
       VecFor<O> rows[kRows];
 #pragma GCC unroll 8
-      for (int j = 0; j < kRows; ++j) rows[j] = kMasked ? O::load_some(at + own[j], mask) : O::load(at + own[j]);
+      for (int j = 0; j < kRows; ++j) rows[j] = kMasked ? load_short(at + own[j], mask) : O::load(at + own[j]);
 #pragma GCC unroll 8
       for (int j = 0; kAsks && j < kRows; ++j) ask(at + own[j] + ahead);
 #pragma GCC unroll 8
@@ -292,7 +317,7 @@ struct Columns {
     for (int k = 0; k < kWide; ++k) {
       if (kAsks) ask(at + k * kN * kSize + ahead_);
     }
-    for (int k = 0; k < kWide; ++k) row[k] = kMasked ? O::load_some(at, mask_) : O::load(at + k * kN * kSize);
+    for (int k = 0; k < kWide; ++k) row[k] = kMasked ? load_short(at, mask_) : O::load(at + k * kN * kSize);
   }
   template <int kWide, bool kMasked, bool kAsks>
   POOL_INLINE void more(const char* at, VecFor<O>* all) const {
@@ -377,7 +402,7 @@ struct Columns {
   const Plan p;
   const std::int64_t bands_;
   const std::int64_t ahead_;            // bytes to the next planes, of inputs that are asked for
-  std::uint64_t mask_;                  // of rows shorter than a vector
+  std::uint64_t mask_;                  // of rows shorter than a vector, or how long they are
   std::int64_t deep_step_, high_step_;  // bytes between rows that a window reads
   std::int64_t piece_ = 1;              // columns that are added up in float
   std::int64_t band_ = -1;              // whose rows are listed

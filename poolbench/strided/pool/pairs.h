@@ -1,5 +1,5 @@
 // Pooling of contiguous rows whose windows share no columns: rows of a window are combined as they lie, and neighbours
-// along w in registers, pair by pair; or every second column is left out. For AVX2 alone: with AVX-512 `stripes` and `direct` do the same for less.
+// along w in registers, pair by pair. For AVX2 alone: with AVX-512 `stripes` and `direct` do the same for less.
 #pragma once
 
 #include "simd/combine.h"
@@ -12,8 +12,7 @@ struct Pairs {
   using V = VecFor<O>;
   static constexpr const char* kName = "pairs";
   static constexpr const char* kTakes =
-      "contiguous rows of a vector of outputs and more, whose windows are two or four columns side by side, or every second "
-      "one";
+      "contiguous rows of a vector of outputs and more, whose windows are two or four columns side by side";
   static constexpr const char* kCost = "kd·kh + kw / 2";
   static constexpr std::int64_t kSize = sizeof(Value);
   static constexpr int kN = O::kCount;
@@ -21,9 +20,7 @@ struct Pairs {
 
   static bool fits(const Plan& p) {
     const Axis& w = p.w;
-    // Where rows are left out of a large array, `rows` waits less for memory.
-    const bool has_loop = w.stride == 2   ? w.window == 2 || (w.window == 1 && input_bytes(p, kSize) < kStreamedBytes)
-                          : w.stride == 4 && w.window == 4;
+    const bool has_loop = w.stride == w.window && (w.window == 2 || w.window == 4);
     return p.inner == 1 && !w.adaptive() && w.dilation == 1 && has_loop && w.in_step == kSize && w.out_step == kSize &&
            w.windows >= kN && w.positions >= kN && p.d.most_taps() * p.h.most_taps() <= kMostTall &&
            (O::kIsMax || has_short_sums(p));
@@ -31,11 +28,7 @@ struct Pairs {
   static std::int64_t units(const Plan& p) { return plane_count(p) * p.h.windows; }
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     const Pairs self(p);
-    switch (p.w.window) {
-      case 1: return self.rows<1>(first, last);
-      case 2: return self.rows<2>(first, last);
-      default: return self.rows<4>(first, last);
-    }
+    p.w.window == 2 ? self.rows<2>(first, last) : self.rows<4>(first, last);
   }
 
  private:
@@ -94,12 +87,11 @@ struct Pairs {
   // Returns whether the outputs are right: not where `Op` takes no NaN, and one was there.
   template <class Op, int kTaps, int kRows>
   bool row(const char* const* list, std::int64_t count, char* to, double scale) const {
-    constexpr std::int64_t kStride = std::max(kTaps, 2);
-    const std::int64_t windows = p.w.windows, last_inside = p.w.positions - kStride * kN;
+    const std::int64_t windows = p.w.windows, last_inside = p.w.positions - kTaps * kN;
     const V factor = O::kIsMax ? V{} : fill_vec<Value>(static_cast<Value>(scale * across_));
     DoubtOf<Op> doubt;
     const auto next = [&](std::int64_t o, V by) __attribute__((always_inline)) {
-      const std::int64_t x = o * kStride - p.w.lo;
+      const std::int64_t x = o * kTaps - p.w.lo;
       const auto inside = [&](std::int64_t at) __attribute__((always_inline)) {
         return down<Op, kRows>(list, count, at, doubt);
       };
@@ -129,7 +121,6 @@ struct Pairs {
   // A vector of outputs whose windows begin at position x; `down` gives the columns of a vector of positions.
   template <class Op, int kTaps, class Down>
   static POOL_INLINE V across(Down down, std::int64_t x) {
-    if constexpr (kTaps == 1) return even_lanes<Value>(down(x), down(x + kN));
     const V low = in_pairs<Op>(down(x), down(x + kN));
     if constexpr (kTaps == 2) return low;
     else return in_pairs<Op>(low, in_pairs<Op>(down(x + 2 * kN), down(x + 3 * kN)));

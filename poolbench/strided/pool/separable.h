@@ -67,6 +67,7 @@ struct Separable {
   static constexpr std::int64_t kN = O::kCount;
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr int kTogether = 4;
+  static constexpr std::int64_t kFew = kBytes == 32 ? 25 : kFewElements;  // elements up to which others are faster
   static constexpr std::int64_t kRoom = 160 << 10;  // of scratch memory, in bytes
 
   static bool fits(const Plan& p) {
@@ -74,7 +75,7 @@ struct Separable {
     return p.inner > 1 && p.inner_in_step == kSize && p.inner_out_step == kSize && p.inner % kN == 0 &&
            !p.d.adaptive() && !p.h.adaptive() && !p.w.adaptive() && p.d.window == 1 && p.d.lo == 0 &&
            (p.d.windows - 1) * p.d.stride < p.d.positions && p.h.dilation == 1 && p.w.dilation == 1 &&
-           rows_in_room(p, kN) >= p.h.window + (kTogether - 1) * p.h.stride && p.h.window * p.w.window > kFewElements &&
+           rows_in_room(p, kN) >= p.h.window + (kTogether - 1) * p.h.stride && p.h.window * p.w.window > kFew &&
            // What was measured: a maximum here costs more, since what it takes is stored and loaded again.
            4 * p.h.window * p.w.window > 5 * (together + p.h.window / kTogether + p.h.stride + 2);
   }

@@ -18,14 +18,22 @@ struct PoolTurned {
 
   // The kernels for innermost channels.
   struct Inner {
-    static bool fits(const Plan& p, bool) { return separates(p) || (kTakesFew && Channels<O>::fits(p)); }
+    static bool fits(const Plan& p, bool) {
+      return separates(p) || (kTakesFew && (Channels<O>::fits(p) || Rows<O>::fits(p)));
+    }
     static void run(const Plan& p) {
       if constexpr (!kTakesFew) {
-        Separable<O>::run(p, 0, Separable<O>::units(p));
-      } else if constexpr (O::kIsMax) {
-        if (separates(p)) return Separable<O>::run(p, 0, Separable<O>::units(p));
+        all<Separable<O>>(p);
+      } else {
+        if constexpr (O::kIsMax) {
+          if (separates(p)) return all<Separable<O>>(p);
+        }
+        Channels<O>::fits(p) ? all<Channels<O>>(p) : all<Rows<O>>(p);
       }
-      if constexpr (kTakesFew) Channels<O>::run(p, 0, Channels<O>::units(p));
+    }
+    template <class Kernel>
+    static void all(const Plan& p) {
+      Kernel::run(p, 0, Kernel::units(p));
     }
   };
   using T = Turned<typename O::Stored, Inner>;

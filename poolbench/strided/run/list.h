@@ -30,7 +30,6 @@
 #include "keep/direct.h"
 #include "keep/patches.h"
 #include "keep/skips.h"
-#include "pool/columns.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
 #include "pool/patches.h"
@@ -39,11 +38,15 @@
 #include "pool/stripes.h"
 #endif
 #if POOL_AVX2
+#include "gradient/stripes_narrow.h"
+#include "keep/stripes_narrow.h"
 #include "pool/pairs.h"
+#include "pool/stripes_narrow.h"
 #endif
 #if POOL_AVX512 || POOL_AVX2
 #include "gradient/turned.h"
 #include "keep/turned.h"
+#include "pool/columns.h"
 #include "pool/turned.h"
 #endif
 
@@ -62,6 +65,8 @@ constexpr auto kList = join(
     pool<Direct, WideMaxima, Averages>(),
     pool<Flat, Maxima, ByteMaxima, Averages>(),
 #elif POOL_AVX2
+    pool<PoolNarrow, WideMaxima, WideShortAverages>(),
+    pool<Columns, WideMaxima, Averages>(),
     pool<Pairs, WideMaxima, WideShortAverages>(),
     pool<PoolTurned, WideMaxima, Averages>(),
 #endif
@@ -78,6 +83,7 @@ constexpr auto kList = join(
     keep<KeepTurned>(),
     keep<KeepDirect>(),
 #elif POOL_AVX2
+    keep_wide<KeepNarrow>(),
     keep<KeepTurned>(),
 #endif
     keep<KeepRows>(),
@@ -85,6 +91,7 @@ constexpr auto kList = join(
     gradient<Op::kMax, PutFull>(),
     gradient<Op::kMax, GatherChannels>(),
 #if POOL_AVX2
+    gradient_wide<Op::kMax, GatherNarrow>(),
     gradient<Op::kMax, GatherTurned>(),
 #endif
     gradient<Op::kMax, GatherFlat>(),
@@ -105,6 +112,7 @@ constexpr auto kList = join(
     gradient<Op::kAvg, SpreadTurned>(),
     gradient<Op::kAvg, SpreadDirect>(),
 #elif POOL_AVX2
+    gradient_wide<Op::kAvg, SpreadNarrow>(),
     gradient<Op::kAvg, SpreadTurned>(),
 #endif
     gradient<Op::kAvg, SpreadRows>());

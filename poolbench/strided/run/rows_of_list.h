@@ -74,8 +74,20 @@ constexpr KernelRows<4> float_rows(Pass pass, Op op) {
            row<K<F16>>(pass, op, Type::kF16), row<K<Bf16>>(pass, op, Type::kBf16)}};
 }
 template <template <class> class K>
+constexpr KernelRows<2> wide_rows(Pass pass, Op op) {
+  return {{row<K<double>>(pass, op, Type::kF64), row<K<float>>(pass, op, Type::kF32)}};
+}
+template <template <class> class K>
+constexpr auto keep_wide() {
+  return wide_rows<K>(Pass::kKeep, Op::kMax);
+}
+template <template <class> class K>
 constexpr auto keep() {
   return float_rows<K>(Pass::kKeep, Op::kMax);
+}
+template <Op kOp, template <class> class K>
+constexpr auto gradient_wide() {
+  return wide_rows<K>(Pass::kGradient, kOp);
 }
 template <Op kOp, template <class> class K>
 constexpr auto gradient() {

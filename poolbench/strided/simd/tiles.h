@@ -48,6 +48,10 @@ struct Cut {
     if (of_positions) {
       const std::int64_t first = std::max<std::int64_t>(begin * axis.stride - axis.lo, 0);
       const std::int64_t behind = std::min(end * axis.stride - axis.lo, axis.positions);
+      if (behind <= first) {  // padding alone
+        some.positions = some.windows = 0;
+        return {some, first, 0};
+      }
       const Readers low = readers(axis, first), high = readers(axis, behind - 1);
       some.positions = behind - first;
       some.windows = std::max<std::int64_t>(high.last - low.first + 1, 0);

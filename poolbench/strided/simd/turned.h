@@ -111,6 +111,7 @@ class Turned {
 
   void run_tile(const Part& d, const Part& h, const Part& w) {
     const bool gradient = p.pass == Pass::kGradient;
+    if (gradient && d.axis.positions * h.axis.positions * w.axis.positions == 0) return;
     Plan q = p;
     q.outer[0] = q.outer[1] = Outer{};
     q.inner = (planes_ + kLeast - 1) / kLeast * kLeast;

@@ -67,6 +67,12 @@ def test_narrow_vectors_want_channels(text: str, order: str, isa: str) -> None:
     assert preferred_order(parse_id(text), isa) == order
 
 
+def test_avx2_walks_down_rows_of_maxima_that_share_most() -> None:
+    workload = parse_id("max2d-n1c256-h20w20-k5s1p2-f32-nchw")
+    assert [preferred_order(workload, isa) for isa in ("avx2", "baseline")] == ["nchw", "nhwc"]
+    assert preferred_order(parse_id("max2d-n1c256-h20w20-k5s1p2-f32-nchw.train"), "avx2") == "nhwc"
+
+
 @pytest.mark.parametrize("policy", list(LayoutPolicy))
 def test_a_converted_input_gives_the_same_answer(policy: LayoutPolicy) -> None:
     workload = parse_id("avg2d-n2c64-h9w12-k3s2p1-xpad-f32-nchw")

@@ -312,6 +312,19 @@ def test_parts_of_a_plane_without_windows(kind: str) -> None:
     np.testing.assert_allclose(pullback(grad), tensor.grad.numpy(), 1e-13, 1e-13)
 
 
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_parts_of_a_plane_that_are_padding_alone(kind: str) -> None:
+    """Planes that are cut into parts of so few rows that the first one has none: it wrote in front of its memory."""
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).standard_normal((3, 15, 39, 63)).astype(np.float32)
+    tensor = torch.from_numpy(x).requires_grad_()
+    expected = getattr(torch.nn.functional, f"{kind}_pool2d")(tensor, 5, 1, (2, 1))
+    y, pullback = getattr(training, f"{kind}_pool2d")(x, 5, 1, (2, 1))
+    grad = np.ones_like(y)
+    expected.backward(torch.from_numpy(grad))
+    np.testing.assert_allclose(pullback(grad), tensor.grad.numpy(), 1e-5, 1e-5)
+
+
 LARGE = [
     Case(kind="max", spatial=(260, 300), batch=1, channels=1, window=(3, 3), stride=(2, 2), padding=((1, 1),) * 2,
          dilation=(1, 1)),
