@@ -1,7 +1,7 @@
 """Print the list of kernels as the table that docs/kernel.md holds: ``python docs/tables/kernels.py``.
 
-A line is a kernel of a pass; AVX-512 alone has some. On a processor without AVX-512 the table is shorter. Kernels of one
-name that take different things for different instruction sets have a line each.
+A line is a kernel of a pass; AVX-512 alone has some. On a processor without AVX-512 the table is shorter. Kernels of
+one name that take different things for different instruction sets have a line each.
 """
 
 from __future__ import annotations

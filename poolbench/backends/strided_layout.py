@@ -51,7 +51,7 @@ def preferred_order(workload: Workload, isa: str) -> str:
     elif isa == WIDE:
         wants_channels = _infers_better(workload)
     else:
-        wants_channels = _infers_better_in_narrow_vectors(workload) and not (isa == "avx2" and _is_walked_down(workload))
+        wants_channels = _infers_better_in_narrow_vectors(workload, isa)
     return channels_last_order(rank) if wants_channels else default_order(rank)
 
 
@@ -86,13 +86,15 @@ def _infers_better(workload: Workload) -> bool:
     return is_apart and workload.spatial[-1] > WIDE_ROW
 
 
-def _infers_better_in_narrow_vectors(workload: Workload) -> bool:
+def _infers_better_in_narrow_vectors(workload: Workload, isa: str) -> bool:
     """Whether pooling alone is faster with channels innermost where a vector has at most eight floats.
 
-    To sort lanes costs more there than it saves: all but sums and maxima of whole planes, and sums over large windows
-    that overlap in each step, are.
+    To sort lanes costs more there than it saves: all but sums and maxima of whole planes, sums over large windows that
+    overlap in each step, and with AVX2 maxima over squares of 5 with stride 1, are.
     """
     if workload.channels < LEAST_CHANNELS or _is_global(workload):
+        return False
+    if isa == "avx2" and _is_walked_down(workload):
         return False
     spec = workload.spec
     is_running_sum = spec.kind is Kind.AVG and spec.stride is not None and max(spec.stride) == 1

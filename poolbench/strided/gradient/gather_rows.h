@@ -1,5 +1,4 @@
 // The gradient of a maximum over rows of any strides: a window counts where its offset is the number of the element.
-//h.
 #pragma once
 
 #include "gradient/rows.h"

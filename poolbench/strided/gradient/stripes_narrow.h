@@ -98,7 +98,7 @@ struct GradientNarrow {
   };
 
   explicit GradientNarrow(const Plan& plan)
-      : p(plan), count_(stripes(plan)), asks_(contiguous_bytes<S>(plan) >= kAskedBytes) {
+      : p(plan), count_(stripes(plan)), asks_(contiguous_bytes<S>(plan) >= L::kAskedBytes) {
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_), first = window_of(p, stripe);
       // The last one may write behind the end of a row.
@@ -200,7 +200,7 @@ struct GradientNarrow {
         sum += value;
       }
     };
-    // Adds to pairs of positions what row `tap` of windows gives them: to the even one from two windows, to the odd one from one.
+    // Adds to pairs of positions what row `tap` of windows gives them: to even ones from two windows, to odd ones from one.
     const auto take = [&](V& even, V& odd, const Row& row, int tap) __attribute__((always_inline)) {
       if constexpr (kWindow == 3) add(even, row.low, row.low_place, tap * kWindow + 2);
       add(even, row.high, row.high_place, tap * kWindow);
@@ -208,7 +208,7 @@ struct GradientNarrow {
         kOdd ? add(odd, row.low, row.low_place, tap * kWindow + 1) : add(odd, row.high, row.high_place, tap * kWindow + 1);
       }
     };
-    const char* const limit = out_ + end_ * p.h.out_step;
+    const char* const limit = out_ + (end_ - 1) * p.h.out_step + p.w.positions * kSize;
     char* to = out_ + begin_ * p.h.out_step + x * kSize;
     const auto store = [&](V even, V odd) __attribute__((always_inline)) {
       V first, second;
@@ -251,9 +251,10 @@ struct GradientNarrow {
     }
   }
 
-  // The places of windows o, o + 1, … of a row, `at` for window o; in lanes of windows that are not there, whatever it may be.
+  // The places of windows o, o + 1, … of a row, `at` for window o; whatever it may be in lanes of windows that are not there.
   POOL_INLINE Places<S> places_near(const char* at, std::int64_t o) const {
-    const std::int64_t near = std::clamp<std::int64_t>(o, 0, p.w.windows - kN), by = std::clamp<std::int64_t>(o - near, -kN, kN);
+    const std::int64_t near = std::clamp<std::int64_t>(o, 0, p.w.windows - kN);
+    const std::int64_t by = std::clamp<std::int64_t>(o - near, -kN, kN);
     std::uint64_t bytes = 0;
     __builtin_memcpy(&bytes, at + (near - o), kN);
     if (by < 0) bytes = by == -8 ? 0 : bytes << (-8 * by);

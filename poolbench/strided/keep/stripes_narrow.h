@@ -58,7 +58,7 @@ struct KeepNarrow {
   };
 
   explicit KeepNarrow(const Plan& plan)
-      : p(plan), count_(L::stripes(plan.w)), asks_(input_bytes(plan, kSize) >= kAskedBytes) {
+      : p(plan), count_(L::stripes(plan.w)), asks_(input_bytes(plan, kSize) >= L::kAskedBytes) {
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_), begin = L::begin_of(p.w, stripe);
       // The last one looks for NaN in all that it loads, too, since no other stripe begins there.
@@ -104,7 +104,8 @@ struct KeepNarrow {
   void begin_plane(const Plane& plane) {
     in_ = plane.in + p.d.taps(plane.od).first * p.d.in_step;
     out_ = plane.out;
-    offsets_ = p.offsets + plane.n * p.outer[0].offset_step + plane.c * p.outer[1].offset_step + plane.od * p.d.offset_step;
+    offsets_ = p.offsets + plane.n * p.outer[0].offset_step + plane.c * p.outer[1].offset_step +
+               plane.od * p.d.offset_step;
   }
 
   static POOL_INLINE Places<S> number(int tap) { return fill_vec<P>(static_cast<P>(tap)); }

@@ -57,7 +57,7 @@ struct Channels {
   // Where `rows`, which reads an array from front to back, was measured to be faster with AVX2: many channels at each
   // position, of which every window reads several, in arrays that do not lie in a near cache.
   static bool reads_far(const Plan& p, bool overlaps) {
-    if constexpr (!std::is_same_v<typename O::Value, float>) return false;
+    if (!std::is_same_v<typename O::Value, float> || !has_few_elements(p)) return false;
     const std::int64_t position = p.inner * kSize, bytes = input_bytes(p, kSize);
     if (position < kWidePosition) return false;
     if (overlaps) return O::kIsMax ? bytes >= kNearBytes : p.counts_w && bytes >= kNearBytes / 2;

@@ -61,7 +61,7 @@ struct PoolNarrow {
   };
 
   explicit PoolNarrow(const Plan& plan)
-      : p(plan), count_(L::stripes(plan.w)), asks_(input_bytes(plan, kSize) >= kAskedBytes), deep_(plan.d.taps(0)) {
+      : p(plan), count_(L::stripes(plan.w)), asks_(input_bytes(plan, kSize) >= L::kAskedBytes), deep_(plan.d.taps(0)) {
     p.h.inside(inside_begin_, inside_end_);
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_);

@@ -1,4 +1,4 @@
-// How planes of contiguous rows are walked down in stripes with AVX2, each as wide as a vector of outputs: which windows can be,
+// How planes of contiguous rows are walked down in stripes with AVX2, each as wide as a vector of outputs: of which windows,
 // which stripes there are, and where their rows are loaded.
 #pragma once
 
@@ -12,6 +12,7 @@ struct NarrowStripes {
   static constexpr std::int64_t kSize = sizeof(T);
   static constexpr std::int64_t kN = kLanes<T>;
   static constexpr std::int64_t kBandBytes = 16 << 10;  // what a band of rows reads, so that it stays in the nearest cache
+  static constexpr std::int64_t kAskedBytes = 512 << 10;  // arrays from here on are asked for, two bands ahead
   static constexpr std::int64_t kMostEdges = 4;         // rows of outputs that count otherwise than most
   static constexpr int kMostLoads = 5;                  // vectors that a row of a stripe is loaded as
   static constexpr int kMostKinds = 4;
