@@ -29,10 +29,10 @@ struct Channels {
   static bool fits(const Plan& p) {
     if (!has_layout(p)) return false;
     const bool overlaps = overlap(p.d) || overlap(p.h) || overlap(p.w);
-    if (kBytes == 32 && reads_far(p, overlaps)) return false;
     const bool many = overlaps && (p.d.window * p.h.window * p.w.window > kManyTaps ||
                                    (kBytes == 32 && shared(p.d) * shared(p.h) * shared(p.w) > kManyWindows));
-    return !((many || p.inner * 2 <= O::kCount) && Rows<O>::fits(p));
+    const bool far = kBytes == 32 && reads_far(p, overlaps);
+    return !((many || far || p.inner * 2 <= O::kCount) && Rows<O>::fits(p));
   }
 
   static std::int64_t blocks(const Plan& p) { return (p.inner + kMostInner - 1) / kMostInner; }

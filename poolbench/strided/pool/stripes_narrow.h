@@ -173,7 +173,9 @@ struct PoolNarrow {
           all = Op::combine(all, fresh);
         }
       } else if constexpr (W::kAcross == 1) {
-        all = even_of_halves<Value>(part(0), part(1));
+        const V pair[2] = {part(0), part(1)};
+        if constexpr (!W::kFlat) doubt.template see<2>(pair);
+        all = even_of_halves<Value>(pair[0], pair[1]);
       } else {
         const V pair[2] = {part(0), part(1)};
         doubt.template see<2>(pair);
@@ -192,7 +194,7 @@ struct PoolNarrow {
     V found[kTaps];
     const auto load = [&](int i) __attribute__((always_inline)) {
       if (asks) __builtin_prefetch(in + at + 2 * L::kBandBytes, 0, 2);
-      if (static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height) && (W::kFlat || deep > 0)) {
+      if (static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height) && deep > 0) {
         found[i] = flat(at);
         for (std::int64_t k = 1; !W::kFlat && k < deep; ++k) found[i] = Op::combine(found[i], flat(at + k * deep_step));
       } else {

@@ -282,6 +282,27 @@ def test_windows_of_padding_alone_average_to_zero() -> None:
     assert row.tolist() == [[0, 1, 1, 0, 0]]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_planes_of_windows_that_are_padding_alone_average_to_zero(dtype: str) -> None:
+    x = np.ones((1, 2, 1, 24, 24), dtype)
+    y = strided.avg_pool3d(x, (1, 3, 3), 1, ((1, 1), (1, 1), (1, 1)))
+    assert not y[:, :, 0].any() and not y[:, :, 2].any()
+    np.testing.assert_array_equal(y[:, :, 1, 1:-1, 1:-1], 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_nan_behind_another_plane_of_an_overlapping_view_is_kept(dtype: str) -> None:
+    """Rows and columns a step of one element each, so that both strides stay strides."""
+    size = np.dtype(dtype).itemsize
+    base = np.zeros(512, dtype)
+    base[256 + 4] = np.nan
+    x = np.lib.stride_tricks.as_strided(base, (1, 1, 2, 16, 16), (0, 0, 256 * size, size, size))
+    y = strided.max_pool3d(x, (2, 1, 1), 2)
+    expected = np.fmax.reduce(x, axis=2)[:, :, None, ::2, ::2]
+    expected[np.isnan(x).any(axis=2)[:, :, None, ::2, ::2]] = np.nan
+    np.testing.assert_array_equal(y, expected)
+
+
 def test_padding_may_differ_by_side() -> None:
     x = np.array([[[-1.0, -2.0], [-3.0, -4.0]]])
     assert strided.max_pool2d(x, 2, 1, padding=((1, 0), (0, 1))).tolist() == [[[-1, -2], [-1, -2]]]
