@@ -16,6 +16,8 @@ struct GradientNarrow {
   using P = PlaceOf<S>;
   using L = NarrowStripes<S>;
   using Mask = typename L::Mask;
+  using Part = typename L::Part;
+  using Parts = typename L::Parts;
   static constexpr bool kIsMax = kOp == Op::kMax;
   static constexpr const char* kName = kIsMax ? "gather_stripes" : "spread_stripes";
   static constexpr const char* kTakes =
@@ -24,29 +26,28 @@ struct GradientNarrow {
   static constexpr const char* kCost = kIsMax ? "kh·kw / (sh·sw)" : "kh / sh + kw";
   static constexpr std::int64_t kSize = L::kSize, kN = L::kN;
   static constexpr int kMostLoads = 3;
+  static constexpr int kMostBeside = 2;  // rows beyond those of windows that a stripe asks for, on either side
+  static constexpr int kFactors = static_cast<int>(L::kMostEdges) + 1 + 2 * kMostBeside;
 
   static bool fits(const Plan& p) {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize || !is_identity(p.d) || !has_loop(p)) return false;
     // What is written behind the end of a row is written over by the next one.
     if (p.h.positions > 1 && p.h.out_step != p.w.positions * kSize) return false;
     if (p.w.positions < kN || (kIsMax && (p.w.windows < kN || p.offset_size != 1 || p.w.offset_step != 1))) return false;
-    return are_inside(p) && pays(p);
+    return (kIsMax || L::has_few_edges(p.h)) && are_inside(p) && pays(p);
   }
 
-  // A unit is a band of rows of a plane.
-  static std::int64_t units(const Plan& p) { return plane_count(p) * bands(p); }
+  // A unit is a part.
+  static std::int64_t units(const Plan& p) { return parts(p).count(); }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     GradientNarrow self(p);
-    if (p.w.stride == 1) {
-      if constexpr (!kIsMax) self.bands_of_rows(first, last, [&](const Kind& kind, std::int64_t s) { self.sums(kind, s); });
-      return;
-    }
+    if (p.w.stride == 1) return self.sums(first, last);
     const bool is_odd = p.w.lo % 2 != 0;
     switch (p.w.window) {
-      case 1: return is_odd ? self.template all<1, 1>(first, last) : self.template all<1, 0>(first, last);
-      case 2: return is_odd ? self.template all<2, 1>(first, last) : self.template all<2, 0>(first, last);
-      default: return is_odd ? self.template all<3, 1>(first, last) : self.template all<3, 0>(first, last);
+      case 1: return is_odd ? self.template pairs<1, 1>(first, last) : self.template pairs<1, 0>(first, last);
+      case 2: return is_odd ? self.template pairs<2, 1>(first, last) : self.template pairs<2, 0>(first, last);
+      default: return is_odd ? self.template pairs<3, 1>(first, last) : self.template pairs<3, 0>(first, last);
     }
   }
 
@@ -85,10 +86,7 @@ struct GradientNarrow {
     const std::int64_t count = stripes(p);
     return count < L::kMostKinds || (is_inside(p, 1) && is_inside(p, count - 3));
   }
-  static std::int64_t bands(const Plan& p) {
-    const std::int64_t rows = std::max<std::int64_t>(16, L::kBandBytes / (p.w.positions * kSize + 1));
-    return (p.h.positions + rows - 1) / rows;
-  }
+  static Parts parts(const Plan& p) { return Parts(p, p.h.positions, p.w.positions * kSize, 16, 2); }
 
   // What stripes of one kind need.
   struct Kind {
@@ -98,7 +96,7 @@ struct GradientNarrow {
   };
 
   explicit GradientNarrow(const Plan& plan)
-      : p(plan), count_(stripes(plan)), asks_(contiguous_bytes<S>(plan) >= L::kAskedBytes) {
+      : p(plan), parts_(parts(plan)), count_(stripes(plan)), ask_(contiguous_bytes<S>(plan) >= L::kAskedBytes ? Parts::kBytes : 0) {
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_), first = window_of(p, stripe);
       // The last one may write behind the end of a row.
@@ -112,50 +110,44 @@ struct GradientNarrow {
         }
       }
     }
-    if (kIsMax) return;
-    p.h.inside(inside_begin_, inside_end_);
-    if (p.counts_w) across_ = 1.0 / static_cast<double>(p.w.window);
-    if (inside_begin_ == inside_end_) return;
-    inside_[true] = static_cast<S>(p.row_factor(0, inside_begin_));
-    inside_[false] = static_cast<S>(p.row_factor(0, inside_begin_) * across_);
+    if (!kIsMax) set_factors();
   }
 
-  // Bands of rows, each stripe by stripe. From right to left: what a stripe writes behind the end of a row, the first one
-  // of the next row writes over.
-  template <class Walk>
-  void bands_of_rows(std::int64_t first, std::int64_t last, Walk walk) {
-    const std::int64_t all_bands = bands(p);
-    std::int64_t band = first % all_bands;
-    Plane plane = plane_at(p, first / all_bands);
-    for (; first < last; ++first) {
-      in_ = plane.in + plane.od * p.d.in_step;
-      out_ = plane.out;
-      od_ = plane.od;
-      if (kIsMax) {
-        offsets_ = p.offsets + plane.n * p.outer[0].offset_step + plane.c * p.outer[1].offset_step +
-                   plane.od * p.d.offset_step;
-      }
-      begin_ = p.h.positions * band / all_bands / 2 * 2;
-      end_ = band + 1 == all_bands ? p.h.positions : p.h.positions * (band + 1) / all_bands / 2 * 2;
-      for (std::int64_t s = count_ - 1; s >= 0; --s) walk(kinds_[L::kind_of(s, count_)], s);
-      if (++band < all_bands) continue;
-      band = 0;
-      if (first + 1 < last) next_plane(p, plane);
+  void set_factors() {
+    p.h.inside(inside_begin_, inside_end_);
+    const double across = p.counts_w ? 1.0 / static_cast<double>(p.w.window) : 1.0;
+    for (std::int64_t oh = 0; oh < p.h.windows; ++oh) {
+      factors_[factor_of(oh)] = static_cast<S>(p.row_factor(0, oh) * across);
+      edge_factors_[factor_of(oh)] = static_cast<S>(p.row_factor(0, oh));
+      if (oh >= inside_begin_ && oh < inside_end_) oh = inside_end_ - 1;
     }
   }
+  // Which factor a row of windows takes: see PoolNarrow. Rows that are not there are multiplied with zero.
+  std::int64_t factor_of(std::int64_t oh) const {
+    return kMostBeside + std::min(oh, inside_begin_) + std::max<std::int64_t>(oh - inside_end_ + 1, 0);
+  }
 
+  // From right to left: what a stripe writes behind the end of a row, the first one of the next row writes over.
+  template <class Walk>
+  void all(std::int64_t first, std::int64_t last, Walk walk) {
+    parts_.each(first, last, [&](const Part& part) {
+      for (std::int64_t s = count_ - 1; s >= 0; --s) {
+        const Kind& kind = kinds_[L::kind_of(s, count_)];
+        kind.is_inside ? walk(std::false_type{}, part, kind, s) : walk(std::true_type{}, part, kind, s);
+      }
+    });
+  }
   template <int kWindow, int kOdd>
-  void all(std::int64_t first, std::int64_t last) {
-    bands_of_rows(first, last, [&](const Kind& kind, std::int64_t s) {
-      kind.is_inside ? pairs<kWindow, kOdd, false>(kind, s) : pairs<kWindow, kOdd, true>(kind, s);
+  void pairs(std::int64_t first, std::int64_t last) {
+    all(first, last, [&](auto is_edge, const Part& part, const Kind& kind, std::int64_t s) {
+      pairs<kWindow, kOdd, is_edge>(part, kind, s);
     });
   }
 
   // What the gradients of a row of windows are multiplied with, but for the factors of edges along w.
   template <bool kEdge>
-  POOL_INLINE V factor_of(std::int64_t oh) const {
-    if (oh >= inside_begin_ && oh < inside_end_) return fill_vec<S>(inside_[kEdge]);
-    return fill_vec<S>(static_cast<S>(p.row_factor(od_, oh) * (kEdge ? 1.0 : across_)));
+  POOL_INLINE V scale_of(std::int64_t oh) const {
+    return fill_vec<S>((kEdge ? edge_factors_ : factors_)[factor_of(oh)]);
   }
 
   // A vector of windows of a row, and of those behind the first one.
@@ -164,29 +156,33 @@ struct GradientNarrow {
     Places<S> low_place, high_place;
   };
 
-  // The stripe `s` where windows are two positions apart, of the rows [begin_, end_). kOdd: whether the first position of a
+  // The stripe `s` of a part, where windows are two positions apart. kOdd: whether the first position of a
   // pair is an odd one of its window, as padding counts.
   template <int kWindow, int kOdd, bool kEdge>
-  __attribute__((noinline)) void pairs(const Kind& kind, std::int64_t s) const {
-    const std::int64_t x = begin_of(p, s), o = window_of(p, s), height = p.h.windows;
-    const char* const in = in_ + o * kSize;
-    const char* const offsets = kIsMax ? offsets_ + o : nullptr;
+  __attribute__((noinline)) void pairs(const Part& part, const Kind& kind, std::int64_t s) const {
+    const std::int64_t x = begin_of(p, s), o = window_of(p, s), height = p.h.windows, begin = part.begin, end = part.end;
+    const char* in = part.first.in + part.first.od * p.d.in_step + o * kSize;
+    const char* offsets = kIsMax ? offsets_of(p, part.first) + o : nullptr;
     const Mask low_mask = kind.masks[0], high_mask = kind.masks[1];
+    const char* const nothing = reinterpret_cast<const char*>(nothing_);
+    const char* const nothing_places = nothing_places_ + sizeof nothing_places_ / 2;
+    const std::int64_t ask = ask_;
     const auto load = [&](std::int64_t oh) __attribute__((always_inline)) {
       Row row{};
-      if (static_cast<std::uint64_t>(oh) >= static_cast<std::uint64_t>(height)) return row;
-      const char* const at = in + oh * p.h.in_step;
-      if (asks_) __builtin_prefetch(at + L::kBandBytes, 0, 2);
+      const bool is_there = static_cast<std::uint64_t>(oh) < static_cast<std::uint64_t>(height);
+      const char* const there = in + oh * p.h.in_step;
+      const char* const at = is_there ? there : nothing;
+      __builtin_prefetch(there + ask, 0, 2);
       row.low = kEdge ? L::load_lanes(at, low_mask) : load_vec<S>(at);
       row.high = kEdge ? L::load_lanes(at + kSize, high_mask) : load_vec<S>(at + kSize);
       if constexpr (kIsMax) {
-        const char* const places = offsets + oh * p.h.offset_step;
+        const char* const places = is_there ? offsets + oh * p.h.offset_step : nothing_places;
         if constexpr (kWindow > 1) {
           row.low_place = kEdge ? places_near(places, o) : load_places<S, 1>(places);
           row.high_place = kEdge ? places_near(places + 1, o + 1) : load_places<S, 1>(places + 1);
         }
       } else {
-        const V factor = factor_of<kEdge>(oh);
+        const V factor = scale_of<kEdge>(oh);
         row.low *= kEdge ? factor * kind.factors[0] : factor;
         row.high *= kEdge ? factor * kind.factors[1] : factor;
       }
@@ -208,8 +204,9 @@ struct GradientNarrow {
         kOdd ? add(odd, row.low, row.low_place, tap * kWindow + 1) : add(odd, row.high, row.high_place, tap * kWindow + 1);
       }
     };
-    const char* const limit = out_ + (end_ - 1) * p.h.out_step + p.w.positions * kSize;
-    char* to = out_ + begin_ * p.h.out_step + x * kSize;
+    char* plane = part.first.out;
+    char* to = nullptr;
+    const char* limit = nullptr;
     const auto store = [&](V even, V odd) __attribute__((always_inline)) {
       V first, second;
       kOdd ? zip(odd, even, first, second) : zip(even, odd, first, second);
@@ -224,17 +221,24 @@ struct GradientNarrow {
       to += p.h.out_step;
     };
 
-    std::int64_t oh = begin_ / 2 + p.h.lo / 2 - (kOdd ? 0 : 1);
-    Row above = load(oh);
-    for (std::int64_t y = begin_; y < end_; y += 2) {
-      const Row below = load(++oh);
-      V even{}, odd{}, odd_even{}, odd_odd{};
-      if constexpr (kWindow == 3) take(even, odd, above, 2);
-      take(even, odd, below, 0);
-      if constexpr (kWindow > 1) take(odd_even, odd_odd, kOdd ? above : below, 1);
-      kOdd ? store(odd_even, odd_odd) : store(even, odd);
-      if (y + 1 < end_) kOdd ? store(even, odd) : store(odd_even, odd_odd);
-      above = below;
+    for (std::int64_t left = part.planes; left > 0; --left) {
+      to = plane + begin * p.h.out_step + x * kSize;
+      limit = plane + (end - 1) * p.h.out_step + p.w.positions * kSize;
+      std::int64_t oh = begin / 2 + p.h.lo / 2 - (kOdd ? 0 : 1);
+      Row above = load(oh);
+      for (std::int64_t y = begin; y < end; y += 2) {
+        const Row below = load(++oh);
+        V even{}, odd{}, odd_even{}, odd_odd{};
+        if constexpr (kWindow == 3) take(even, odd, above, 2);
+        take(even, odd, below, 0);
+        if constexpr (kWindow > 1) take(odd_even, odd_odd, kOdd ? above : below, 1);
+        kOdd ? store(odd_even, odd_odd) : store(even, odd);
+        if (y + 1 < end) kOdd ? store(even, odd) : store(odd_even, odd_odd);
+        above = below;
+      }
+      in += parts_.in_step();
+      plane += parts_.out_step();
+      if (kIsMax) offsets += parts_.offset_step();
     }
   }
 
@@ -262,49 +266,52 @@ struct GradientNarrow {
     return load_places<S, 1>(reinterpret_cast<const char*>(&bytes));
   }
 
-  // The stripe `s` of an average's gradient where windows are one position apart.
-  void sums(const Kind& kind, std::int64_t s) const {
-    kind.is_inside ? sums<false>(kind, s) : sums<true>(kind, s);
+  // An average's gradient where windows are one position apart.
+  void sums(std::int64_t first, std::int64_t last) {
+    all(first, last, [&](auto is_edge, const Part& part, const Kind& kind, std::int64_t s) { sums<is_edge>(part, kind, s); });
   }
   template <bool kEdge>
-  __attribute__((noinline)) void sums(const Kind& kind, std::int64_t s) const {
+  __attribute__((noinline)) void sums(const Part& part, const Kind& kind, std::int64_t s) const {
     const std::int64_t height = p.h.windows;
-    const char* const in = in_ + window_of(p, s) * kSize;
-    char* to = out_ + begin_ * p.h.out_step + begin_of(p, s) * kSize;
+    const char* in = part.first.in + part.first.od * p.d.in_step + window_of(p, s) * kSize;
+    const char* const nothing = reinterpret_cast<const char*>(nothing_);
+    const std::int64_t ask = ask_;
+    char* to_plane = part.first.out + part.begin * p.h.out_step + begin_of(p, s) * kSize;
     const auto load = [&](std::int64_t oh) __attribute__((always_inline)) {
       V sum{};
-      if (static_cast<std::uint64_t>(oh) >= static_cast<std::uint64_t>(height)) return sum;
-      const char* const at = in + oh * p.h.in_step;
-      if (asks_) __builtin_prefetch(at + 2 * L::kBandBytes, 0, 2);
+      const char* const there = in + oh * p.h.in_step;
+      const char* const at = static_cast<std::uint64_t>(oh) < static_cast<std::uint64_t>(height) ? there : nothing;
+      __builtin_prefetch(there + 2 * ask, 0, 2);
       if constexpr (kEdge) {
         for (int j = 0; j < 3; ++j) sum += L::load_lanes(at + j * kSize, kind.masks[j]) * kind.factors[j];
       } else {
         sum = load_vec<S>(at) + load_vec<S>(at + kSize) + load_vec<S>(at + 2 * kSize);
       }
-      return sum * factor_of<kEdge>(oh);
+      return sum * scale_of<kEdge>(oh);
     };
-    std::int64_t oh = begin_ + p.h.lo - 2;
-    V first = load(oh), second = load(++oh);
-    for (std::int64_t y = begin_; y < end_; ++y, to += p.h.out_step) {
-      const V third = load(++oh);
-      store_vec<S>(to, first + second + third);
-      first = second;
-      second = third;
+    for (std::int64_t left = part.planes; left > 0; --left, in += parts_.in_step(), to_plane += parts_.out_step()) {
+      char* to = to_plane;
+      std::int64_t oh = part.begin + p.h.lo - 2;
+      V first = load(oh), second = load(++oh);
+      for (std::int64_t y = part.begin; y < part.end; ++y, to += p.h.out_step) {
+        const V third = load(++oh);
+        store_vec<S>(to, first + second + third);
+        first = second;
+        second = third;
+      }
     }
   }
 
   const Plan& p;
+  const Parts parts_;
   const std::int64_t count_;  // stripes
-  const bool asks_;
+  const std::int64_t ask_;  // how far ahead rows are asked for, in bytes
   Kind kinds_[L::kMostKinds];
   std::int64_t inside_begin_ = 0, inside_end_ = 0;  // rows of windows that count alike
-  double across_ = 1;
-  S inside_[2] = {};  // their factor, but for along w at the edges
-  // The band in hand.
-  const char* in_ = nullptr;
-  char* out_ = nullptr;
-  const char* offsets_ = nullptr;
-  std::int64_t od_ = 0, begin_ = 0, end_ = 0;
+  S factors_[kFactors] = {}, edge_factors_[kFactors] = {};  // of rows, in stripes inside and at the edges
+  // What is read in the place of rows that are not there.
+  S nothing_[2 * kN] = {};
+  char nothing_places_[64] = {};
 };
 
 template <class S>

@@ -15,6 +15,8 @@ struct PoolNarrow {
   using V = VecFor<O>;
   using L = NarrowStripes<Value>;
   using Mask = typename L::Mask;
+  using Part = typename L::Part;
+  using Parts = typename L::Parts;
   static constexpr const char* kName = "stripes";
   static constexpr const char* kTakes =
       "contiguous rows and windows of up to three or five to a side, walked down in stripes of a vector each";
@@ -27,8 +29,8 @@ struct PoolNarrow {
     return (L::loop_of(p) != L::kBy1Of5 || is_single(p.d)) && pays(p);
   }
 
-  // A unit is a band of rows of a plane.
-  static std::int64_t units(const Plan& p) { return plane_count(p) * L::bands(p); }
+  // A unit is a part.
+  static std::int64_t units(const Plan& p) { return L::parts(p).count(); }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     PoolNarrow self(p);
@@ -55,30 +57,32 @@ struct PoolNarrow {
 
   // What stripes of one kind need.
   struct Kind {
-    bool is_inside;
+    bool is_inside, is_open;
     Mask masks[L::kMostLoads];                     // which lanes lie in the row
-    V factors[O::kIsMax ? 1 : L::kMostEdges + 1];  // of rows inside, and of those at the edges
+    V factors[O::kIsMax ? 1 : L::kMostEdges + 1];  // of rows: see factors_of
   };
 
   explicit PoolNarrow(const Plan& plan)
-      : p(plan), count_(L::stripes(plan.w)), asks_(input_bytes(plan, kSize) >= L::kAskedBytes), deep_(plan.d.taps(0)) {
+      : p(plan), parts_(L::parts(plan)), count_(L::stripes(plan.w)), ask_(input_bytes(plan, kSize) >= L::kAskedBytes ? 2 * Parts::kBytes : 0), deep_(plan.d.taps(0)) {
     p.h.inside(inside_begin_, inside_end_);
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_);
       // The last one looks for NaN in all that it loads, too, since no other stripe begins there.
       kinds_[i].is_inside = stripe < count_ - 1 && L::is_inside(p.w, stripe);
+      kinds_[i].is_open = L::is_open(p, stripe);
       const std::int64_t first = L::begin_of(p.w, stripe) * p.w.stride - p.w.lo;
       for (int j = 0; j < L::kMostLoads; ++j) {
         kinds_[i].masks[j] = L::lanes_inside(first + L::offset(static_cast<int>(p.w.stride), j), p.w.positions);
       }
     }
+    std::fill_n(nothing_, L::kMostOfRow, static_cast<Value>(O::neutral()[0]));
     set_factors(0);
   }
 
-  // Which factors a row of outputs takes.
+  // Which factors a row of outputs takes: those of the rows before the inside, of the inside, and of the rows behind it.
   std::int64_t factors_of(std::int64_t oh) const {
-    if (O::kIsMax || (oh >= inside_begin_ && oh < inside_end_)) return 0;
-    return 1 + (oh < inside_begin_ ? oh : inside_begin_ + oh - inside_end_);
+    if (O::kIsMax || __builtin_expect(oh >= inside_begin_ && oh < inside_end_, 1)) return inside_begin_;
+    return std::min(oh, inside_begin_) + std::max<std::int64_t>(oh - inside_end_ + 1, 0);
   }
   void set_factors(std::int64_t od) {
     if (O::kIsMax) return;
@@ -104,60 +108,52 @@ struct PoolNarrow {
 
   template <class W>
   void rows(std::int64_t first, std::int64_t last) {
-    using Op = typename OfNumbers<O>::Op;
-    const std::int64_t all_bands = L::bands(p);
-    std::int64_t band = first % all_bands;
-    Plane plane = plane_at(p, first / all_bands);
-    begin_plane(plane);
-    for (; first < last; ++first) {
-      begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
-      end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
+    parts_.each(first, last, [&](const Part& part) {
+      begin(part);
       bool is_sure = true;
-      for (std::int64_t s = 0; s < count_; ++s) {
-        const Kind& kind = kinds_[L::kind_of(s, count_)];
-        is_sure &= kind.is_inside ? walk<Op, W, false>(kind, L::begin_of(p.w, s))
-                                  : walk<Op, W, true>(kind, L::begin_of(p.w, s));
-      }
+      for (std::int64_t s = 0; s < count_; ++s) is_sure &= stripe<typename OfNumbers<O>::Op, W>(part, s);
       // A NaN is seen by the stripe that begins with it, and may have been lost in the one before that.
-      for (std::int64_t s = is_sure ? count_ : 0; s < count_; ++s) {
-        walk<O, W, true>(kinds_[L::kind_of(s, count_)], L::begin_of(p.w, s));
-      }
-      if (++band < all_bands) continue;
-      band = 0;
-      if (first + 1 == last) break;
-      next_plane(p, plane);
-      begin_plane(plane);
-    }
+      for (std::int64_t s = is_sure ? count_ : 0; s < count_; ++s) stripe<O, W>(part, s);
+    });
   }
 
-  void begin_plane(const Plane& plane) {
-    in_ = plane.in;
-    out_ = plane.out;
+  void begin(const Part& part) {
+    in_ = part.first.in;
     if (p.d.most_taps() > 1 || p.d.windows > 1) {
-      deep_ = p.d.taps(plane.od);
-      if (p.counts_d) set_factors(plane.od);
+      deep_ = p.d.taps(part.first.od);
+      if (p.counts_d) set_factors(part.first.od);
     }
     in_ += deep_.first * p.d.in_step;
   }
 
-  // The stripe whose first output is `o`, of the rows [begin_, end_). Returns whether the outputs are right: not where `Op`
-  // takes no NaN, and one was there.
+  template <class Op, class W>
+  bool stripe(const Part& part, std::int64_t s) const {
+    const Kind& kind = kinds_[L::kind_of(s, count_)];
+    return L::in_order(part, kind, [&](auto is_edge, std::int64_t first, std::int64_t last) {
+      return walk<Op, W, is_edge>(part, first, last, kind, L::begin_of(p.w, s));
+    });
+  }
+
+  // The stripe whose first output is `o`, of the planes [first, last) of a part. Returns whether the outputs are right: not
+  // where `Op` takes no NaN, and one was there.
   template <class Op, class W, bool kEdge>
-  __attribute__((noinline)) bool walk(const Kind& kind, std::int64_t o) const {
+  __attribute__((noinline)) bool walk(const Part& part, std::int64_t first, std::int64_t last, const Kind& kind,
+                                      std::int64_t o) const {
     constexpr int kStride = W::kStride, kTaps = W::kTaps, kKnown = W::kKnown;
-    const char* const in = in_ + (o * kStride - p.w.lo) * kSize;
-    const std::int64_t step = p.h.in_step, height = p.h.positions, deep = deep_.count;
-    const std::int64_t deep_step = p.d.dilation * p.d.in_step, to_step = p.h.out_step;
-    const bool asks = asks_, is_short = kEdge && p.w.windows < kN;
+    const std::int64_t plane_step = parts_.in_step(), to_plane_step = parts_.out_step();
+    const std::int64_t step = p.h.in_step, height = deep_.count > 0 ? p.h.positions : 0, deep = deep_.count;
+    const std::int64_t deep_step = p.d.dilation * p.d.in_step, to_step = p.h.out_step, ask = ask_;
+    const std::int64_t begin = part.begin, end = part.end;
+    const bool is_cut = p.w.windows < kN, is_dense = to_plane_step == p.h.windows * to_step;
     Mask masks[W::kLoads];
 #pragma GCC unroll 5
     for (int j = 0; j < W::kLoads; ++j) masks[j] = kind.masks[j];
     DoubtOf<Op> doubt;
 
     // What a row gives along w, its lanes as pairs leave them.
-    const auto flat = [&](std::int64_t at) __attribute__((always_inline)) {
+    const auto flat = [&](const char* at) __attribute__((always_inline)) {
       const auto part = [&](int j) __attribute__((always_inline)) {
-        const char* const from = in + at + L::offset(kStride, j) * kSize;
+        const char* const from = at + L::offset(kStride, j) * kSize;
         if constexpr (!kEdge) return O::load(from);
         else if constexpr (O::kIsMax) return L::load_lanes(from, masks[j], O::neutral());
         else return L::load_lanes(from, masks[j]);
@@ -189,53 +185,60 @@ struct PoolNarrow {
       return all;
     };
 
-    std::int64_t y = begin_ * W::kDownStride - p.h.lo, at = y * step;
-    char* to = out_ + o * kSize + begin_ * to_step;
-    V found[kTaps];
-    const auto load = [&](int i) __attribute__((always_inline)) {
-      if (asks) __builtin_prefetch(in + at + 2 * L::kBandBytes, 0, 2);
-      if (static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height) && deep > 0) {
-        found[i] = flat(at);
-        for (std::int64_t k = 1; !W::kFlat && k < deep; ++k) found[i] = Op::combine(found[i], flat(at + k * deep_step));
-      } else {
-        found[i] = O::neutral();
-      }
-      ++y;
-      at += step;
-    };
+    // Rows that are not there are read from `nothing_`, and what must not be written goes to `rest`: branches that few rows
+    // take would be guessed wrong for each of them.
+    alignas(32) char rest[sizeof(V)];
+    const char* in = in_ + first * plane_step + (o * kStride - p.w.lo) * kSize;
+    char* to_plane = part.first.out + first * to_plane_step + o * kSize + begin * to_step;
+    for (; first < last; ++first, in += plane_step, to_plane += to_plane_step) {
+      std::int64_t y = begin * W::kDownStride - p.h.lo;
+      const char* at = in + y * step;
+      char* to = to_plane;
+      V found[kTaps];
+      const auto load = [&](int i) __attribute__((always_inline)) {
+        __builtin_prefetch(at + ask, 0, 2);
+        const bool is_there = static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height);
+        const char* from = is_there ? at : reinterpret_cast<const char*>(nothing_);
+        found[i] = flat(from);
+        for (std::int64_t k = 1; !W::kFlat && k < deep; ++k) {
+          from += is_there ? deep_step : 0;
+          found[i] = Op::combine(found[i], flat(from));
+        }
+        ++y;
+        at += step;
+      };
 #pragma GCC unroll 4
-    for (int i = 0; i < kKnown; ++i) load(i);
-    for (std::int64_t oh = begin_; oh < end_; ++oh, to += to_step) {
+      for (int i = 0; i < kKnown; ++i) load(i);
+      const std::int64_t last_whole = is_cut && (first + 1 == last || !is_dense) ? end - 1 : end;
+      for (std::int64_t oh = begin; oh < end; ++oh, to += to_step) {
 #pragma GCC unroll 3
-      for (int i = kKnown; i < kTaps; ++i) load(i);
-      V all = found[0];
+        for (int i = kKnown; i < kTaps; ++i) load(i);
+        V all = found[0];
 #pragma GCC unroll 5
-      for (int i = 1; i < kTaps; ++i) all = Op::combine(all, found[i]);
-      if constexpr (kStride == 2) all = halves_in_order<Value>(all);
-      const V factor = O::kIsMax ? V{} : kind.factors[factors_of(oh)];
-      if (kEdge && is_short && oh == end_ - 1) {
-        O::store_part(to, all, factor, static_cast<int>(p.w.windows));
-      } else {
-        O::store(to, all, factor);
-      }
+        for (int i = 1; i < kTaps; ++i) all = Op::combine(all, found[i]);
+        if constexpr (kStride == 2) all = halves_in_order<Value>(all);
+        const V factor = O::kIsMax ? V{} : kind.factors[factors_of(oh)];
+        O::store(oh < last_whole ? to : rest, all, factor);
 #pragma GCC unroll 4
-      for (int i = 0; i < kKnown; ++i) found[i] = found[i + kTaps - kKnown];
-      y += W::kSkipped;
-      at += W::kSkipped * step;
+        for (int i = 0; i < kKnown; ++i) found[i] = found[i + kTaps - kKnown];
+        y += W::kSkipped;
+        at += W::kSkipped * step;
+      }
+      if (last_whole < end) __builtin_memcpy(to - to_step, rest, static_cast<std::size_t>(p.w.windows * kSize));
     }
     return doubt.is_sure();
   }
 
   const Plan& p;
+  const Parts parts_;
   const std::int64_t count_;  // stripes
-  const bool asks_;
+  const std::int64_t ask_;  // how far ahead rows are asked for, in bytes
   std::int64_t inside_begin_ = 0, inside_end_ = 0;
   Kind kinds_[L::kMostKinds];
-  // The band in hand.
+  Value nothing_[L::kMostOfRow];
+  // The part in hand.
   Axis::Taps deep_;
   const char* in_ = nullptr;
-  char* out_ = nullptr;
-  std::int64_t begin_ = 0, end_ = 0;
 };
 
 POOL_END

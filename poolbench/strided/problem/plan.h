@@ -88,6 +88,10 @@ inline void find_memory(const Plan& p, Plane& plane) {
   plane.out = p.out + plane.n * p.outer[0].out_step + plane.c * p.outer[1].out_step + plane.od * p.d.out_step;
 }
 
+inline char* offsets_of(const Plan& p, const Plane& plane) {
+  return p.offsets + plane.n * p.outer[0].offset_step + plane.c * p.outer[1].offset_step + plane.od * p.d.offset_step;
+}
+
 // The planes are counted along d, then c, then n. What an engine counts within a plane is its own affair.
 inline Plane plane_at(const Plan& p, std::int64_t number) {
   Plane plane;
