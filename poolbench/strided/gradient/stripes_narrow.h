@@ -96,7 +96,8 @@ struct GradientNarrow {
   };
 
   explicit GradientNarrow(const Plan& plan)
-      : p(plan), parts_(parts(plan)), count_(stripes(plan)), ask_(contiguous_bytes<S>(plan) >= L::kAskedBytes ? Parts::kBytes : 0) {
+      : p(plan), parts_(parts(plan)), count_(stripes(plan)),
+        ask_(contiguous_bytes<S>(plan) >= L::kAskedBytes ? Parts::kBytes : 0) {
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_), first = window_of(p, stripe);
       // The last one may write behind the end of a row.

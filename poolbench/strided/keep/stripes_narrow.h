@@ -60,7 +60,8 @@ struct KeepNarrow {
   };
 
   explicit KeepNarrow(const Plan& plan)
-      : p(plan), parts_(L::parts(plan)), count_(L::stripes(plan.w)), ask_(input_bytes(plan, kSize) >= L::kAskedBytes ? 2 * Parts::kBytes : 0) {
+      : p(plan), parts_(L::parts(plan)), count_(L::stripes(plan.w)),
+        ask_(input_bytes(plan, kSize) >= L::kAskedBytes ? 2 * Parts::kBytes : 0) {
     std::fill_n(nothing_, L::kMostOfRow, static_cast<S>(Max<S>::neutral()[0]));
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_), begin = L::begin_of(p.w, stripe);

@@ -63,7 +63,8 @@ struct PoolNarrow {
   };
 
   explicit PoolNarrow(const Plan& plan)
-      : p(plan), parts_(L::parts(plan)), count_(L::stripes(plan.w)), ask_(input_bytes(plan, kSize) >= L::kAskedBytes ? 2 * Parts::kBytes : 0), deep_(plan.d.taps(0)) {
+      : p(plan), parts_(L::parts(plan)), count_(L::stripes(plan.w)),
+        ask_(input_bytes(plan, kSize) >= L::kAskedBytes ? 2 * Parts::kBytes : 0), deep_(plan.d.taps(0)) {
     p.h.inside(inside_begin_, inside_end_);
     for (int i = 0; i < L::kinds(count_); ++i) {
       const std::int64_t stripe = L::example_of(i, count_);

@@ -17,7 +17,7 @@ struct StripesPart {
 // All parts of a pass. Planes lie in lines: those of a sample, or those along d where that axis has more than one.
 class StripesParts {
  public:
-  static constexpr std::int64_t kBytes = 16 << 10;         // of a band
+  static constexpr std::int64_t kBytes = 16 << 10;       // of a band
   static constexpr std::int64_t kPlanesBytes = 8 << 10;  // of planes, whose outputs are to stay there, too
 
   // Rows of a plane, of so many bytes to read; how many a band has at least, and of what they are a multiple.
@@ -29,7 +29,9 @@ class StripesParts {
     std::int64_t begin = 0, end = 1;
     if (is_deep_ && !p.d.adaptive()) p.d.inside(begin, end);
     const bool is_even = !is_deep_ || (!p.d.adaptive() && end - begin == p.d.windows);
-    if (bands_ <= 1 && is_even) together_ = std::clamp<std::int64_t>(kPlanesBytes / (rows * row_bytes + 1), 1, line_);
+    if (bands_ <= 1 && is_even && line_ > 0) {
+      together_ = std::clamp<std::int64_t>(kPlanesBytes / (rows * row_bytes + 1), 1, line_);
+    }
     parts_ = (line_ + together_ - 1) / together_ * bands_;
   }
   std::int64_t count() const { return p.outer[0].count * (is_deep_ ? p.outer[1].count : 1) * parts_; }
@@ -73,9 +75,9 @@ struct NarrowStripes {
   static constexpr std::int64_t kSize = sizeof(T);
   static constexpr std::int64_t kN = kLanes<T>;
   static constexpr std::int64_t kAskedBytes = 512 << 10;  // arrays from here on are asked for, two parts ahead
-  static constexpr std::int64_t kMostEdges = 4;         // rows of outputs that count otherwise than most
-  static constexpr int kMostLoads = 5;                  // vectors that a row of a stripe is loaded as
-  static constexpr int kMostOfRow = 2 * kN + 2;         // elements of a row that a stripe loads
+  static constexpr std::int64_t kMostEdges = 4;           // rows of outputs that count otherwise than most
+  static constexpr int kMostLoads = 5;                    // vectors that a row of a stripe is loaded as
+  static constexpr int kMostOfRow = 2 * kN + 2;           // elements of a row that a stripe loads
   static constexpr int kMostKinds = 4;
 
   // A window, known when this is compiled: its stride and taps along w and along h, and whether it has one tap along d.
