@@ -130,14 +130,28 @@ struct PoolNarrow {
   template <class Op, class W>
   bool stripe(const Part& part, std::int64_t s) const {
     const Kind& kind = kinds_[L::kind_of(s, count_)];
+    const std::int64_t o = L::begin_of(p.w, s);
+    if (kind.is_inside && part.planes == 1 && deep_.count > 0) return by_rows<Op, W>(part, kind, o);
     return L::in_order(part, kind, [&](auto is_edge, std::int64_t first, std::int64_t last) {
-      return walk<Op, W, is_edge>(part, first, last, kind, L::begin_of(p.w, s));
+      return walk<Op, W, is_edge, false>(part, first, last, kind, o);
     });
   }
 
+  // Rows whose windows read no padding are walked down apart from others, since nothing is to be asked there.
+  template <class Op, class W>
+  bool by_rows(const Part& part, const Kind& kind, std::int64_t o) const {
+    Part above = part, inside = part, below = part;
+    above.end = inside.begin = std::clamp(inside_begin_, part.begin, part.end);
+    inside.end = below.begin = std::clamp(inside_end_, inside.begin, part.end);
+    bool is_sure = above.begin == above.end || walk<Op, W, false, false>(above, 0, 1, kind, o);
+    if (inside.begin < inside.end) is_sure &= walk<Op, W, false, true>(inside, 0, 1, kind, o);
+    if (below.begin < below.end) is_sure &= walk<Op, W, false, false>(below, 0, 1, kind, o);
+    return is_sure;
+  }
+
   // The stripe whose first output is `o`, of the planes [first, last) of a part. Returns whether the outputs are right: not
-  // where `Op` takes no NaN, and one was there.
-  template <class Op, class W, bool kEdge>
+  // where `Op` takes no NaN, and one was there. kWhole: all rows are there and stored whole.
+  template <class Op, class W, bool kEdge, bool kWhole>
   __attribute__((noinline)) bool walk(const Part& part, std::int64_t first, std::int64_t last, const Kind& kind,
                                       std::int64_t o) const {
     constexpr int kStride = W::kStride, kTaps = W::kTaps, kKnown = W::kKnown;
@@ -198,7 +212,7 @@ struct PoolNarrow {
       V found[kTaps];
       const auto load = [&](int i) __attribute__((always_inline)) {
         __builtin_prefetch(at + ask, 0, 2);
-        const bool is_there = static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height);
+        const bool is_there = kWhole || static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height);
         const char* from = is_there ? at : reinterpret_cast<const char*>(nothing_);
         found[i] = flat(from);
         for (std::int64_t k = 1; !W::kFlat && k < deep; ++k) {
@@ -218,14 +232,14 @@ struct PoolNarrow {
 #pragma GCC unroll 5
         for (int i = 1; i < kTaps; ++i) all = Op::combine(all, found[i]);
         if constexpr (kStride == 2) all = halves_in_order<Value>(all);
-        const V factor = O::kIsMax ? V{} : kind.factors[factors_of(oh)];
-        O::store(oh < last_whole ? to : rest, all, factor);
+        const V factor = O::kIsMax ? V{} : kind.factors[kWhole ? inside_begin_ : factors_of(oh)];
+        O::store(kWhole || oh < last_whole ? to : rest, all, factor);
 #pragma GCC unroll 4
         for (int i = 0; i < kKnown; ++i) found[i] = found[i + kTaps - kKnown];
         y += W::kSkipped;
         at += W::kSkipped * step;
       }
-      if (last_whole < end) __builtin_memcpy(to - to_step, rest, static_cast<std::size_t>(p.w.windows * kSize));
+      if (!kWhole && last_whole < end) __builtin_memcpy(to - to_step, rest, static_cast<std::size_t>(p.w.windows * kSize));
     }
     return doubt.is_sure();
   }
