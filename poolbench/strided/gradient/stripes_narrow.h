@@ -157,8 +157,8 @@ struct GradientNarrow {
     Places<S> low_place, high_place;
   };
 
-  // The stripe `s` of a part, where windows are two positions apart. kOdd: whether the first position of a
-  // pair is an odd one of its window, as padding counts.
+  // The stripe `s` of a part, where windows are two positions apart. kOdd: whether the first position of a pair is an odd one
+  // of its window, as padding counts.
   template <int kWindow, int kOdd, bool kEdge>
   __attribute__((noinline)) void pairs(const Part& part, const Kind& kind, std::int64_t s) const {
     const std::int64_t x = begin_of(p, s), o = window_of(p, s), height = p.h.windows, begin = part.begin, end = part.end;
@@ -306,7 +306,7 @@ struct GradientNarrow {
   const Plan& p;
   const Parts parts_;
   const std::int64_t count_;  // stripes
-  const std::int64_t ask_;  // how far ahead rows are asked for, in bytes
+  const std::int64_t ask_;    // how far ahead rows are asked for, in bytes
   Kind kinds_[L::kMostKinds];
   std::int64_t inside_begin_ = 0, inside_end_ = 0;  // rows of windows that count alike
   S factors_[kFactors] = {}, edge_factors_[kFactors] = {};  // of rows, in stripes inside and at the edges

@@ -213,7 +213,7 @@ struct KeepNarrow {
   const Plan& p;
   const Parts parts_;
   const std::int64_t count_;  // stripes
-  const std::int64_t ask_;  // how far ahead rows are asked for, in bytes
+  const std::int64_t ask_;    // how far ahead rows are asked for, in bytes
   Kind kinds_[L::kMostKinds];
   S nothing_[L::kMostOfRow];
 };

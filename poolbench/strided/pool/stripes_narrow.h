@@ -247,7 +247,7 @@ struct PoolNarrow {
   const Plan& p;
   const Parts parts_;
   const std::int64_t count_;  // stripes
-  const std::int64_t ask_;  // how far ahead rows are asked for, in bytes
+  const std::int64_t ask_;    // how far ahead rows are asked for, in bytes
   std::int64_t inside_begin_ = 0, inside_end_ = 0;
   Kind kinds_[L::kMostKinds];
   Value nothing_[L::kMostOfRow];
