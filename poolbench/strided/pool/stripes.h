@@ -119,7 +119,8 @@ struct Stripes {
     std::int64_t band = first % all_bands, od = first / all_bands % p.d.windows;
     begin_group(first / all_bands / p.d.windows);
     begin_depth(od);
-    for (; first < last; ++first) {
+    for (; first < last; first += groups_) {
+      groups_ = all_bands == 1 && p.d.windows == 1 ? groups_alike(last - first) : 1;
       begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
       end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
       for (int s = 0; s < layout_.stripes; ++s) {
@@ -133,21 +134,26 @@ struct Stripes {
       band = 0;
       if (++od == p.d.windows) {
         od = 0;
-        next_group();
+        begin_group(group_ + groups_);
       }
       begin_depth(od);
     }
   }
 
-  void begin_group(std::int64_t group) {
-    const std::int64_t plane = group * layout_.together();
-    n_ = plane / p.outer[1].count;
-    c_ = plane % p.outer[1].count;
-    next_group();
+  // Groups of planes that a stripe walks down one after the other, since it takes long to begin: they lie equally far from
+  // each other, and stay in the nearest cache until all stripes have been there.
+  std::int64_t groups_alike(std::int64_t most) const {
+    const std::int64_t together = layout_.together(), left = p.outer[1].count - group_ * together % p.outer[1].count;
+    const std::int64_t bytes = p.h.positions * p.w.positions * p.d.most_taps() * kSize * together;
+    return std::max<std::int64_t>(std::min({most, left / together, kBandBytes / (bytes + 1)}), 1);
   }
 
-  // The planes behind those of the group before. Lanes without a plane do the last one's work again.
-  void next_group() {
+  // Lanes without a plane do the last one's work again.
+  void begin_group(std::int64_t group) {
+    const std::int64_t plane = group * layout_.together();
+    group_ = group;
+    n_ = plane / p.outer[1].count;
+    c_ = plane % p.outer[1].count;
     planes_ = 0;
     for (int i = 0; i < layout_.together(); ++i) {
       if (n_ < p.outer[0].count) {
@@ -194,6 +200,13 @@ struct Stripes {
         stores[i] = i < all.planes_ ? stripe.stores[i] : Mask{0};
       }
     }
+    // Goes on to the planes of the next group.
+    POOL_INLINE void go_on(const Outer& planes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kLoads; ++i) in[i] += kTogether * planes.in_step;
+#pragma GCC unroll 4
+      for (int i = 0; i < kTogether; ++i) out[i] += kTogether * planes.out_step;
+    }
 
     // One row of the input, all taps along d.
     template <class Op, bool kFlat, class Doubts>
@@ -219,7 +232,7 @@ struct Stripes {
         if constexpr (std::is_same_v<typename O::Stored, Value>) {
           value = (VecFor<O>)Masked<sizeof(Value)>::load_lanes(in[i] + at, loads[i], (__m512i)value);
         } else {
-          value = (VecFor<O>)Lanes::blend(loads[i], (__m512i)value, (__m512i)O::load_some(in[i] + at, loads[i]));
+          value = (VecFor<O>)Masked<sizeof(Value)>::blend(loads[i], (__m512i)value, (__m512i)O::load_some(in[i] + at, loads[i]));
         }
       }
       return value;
@@ -276,14 +289,16 @@ struct Stripes {
   template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown, bool kFlat>
   __attribute__((noinline)) bool walk(const Stripe<O>& stripe, std::int64_t od) const {
     using Op = typename OfNumbers<O>::Op;
-    const Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
+    Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
     const Across<kRegisters, kTaps> across(stripe, kTaps);
     DoubtOf<Op> doubts[2];  // by turns, so that a row need not wait for the sum of the one before it
     const std::int64_t step = p.h.in_step, height = p.h.positions;
-    std::int64_t y = begin_ * p.h.stride - p.h.lo, at = y * step, to = begin_ * p.h.out_step;
+    std::int64_t y, at, to;
+    const std::int64_t first_y = begin_ * p.h.stride - p.h.lo, first_to = begin_ * p.h.out_step;
     const std::int64_t skipped = p.h.stride - (kTaps - kKnown);
     const std::int64_t end = end_, to_step = p.h.out_step;
     const bool asks = asks_;
+    const Outer planes = p.outer[1];
     // The rows of outputs in [alike, unlike) read no row outside the input, and have the same factors.
     const std::int64_t alike = std::clamp(inside_begin_, begin_, end), unlike = std::clamp(inside_end_, alike, end);
     VecFor<O> rows[kTaps][kRegisters];
@@ -320,18 +335,21 @@ struct Stripes {
       y += skipped;
       at += skipped * step;
     };
-#pragma GCC unroll 5
-    for (int i = 0; i < kKnown; ++i) load(std::false_type{}, i);
     constexpr bool kOwnLoop = O::kIsMax && kTogether == 1;  // for rows inside
-    std::int64_t oh = begin_;
-    if constexpr (kOwnLoop) {
-      for (; oh < alike; ++oh) next(std::false_type{}, factor_of(stripe, oh));
-      for (; oh < unlike; ++oh) next(std::true_type{}, factor);
-    }
-    // Averages, which have few instructions, and small planes have no other loop: it takes longer to begin one.
-    for (; oh < end; ++oh) {
-      const bool is_alike = !kOwnLoop && oh >= alike && oh < unlike;
-      next(std::false_type{}, is_alike ? factor : factor_of(stripe, oh));
+    for (std::int64_t left = groups_; left > 0; --left, lane.go_on(planes)) {
+      y = first_y, at = y * step, to = first_to;
+#pragma GCC unroll 5
+      for (int i = 0; i < kKnown; ++i) load(std::false_type{}, i);
+      std::int64_t oh = begin_;
+      if constexpr (kOwnLoop) {
+        for (; oh < alike; ++oh) next(std::false_type{}, factor_of(stripe, oh));
+        for (; oh < unlike; ++oh) next(std::true_type{}, factor);
+      }
+      // Averages, which have few instructions, and small planes have no other loop: it takes longer to begin one.
+      for (; oh < end; ++oh) {
+        const bool is_alike = !kOwnLoop && oh >= alike && oh < unlike;
+        next(std::false_type{}, is_alike ? factor : factor_of(stripe, oh));
+      }
     }
     return doubts[0].is_sure() && doubts[1].is_sure();
   }
@@ -344,10 +362,15 @@ struct Stripes {
   // Windows of any kind.
   template <int kRegisters, int kParts, int kTogether>
   __attribute__((noinline)) void walk_any(const Stripe<O>& stripe, std::int64_t od) const {
-    const Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
+    Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
     const Across<kRegisters, 0> across(stripe, p.w.most_taps());
     NoDoubt none;
-    for (std::int64_t oh = begin_; oh < end_; ++oh) {
+    for (std::int64_t oh = begin_, left = groups_; left > 0; ++oh) {
+      if (oh == end_) {
+        oh = begin_;
+        lane.go_on(p.outer[1]);
+        if (--left == 0) break;
+      }
       const Axis::Taps high = p.h.taps(oh);
       VecFor<O> all[kRegisters];
 #pragma GCC unroll 2
@@ -380,6 +403,7 @@ struct Stripes {
   std::int64_t begin_ = 0, end_ = 0;  // output rows of the band
   Axis::Taps deep_{0, 1};
   bool is_flat_, asks_;
+  std::int64_t group_ = 0, groups_ = 1;  // the first one in hand, and how many are alike
   std::int64_t n_ = 0, c_ = 0;        // of the plane behind the group's
   int planes_ = 0;                    // of the group
   const char* in_planes_[kMostTogether];

@@ -33,7 +33,6 @@
 #include "pool/direct.h"
 #include "pool/flat.h"
 #include "pool/patches.h"
-#include "pool/planes.h"
 #include "pool/skips.h"
 #include "pool/stripes.h"
 #endif
@@ -58,12 +57,11 @@ constexpr auto kList = join(
 #if POOL_AVX512
     pool<Skips, WideMaxima, ShortAverages>(),
     pool<PoolPatches, WideMaxima, ShortAverages>(),
+    pool<Flat, Maxima, ByteMaxima, Averages>(),
     pool<PoolTurned, WideMaxima>(),
     pool<Columns, WideMaxima, Averages>(),
     pool<Stripes, Maxima, Averages>(),
-    pool<Planes, WideMaxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
-    pool<Flat, Maxima, ByteMaxima, Averages>(),
 #elif POOL_AVX2
     pool<PoolNarrow, WideMaxima, WideShortAverages>(),
     pool<Columns, WideMaxima, Averages>(),

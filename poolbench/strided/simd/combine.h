@@ -184,21 +184,21 @@ struct ToOutput {
 };
 
 #if POOL_AVX512
-// Combines the lanes of `mask` with the values at `at`; the others stay.
-template <class O>
-POOL_INLINE VecFor<O> combine_lanes(VecFor<O> known, std::uint64_t mask, const typename O::Value* at) {
-  using Value = typename O::Value;
-  if constexpr (std::is_same_v<Value, double>) {
-    const auto lanes = static_cast<__mmask8>(mask);
-    if constexpr (!O::kIsMax)
-      return (VecFor<O>)_mm512_mask_add_pd((__m512d)known, lanes, (__m512d)known, _mm512_loadu_pd(at));
+// Combines the lanes of `mask`; the others stay.
+template <class Op>
+POOL_INLINE VecFor<Op> combine_lanes(VecFor<Op> known, std::uint64_t mask, VecFor<Op> fresh) {
+  using Value = typename Op::Value;
+  if constexpr (std::is_same_v<Op, MaxOfNumbers<float>>) {
+    return (VecFor<Op>)_mm512_mask_max_ps((__m512)known, static_cast<__mmask16>(mask), (__m512)fresh, (__m512)known);
+  } else if constexpr (std::is_same_v<Op, MaxOfNumbers<double>>) {
+    return (VecFor<Op>)_mm512_mask_max_pd((__m512d)known, static_cast<__mmask8>(mask), (__m512d)fresh, (__m512d)known);
+  } else if constexpr (!Op::kIsMax && std::is_same_v<Value, float>) {
+    return (VecFor<Op>)_mm512_mask_add_ps((__m512)known, static_cast<__mmask16>(mask), (__m512)known, (__m512)fresh);
+  } else if constexpr (!Op::kIsMax) {
+    return (VecFor<Op>)_mm512_mask_add_pd((__m512d)known, static_cast<__mmask8>(mask), (__m512d)known, (__m512d)fresh);
+  } else {
+    return (VecFor<Op>)Masked<sizeof(Value)>::blend(mask, (__m512i)known, (__m512i)Op::combine(known, fresh));
   }
-  if constexpr (std::is_same_v<Value, float>) {
-    const auto lanes = static_cast<__mmask16>(mask);
-    if constexpr (!O::kIsMax)
-      return (VecFor<O>)_mm512_mask_add_ps((__m512)known, lanes, (__m512)known, _mm512_loadu_ps(at));
-  }
-  return O::combine(known, (VecFor<O>)Masked<sizeof(Value)>::load_lanes(at, mask, (__m512i)O::neutral()));
 }
 #endif
 

@@ -23,7 +23,7 @@ POOL_INLINE Vec<V> pick(__m512i index, typename Permuted<sizeof(V)>::Mask high, 
     if constexpr (kSources == 2) return (Vec<V>)low;
     if constexpr (kSources == 3) return (Vec<V>)Lanes::permute_some(low, high, index, (__m512i)from[2]);
     if constexpr (kSources == 4) {
-      return (Vec<V>)Lanes::blend(high, low, Lanes::permute(index, (__m512i)from[2], (__m512i)from[3]));
+      return (Vec<V>)Masked<sizeof(V)>::blend(high, low, Lanes::permute(index, (__m512i)from[2], (__m512i)from[3]));
     }
   }
 }

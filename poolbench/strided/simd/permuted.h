@@ -25,9 +25,6 @@ struct Permuted<2> {
   static POOL_INLINE __m512i permute_some(__m512i rest, Mask mask, __m512i index, __m512i a) {
     return _mm512_mask_permutexvar_epi16(rest, mask, index, a);
   }
-  static POOL_INLINE __m512i blend(Mask mask, __m512i known, __m512i fresh) {
-    return _mm512_mask_mov_epi16(known, mask, fresh);
-  }
 };
 template <>
 struct Permuted<4> {
@@ -51,9 +48,6 @@ struct Permuted<4> {
   static POOL_INLINE __m512i permute_some(__m512i rest, Mask mask, __m512i index, __m512i a) {
     return _mm512_mask_permutexvar_epi32(rest, mask, index, a);
   }
-  static POOL_INLINE __m512i blend(Mask mask, __m512i known, __m512i fresh) {
-    return _mm512_mask_mov_epi32(known, mask, fresh);
-  }
 };
 template <>
 struct Permuted<8> {
@@ -76,9 +70,6 @@ struct Permuted<8> {
   // The lanes left out are `rest`.
   static POOL_INLINE __m512i permute_some(__m512i rest, Mask mask, __m512i index, __m512i a) {
     return _mm512_mask_permutexvar_epi64(rest, mask, index, a);
-  }
-  static POOL_INLINE __m512i blend(Mask mask, __m512i known, __m512i fresh) {
-    return _mm512_mask_mov_epi64(known, mask, fresh);
   }
 };
 

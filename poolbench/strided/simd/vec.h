@@ -126,6 +126,9 @@ struct Masked<1> {
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi8(at, static_cast<__mmask64>(mask), value);
   }
+  static POOL_INLINE __m512i blend(std::uint64_t mask, __m512i known, __m512i fresh) {
+    return _mm512_mask_mov_epi8(known, static_cast<__mmask64>(mask), fresh);
+  }
 };
 template <>
 struct Masked<2> {
@@ -137,6 +140,9 @@ struct Masked<2> {
   }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi16(at, static_cast<__mmask32>(mask), value);
+  }
+  static POOL_INLINE __m512i blend(std::uint64_t mask, __m512i known, __m512i fresh) {
+    return _mm512_mask_mov_epi16(known, static_cast<__mmask32>(mask), fresh);
   }
 };
 template <>
@@ -150,6 +156,9 @@ struct Masked<4> {
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi32(at, static_cast<__mmask16>(mask), value);
   }
+  static POOL_INLINE __m512i blend(std::uint64_t mask, __m512i known, __m512i fresh) {
+    return _mm512_mask_mov_epi32(known, static_cast<__mmask16>(mask), fresh);
+  }
 };
 template <>
 struct Masked<8> {
@@ -161,6 +170,9 @@ struct Masked<8> {
   }
   static POOL_INLINE void store_lanes(void* at, std::uint64_t mask, __m512i value) {
     _mm512_mask_storeu_epi64(at, static_cast<__mmask8>(mask), value);
+  }
+  static POOL_INLINE __m512i blend(std::uint64_t mask, __m512i known, __m512i fresh) {
+    return _mm512_mask_mov_epi64(known, static_cast<__mmask8>(mask), fresh);
   }
 };
 #endif
