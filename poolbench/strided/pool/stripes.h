@@ -124,11 +124,17 @@ struct Stripes {
       begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
       end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
       for (int s = 0; s < layout_.stripes; ++s) {
+        const Stripe<O>& own = stripes_[s];
         bool is_done = false;
         if constexpr (kTaps > 0) {
-          is_done = deep_.count > 0 && walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(stripes_[s], od);
+          if (deep_.count == 0) {
+          } else if (kRegisters > 1 && own.is_narrow) {
+            is_done = walk<1, 1, 1, kTaps, kKnown, kFlat>(own, od);
+          } else {
+            is_done = walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(own, od);
+          }
         }
-        if (!is_done) walk_any<kRegisters, kParts, kTogether>(stripes_[s], od);
+        if (!is_done) walk_any<kRegisters, kParts, kTogether>(own, od);
       }
       if (++band < all_bands) continue;
       band = 0;

@@ -139,6 +139,7 @@ struct Stripe {
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
 
   std::int64_t in_bytes = 0, out_bytes = 0;  // from the begin of a row
+  bool is_narrow = false;                    // whether the first of its registers holds all that it reads
   Mask loads[kMostTogether];                 // of each register, or of each plane in the registers
   Mask stores[kMostTogether];                // of each plane
   Mask masks[kMostNeighbours];
@@ -158,6 +159,8 @@ struct Stripe {
       loads[i] = lanes(i % l.parts * in_width, left);
     }
     for (int i = 0; i < all; ++i) stores[i] = lanes(i * out_width, end - begin);
+    const Axis::Taps behind = p.w.taps(end - 1);
+    is_narrow = !l.packs && behind.first + behind.count * p.w.dilation - first <= kN;
     std::memset(indices, 0, sizeof indices);
     std::memset(masks, 0, sizeof masks);
     for (double& column : columns) column = 1;
