@@ -127,12 +127,7 @@ struct Stripes {
         const Stripe<O>& own = stripes_[s];
         bool is_done = false;
         if constexpr (kTaps > 0) {
-          if (deep_.count == 0) {
-          } else if (kRegisters > 1 && own.is_narrow) {
-            is_done = walk<1, 1, 1, kTaps, kKnown, kFlat>(own, od);
-          } else {
-            is_done = walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(own, od);
-          }
+          if (deep_.count > 0) is_done = walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat>(own, od);
         }
         if (!is_done) walk_any<kRegisters, kParts, kTogether>(own, od);
       }
@@ -151,7 +146,8 @@ struct Stripes {
   std::int64_t groups_alike(std::int64_t most) const {
     const std::int64_t together = layout_.together(), left = p.outer[1].count - group_ * together % p.outer[1].count;
     const std::int64_t bytes = p.h.positions * p.w.positions * p.d.most_taps() * kSize * together;
-    return std::max<std::int64_t>(std::min({most, left / together, kBandBytes / (bytes + 1)}), 1);
+    const std::int64_t open = together == 1 && left > 1 ? left - 1 : left / together;  // see is_open
+    return std::max<std::int64_t>(std::min({most, open, kBandBytes / (bytes + 1)}), 1);
   }
 
   // Lanes without a plane do the last one's work again.
@@ -171,6 +167,24 @@ struct Stripes {
         in_planes_[i] = in_planes_[i - 1];
         out_planes_[i] = out_planes_[i - 1];
       }
+    }
+  }
+
+  // Whether rows may be read as whole vectors: what lies behind a row, of the plane or of the next one, is in no lane that
+  // counts.
+  bool is_open() const {
+    const Outer& planes = p.outer[1];
+    return group_ % planes.count + groups_ < planes.count && p.h.in_step >= 0 && p.d.in_step >= 0 &&
+           planes.in_step >= std::max<std::int64_t>(layout_.registers * kN * kSize, p.w.positions * kSize);
+  }
+  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown, bool kFlat>
+  bool walk(const Stripe<O>& stripe, std::int64_t od) const {
+    if constexpr (kTogether > 1) {
+      return walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat, false>(stripe, od);
+    } else {
+      if (kRegisters > 1 && stripe.is_narrow) return walk<1, 1, 1, kTaps, kKnown, kFlat>(stripe, od);
+      return is_open() ? walk<kRegisters, 1, 1, kTaps, kKnown, kFlat, true>(stripe, od)
+                       : walk<kRegisters, 1, 1, kTaps, kKnown, kFlat, false>(stripe, od);
     }
   }
 
@@ -215,23 +229,25 @@ struct Stripes {
     }
 
     // One row of the input, all taps along d.
-    template <class Op, bool kFlat, class Doubts>
+    template <class Op, bool kFlat, bool kOpen, class Doubts>
     POOL_INLINE void load(VecFor<O>* row, std::int64_t at, Doubts& doubt) const {
 #pragma GCC unroll 2
-      for (int r = 0; r < kRegisters; ++r) row[r] = load_one(r, at);
+      for (int r = 0; r < kRegisters; ++r) row[r] = load_one<kOpen>(r, at);
       doubt.template see<kRegisters>(row);
       for (std::int64_t i = 1; !kFlat && i < deep; ++i) {
         at += deep_step;
         VecFor<O> fresh[kRegisters];
 #pragma GCC unroll 2
         for (int r = 0; r < kRegisters; ++r) {
-          fresh[r] = load_one(r, at);
+          fresh[r] = load_one<kOpen>(r, at);
           row[r] = Op::combine(row[r], fresh[r]);
         }
         doubt.template see<kRegisters>(fresh);
       }
     }
+    template <bool kOpen>
     POOL_INLINE VecFor<O> load_one(int r, std::int64_t at) const {
+      if constexpr (kOpen) return O::load(in[r * kParts] + at);
       VecFor<O> value = O::load_some(in[r * kParts] + at, loads[r * kParts]);
 #pragma GCC unroll 4
       for (int i = r * kParts + 1; i < (r + 1) * kParts; ++i) {
@@ -292,7 +308,7 @@ struct Stripes {
 
   // Square windows without gaps: each row of the input is loaded once, kKnown rows of a window by the one before it. Returns
   // whether the outputs are right: maxima are taken as if no element were NaN.
-  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown, bool kFlat>
+  template <int kRegisters, int kParts, int kTogether, int kTaps, int kKnown, bool kFlat, bool kOpen>
   __attribute__((noinline)) bool walk(const Stripe<O>& stripe, std::int64_t od) const {
     using Op = typename OfNumbers<O>::Op;
     Lane<kRegisters, kParts, kTogether> lane(*this, stripe, od);
@@ -313,7 +329,7 @@ struct Stripes {
     const auto load = [&](auto inside, int i) __attribute__((always_inline)) {
       if (asks) lane.ask(at);
       if (inside.value || static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height)) {
-        lane.template load<Op, kFlat>(rows[i], at, doubts[i % 2]);
+        lane.template load<Op, kFlat, kOpen>(rows[i], at, doubts[i % 2]);
       } else {
 #pragma GCC unroll 2
         for (int r = 0; r < kRegisters; ++r) rows[i][r] = O::neutral();
@@ -383,10 +399,10 @@ struct Stripes {
       for (int r = 0; r < kRegisters; ++r) all[r] = O::neutral();
       if (high.count > 0 && deep_.count > 0) {
         std::int64_t at = high.first * p.h.in_step;
-        lane.template load<O, false>(all, at, none);
+        lane.template load<O, false, false>(all, at, none);
         for (std::int64_t i = 1; i < high.count; ++i) {
           VecFor<O> row[kRegisters];
-          lane.template load<O, false>(row, at += p.h.dilation * p.h.in_step, none);
+          lane.template load<O, false, false>(row, at += p.h.dilation * p.h.in_step, none);
 #pragma GCC unroll 2
           for (int r = 0; r < kRegisters; ++r) all[r] = O::combine(all[r], row[r]);
         }
