@@ -76,7 +76,8 @@ void draw_layouts(Random& random, Drawn& drawn) {
   const std::int64_t windows[kDims] = {p.batch.count, p.channels.count, a[0].windows, a[1].windows, a[2].windows};
   constexpr std::int64_t kNothing[kDims] = {};
   const bool vectors = drawn.profile == Profile::kVectorsOfChannels;
-  const bool planes = drawn.profile == Profile::kSame || drawn.profile == Profile::kManyPlanes;
+  const bool planes = drawn.profile == Profile::kSame || drawn.profile == Profile::kManyPlanes ||
+                      drawn.profile == Profile::kSamePlanes;
   const int chance = vectors ? 95 : planes ? 0 : drawn.profile == Profile::kChannels ? 85 : 12;
   const bool channels = random.percent(chance);
   const Order kind = random.percent(10) ? Order::kAny : channels ? Order::kChannelsInnermost : Order::kPlanar;

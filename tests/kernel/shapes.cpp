@@ -84,6 +84,14 @@ Sizes draw_sizes(Random& random, Profile profile) {
       s.channels = some(20);
       all(3, s.rank == 3 ? 9 : random.percent(20) ? 40 : 16);
       break;
+    case Profile::kSamePlanes:  // of which as many lie behind each other as it pays to take for one long row
+      s.rank = random.percent(60) ? 2 : random.percent(50) ? 1 : 3;
+      s.batch = random.between(1, 2);
+      s.channels = random.percent(50) ? random.between(64, 90) : random.between(4, 9);
+      all(3, s.channels > 9 || s.rank == 3 ? 7 : 26);
+      if (s.rank == 3) s.in[0] = random.between(1, 5);
+      if (s.rank == 1) s.in[2] = random.between(3, 90);
+      break;
     case Profile::kAnything:
       s.rank = static_cast<int>(random.between(1, 3));
       s.batch = some(40);
@@ -145,10 +153,10 @@ void draw_window(Random& random, Axis& axis) {
 }
 
 // As many outputs as inputs, by odd windows of stride 1.
-void draw_same(Random& random, Axis& axis) {
-  axis.window = 2 * random.between(random.percent(20) ? 0 : 1, random.percent(70) ? 2 : 7) + 1;
+void draw_same(Random& random, Axis& axis, bool small) {
+  axis.window = 2 * random.between(!small && random.percent(20) ? 0 : 1, small || random.percent(70) ? 2 : 7) + 1;
   axis.stride = 1;
-  axis.dilation = random.percent(90) ? 1 : 2;
+  axis.dilation = small || random.percent(90) ? 1 : 2;
   axis.lo = axis.hi = axis.window / 2 * axis.dilation;
 }
 
@@ -201,8 +209,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
   for (int i = 0; i < 3; ++i) p.axes[i] = Axis{};
   const bool adaptive = random.percent(profile == Profile::kWhole ? 60 : 10);
   const bool overlaps = profile == Profile::kVectorsOfChannels && random.percent(75);
-  const bool alike = random.percent(50);
-  const bool wide = profile == Profile::kManyPlanes && random.percent(8);
+  const bool alike = random.percent(profile == Profile::kSamePlanes ? 90 : 50);
+  const bool wide = profile == Profile::kManyPlanes && random.percent(14);
   // Windows beside each other, over rows of many.
   const bool apart = (profile == Profile::kImage || profile == Profile::kLongRows) && random.percent(65);
   const bool skips = apart && random.percent(30);  // windows of one element
@@ -216,8 +224,8 @@ bool draw_axes(Random& random, Problem& p, const Sizes& sizes, Profile profile) 
     } else if (profile == Profile::kWhole && random.percent(90)) {
       axis.window = axis.positions;
     } else {
-      if (profile == Profile::kSame) {
-        draw_same(random, axis);
+      if (profile == Profile::kSame || profile == Profile::kSamePlanes) {
+        draw_same(random, axis, profile == Profile::kSamePlanes);
       } else if (wide) {
         draw_wide(random, axis);
       } else if (profile == Profile::kManyPlanes || profile == Profile::kTallPlanes) {
@@ -270,6 +278,7 @@ double elements_of(const Problem& p) {
 Profile draw_profile(Random& random, Pass pass) {
   if (random.between(1, 1500) == 1) return Profile::kLarge;
   if (random.between(1, 60) == 1) return Profile::kTallPlanes;
+  if (pass == Pass::kPool && random.between(1, 16) == 1) return Profile::kSamePlanes;
   // Of these, few are such as the kernels for them take.
   if (pass == Pass::kKeep && random.percent(15)) return Profile::kVectorsOfChannels;
   if (pass == Pass::kPool && random.percent(18)) return Profile::kManyPlanes;
@@ -284,7 +293,10 @@ Profile draw_profile(Random& random, Pass pass) {
 
 void draw_shape(Random& random, Problem& p, Profile profile) {
   const double usual = profile == Profile::kVectorsOfChannels ? 10e3 : 2500;
-  double most = profile == Profile::kLarge ? 2e6 : profile == Profile::kTallPlanes ? 200e3 : random.percent(85) ? usual : random.percent(90) ? 10e3 : 50e3;
+  double most = random.percent(85) ? usual : random.percent(90) ? 10e3 : 50e3;
+  if (profile == Profile::kLarge) most = 2e6;
+  if (profile == Profile::kTallPlanes) most = 200e3;
+  if (profile == Profile::kSamePlanes) most = 60e3;
   for (;; most *= 1.01) {
     const Sizes sizes = draw_sizes(random, profile);
     p.batch.count = sizes.batch;

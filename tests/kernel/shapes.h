@@ -9,11 +9,11 @@ namespace poolbench::pool {
 // Which shapes: each kernel is good for some of them.
 enum class Profile {
   kTiny, kImage, kShortRows, kLongRows, kChannels, kVectorsOfChannels,
-  kManyPlanes, kVolume, kWhole, kSame, kAnything, kLarge, kTallPlanes
+  kManyPlanes, kVolume, kWhole, kSame, kAnything, kLarge, kTallPlanes, kSamePlanes
 };
 constexpr const char* kProfileNames[] = {
     "tiny", "image", "short rows", "long rows", "channels", "vectors of channels",
-    "many planes", "volume", "whole", "same size", "anything", "large", "tall planes"};
+    "many planes", "volume", "whole", "same size", "anything", "large", "tall planes", "planes of the same size"};
 
 Profile draw_profile(Random& random, Pass pass);
 

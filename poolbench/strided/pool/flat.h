@@ -16,7 +16,7 @@ struct Flat {
   using V = VecFor<O>;
   static constexpr const char* kName = "flat";
   static constexpr const char* kTakes =
-      "stride 1 with as many outputs as inputs, windows of 3 and 5: all rows of planes up to 16 KiB as one";
+      "stride 1 with as many outputs as inputs, windows of 3 and 5: all rows of planes of up to 512 vectors as one";
   static constexpr const char* kCost = "kd·kh + kw";
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
   static constexpr std::int64_t kN = O::kCount, kStep = kN * kSize;
@@ -34,6 +34,7 @@ struct Flat {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize || !(O::kIsMax || has_short_sums(p))) return false;
     const bool is_square = is_same(p.h) && p.h.window == p.w.window && follows(p.h, p.w.positions * kSize);
     if (!is_same(p.w) || !(is_square || is_identity(p.h)) || p.w.positions < p.w.window) return false;
+    if (p.w.window > 3 && p.w.positions % kN == 0) return false;  // rows that fill their vectors are as well walked down
     if (p.d.adaptive() || p.d.most_taps() > kMostDeep) return false;
     const Cut cut(p);
     return cut.vectors() <= kMostVectors && cut.lines * cut.planes >= kLeastPeriods * cut.together;

@@ -1,7 +1,7 @@
 // Maxima and averages in small planes: rows of outputs side by side in one vector (simd/patches.h).
 #pragma once
 
-#include "simd/combine.h"
+#include "pool/stripes.h"
 #include "simd/patches.h"
 
 POOL_BEGIN
@@ -18,7 +18,14 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
   static constexpr bool kOverlapsInLongRows = true;
 
   static bool fits(const Plan& p) {
-    return (O::kIsMax || (has_short_sums(p) && !p.counts_d)) && PatchKernel<typename O::Stored, PoolPatches>::fits(p);
+    if (!O::kIsMax && (!has_short_sums(p) || p.counts_d)) return false;
+    return PatchKernel<typename O::Stored, PoolPatches>::fits(p) && (pays(p) || !Stripes<O>::fits(p));
+  }
+  // Each element of a window in its own place, rather than rows that stay in registers: it pays where windows share nothing,
+  // and where one vector holds all that a row of them reads, without masks for what lies beside the plane.
+  static bool pays(const Plan& p) {
+    All all;
+    return p.w.window <= p.w.stride || (all.choose(p) && all.inside && all.vectors_of_row() == 1);
   }
 
   template <int kSources, int kWindow, int kDown, bool kWhole>

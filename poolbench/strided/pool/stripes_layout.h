@@ -159,14 +159,14 @@ struct Stripe {
       loads[i] = lanes(i % l.parts * in_width, left);
     }
     for (int i = 0; i < all; ++i) stores[i] = lanes(i * out_width, end - begin);
-    const Axis::Taps behind = p.w.taps(end - 1);
-    is_narrow = !l.packs && behind.first + behind.count * p.w.dilation - first <= kN;
+    is_narrow = !l.packs;
     std::memset(indices, 0, sizeof indices);
     std::memset(masks, 0, sizeof masks);
     for (double& column : columns) column = 1;
     const auto taps = static_cast<int>(p.w.most_taps());
     for (std::int64_t o = begin; o < end; ++o) {
       const Axis::Taps own = p.w.taps(o);
+      is_narrow &= own.count == 0 || own.first + (own.count - 1) * p.w.dilation - first < kN;
       for (int i = 0; i < all; ++i) {
         const std::int64_t lane = i * out_width + o - begin;
         const std::int64_t at = i / l.parts * kN + i % l.parts * in_width + own.first - first;
