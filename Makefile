@@ -122,9 +122,9 @@ asv-quick: $(INSTALLED)
 # From here on: the C++ by itself, each build in a folder of its own.
 GENERATE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja)
 KERNEL_TESTS := tests/kernel
-# With CASES, each kernel of the list must be reached once in a thousand problems; otherwise once, for which a minute is
+# With CASES, each kernel of the list must be reached once in ten thousand problems; otherwise once, for which a minute is
 # made longer where need be.
-FUZZ = fuzz $(if $(CASES),--cases $(CASES) --least $(shell expr $(CASES) / 1000),--seconds 60)
+FUZZ = fuzz $(if $(CASES),--cases $(CASES) --least $(shell expr $(CASES) / 10000),--seconds 60)
 SANITIZERS := address,undefined
 # In all of the modules: the checks of UBSan that don't make the compiler work for many minutes on the vector code.
 MODULE_SANITIZERS := address,signed-integer-overflow,integer-divide-by-zero,shift,bounds
