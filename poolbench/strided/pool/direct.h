@@ -2,7 +2,7 @@
 // Needs masks for the columns beside the input, so it is there for AVX-512 alone.
 #pragma once
 
-#include "simd/combine.h"
+#include "pool/flat.h"
 #include "simd/in_order.h"
 #include "simd/strides.h"
 
@@ -48,6 +48,7 @@ struct Direct {
   static constexpr std::int64_t kN = Sum::kCount;
   static constexpr std::int64_t kMostStride = 4;
   static constexpr std::int64_t kLeastColumns = 8;  // outputs along w
+  static constexpr std::int64_t kFlatColumns = 24;  // up to which what is flat is faster in double
   // Vectors of a row from which on rows of windows that share nothing are walked one after the other: it is how memory
   // likes them, unless they are so wide that the rows of one window are few streams. Otherwise the rows of a block go
   // together, vector by vector.
@@ -61,7 +62,7 @@ struct Direct {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
     if (!has_few_elements(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.windows < kLeastColumns)
       return false;
-    if (O::kIsMax && !pays(p)) return false;
+    if (O::kIsMax ? !pays(p) : p.w.windows <= kFlatColumns && Flat<O>::fits(p)) return false;
     // Otherwise more vectors than the edges would leave the input.
     const std::int64_t beyond = (p.w.windows - 1) * p.w.stride - p.w.lo + p.w.window - p.w.positions;
     return p.w.lo < kN && beyond <= kN;

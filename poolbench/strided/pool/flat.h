@@ -1,10 +1,7 @@
-// Windows of 3 or 5 with stride 1 and as many outputs as inputs, over planes that lie behind each other: all their rows are
-// one long row. Each vector of it takes in what lies above and below, and then what lies beside it in the vectors before and
-// behind; masks leave out what belongs to another row or plane. They are alike in all planes, so they are worked out once.
-// No lane is idle, however short the rows are. For AVX-512 alone, which has the masks.
+// Stride 1 with as many outputs along w as inputs, the commonest pooling of all: rows lie behind each other in input and
+// output alike, so that several of them are one long row. It is combined along h as a whole, and along w with masks
+// that leave out the neighbours beyond a row's ends. For AVX-512 alone, which has the masks.
 #pragma once
-
-#include <numeric>
 
 #include "simd/combine.h"
 
@@ -13,297 +10,265 @@ POOL_BEGIN
 template <class O>
 struct Flat {
   using Value = typename O::Value;
-  using V = VecFor<O>;
   static constexpr const char* kName = "flat";
-  static constexpr const char* kTakes =
-      "stride 1 with as many outputs as inputs, windows of 3 and 5: all rows of planes of up to 512 vectors as one";
-  static constexpr const char* kCost = "kd·kh + kw";
+  static constexpr const char* kTakes = "stride 1 with as many outputs as inputs: all rows of a plane as one";
+  static constexpr const char* kCost = "kd·kh + kw; maxima over 7 and more 2·log₂ of kw";
   static constexpr std::int64_t kSize = sizeof(typename O::Stored);
-  static constexpr std::int64_t kN = O::kCount, kStep = kN * kSize;
-  static constexpr std::int64_t kMostVectors = 512;  // of a period: 32 KiB of factors
-  static constexpr std::int64_t kLeastVectors = 32;  // of planes that are taken together
-  static constexpr std::int64_t kAlone = 8;          // vectors of a plane from which on the last one may be part of it
-  static constexpr std::int64_t kLeastPeriods = 4;   // for which it pays to work the masks out
-  static constexpr std::int64_t kMostDeep = 3;       // taps along d
-  static constexpr int kMostReach = 2;               // elements of a window before its middle
+  static constexpr std::int64_t kN = O::kCount;
+  static constexpr std::int64_t kVectors = 256;  // of a band: 16 KiB of values
+  static constexpr std::int64_t kMargin = 64;    // values beside a band that may be loaded, and are masked out
+  static constexpr std::int64_t kMostFactors = 4096;
+  static constexpr int kMostTaps = 15;           // along w
+  static constexpr int kWide = 7;                // windows from here on are put together in steps
   using Mask = std::conditional_t<kN == 64, std::uint64_t,
                                   std::conditional_t<kN == 32, std::uint32_t,
                                                      std::conditional_t<kN == 16, std::uint16_t, std::uint8_t>>>;
 
   static bool fits(const Plan& p) {
-    if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize || !(O::kIsMax || has_short_sums(p))) return false;
-    const bool is_square = is_same(p.h) && p.h.window == p.w.window && follows(p.h, p.w.positions * kSize);
-    if (!is_same(p.w) || !(is_square || is_identity(p.h)) || p.w.positions < p.w.window) return false;
-    if (p.w.window > 3 && p.w.positions % kN == 0) return false;  // rows that fill their vectors are as well walked down
-    if (p.d.adaptive() || p.d.most_taps() > kMostDeep) return false;
-    const Cut cut(p);
-    return cut.vectors() <= kMostVectors && cut.lines * cut.planes >= kLeastPeriods * cut.together;
+    if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;
+    if (p.h.in_step != p.w.positions * kSize || p.h.out_step != p.w.positions * kSize || p.w.positions != p.w.windows ||
+        p.w.positions < 3)
+      return false;
+    if (p.w.adaptive() || p.h.adaptive() || p.d.adaptive() || p.w.stride != 1 || p.h.stride != 1) return false;
+    if (p.w.window > kMostTaps || p.w.window * p.w.dilation > kMargin || p.w.lo % p.w.dilation != 0) return false;
+    if (p.w.lo > (p.w.window - 1) * p.w.dilation) return false;
+    if (is_identity(p.w) && is_identity(p.h)) return false;
+    return p.h.window * p.d.window <= kMostRows && band_rows(p) >= std::min<std::int64_t>(4, p.h.windows) &&
+           p.w.positions <= kVectors * kN / 4;
   }
 
-  // A unit is a period.
-  static std::int64_t units(const Plan& p) {
-    const Cut cut(p);
-    return cut.lines * cut.periods();
-  }
+  static std::int64_t units(const Plan& p) { return plane_count(p) * bands(p); }
 
   static void run(const Plan& p, std::int64_t first, std::int64_t last) {
     Flat self(p);
-    const bool is_flat = is_single(p.d);
-    if (is_identity(p.h)) {
-      if (p.w.window == 3) return self.template all<1, 3, false>(first, last);
-      return self.template all<1, 5, false>(first, last);
+    const std::int64_t bands_each = bands(p);
+    for (std::int64_t unit = first; unit < last; ++unit) {
+      const std::int64_t band = unit % bands_each;
+      const std::int64_t row = p.h.windows * band / bands_each, end = p.h.windows * (band + 1) / bands_each;
+      const Plane plane = plane_at(p, unit / bands_each);
+      self.rows(plane.in, plane.out, plane.od, row, end);
     }
-    if (p.w.window == 3) {
-      return is_flat ? self.template all<3, 3, true>(first, last) : self.template all<3, 3, false>(first, last);
-    }
-    is_flat ? self.template all<5, 5, true>(first, last) : self.template all<5, 5, false>(first, last);
   }
 
  private:
-  // The window's middle is its output's own position.
-  static bool is_same(const Axis& axis) {
-    return !axis.adaptive() && axis.stride == 1 && axis.dilation == 1 && axis.positions == axis.windows &&
-           (axis.window == 3 || axis.window == 5) && axis.lo == axis.window / 2;
-  }
-  template <class Steps>
-  static bool follows(const Steps& steps, std::int64_t extent) {
-    return steps.in_step == extent && steps.out_step == extent;
+  static std::int64_t band_rows(const Plan& p) { return kVectors * kN / p.w.positions; }
+  static std::int64_t bands(const Plan& p) {
+    const std::int64_t most = band_rows(p);
+    return (p.h.windows + most - 1) / most;
   }
 
-  // Which planes lie behind each other, in lines, and how many of them go together. Rows that are pooled by themselves are
-  // planes of one row.
-  struct Cut {
-    std::int64_t rows, elements;  // of a plane
-    std::int64_t planes, lines;   // of a line; lines
-    std::int64_t together;        // planes of a period
-    bool is_line;                 // whether the planes of a sample are one
-
-    explicit Cut(const Plan& p) {
-      rows = is_identity(p.h) ? 1 : p.h.positions;
-      elements = rows * p.w.positions;
-      is_line = rows > 1 && is_single(p.d) && follows(p.outer[1], elements * kSize);
-      planes = is_line ? p.outer[1].count : rows > 1 || !follows(p.h, elements * kSize) ? 1 : p.h.positions;
-      lines = is_line ? p.outer[0].count : rows > 1 ? plane_count(p) : plane_count(p) * p.h.positions / planes;
-      together = 1;
-      if (elements >= kAlone * kN) return;
-      const std::int64_t whole = kN / std::gcd(elements, kN);  // planes that fill their vectors
-      together = (kLeastVectors * kN + whole * elements - 1) / (whole * elements) * whole;
-      together = std::min(together, planes);
-    }
-    std::int64_t periods() const { return (planes + together - 1) / together; }
-    std::int64_t vectors() const { return (together * elements + kN - 1) / kN; }
-  };
-
-  // Which lanes of a vector take in what lies so many elements before and behind, and so many rows above and below.
-  struct Masks {
-    Mask before[kMostReach], behind[kMostReach], above[kMostReach], below[kMostReach];
-  };
-
-  explicit Flat(const Plan& plan) : p(plan), cut_(plan) {
-    std::memset(masks_, 0xff, sizeof(Masks) * static_cast<std::size_t>(cut_.vectors()));
-    const std::int64_t width = p.w.positions, reach = p.w.window / 2, rows = cut_.together * cut_.rows;
-    for (int i = 0; i < reach; ++i) {
-      for (std::int64_t row = 0; row < rows; ++row) {
-        forbid(&Masks::before, i, row * width, row * width + i + 1);
-        forbid(&Masks::behind, i, (row + 1) * width - i - 1, (row + 1) * width);
-      }
-      const std::int64_t beside = std::min<std::int64_t>(i + 1, cut_.rows) * width;
-      for (std::int64_t at = 0; cut_.rows > 1 && at < rows * width; at += cut_.elements) {
-        forbid(&Masks::above, i, at, at + beside);
-        forbid(&Masks::below, i, at + cut_.elements - beside, at + cut_.elements);
+  explicit Flat(const Plan& plan) : p(plan) {
+    p.h.inside(inside_begin_, inside_end_);
+    const std::int64_t most = (p.h.windows + bands(p) - 1) / bands(p);
+    const std::int64_t vectors = (most * p.w.positions + kN - 1) / kN;
+    wide_w_ = O::kIsMax && p.w.window >= kWide;
+    wide_h_ = O::kIsMax && p.h.window >= kWide && bands(p) == 1 && p.h.positions == p.h.windows &&
+              p.h.lo % p.h.dilation == 0 && p.h.lo <= (p.h.window - 1) * p.h.dilation;
+    const std::int64_t before = p.w.lo / p.w.dilation, after = p.w.window - 1 - before;
+    if (wide_w_) {
+      add_steps(before, -p.w.dilation, most, vectors);
+      add_steps(after, p.w.dilation, most, vectors);
+    } else {
+      for (std::int64_t t = -before; t <= after; ++t) {
+        if (t != 0) add_shift(t * p.w.dilation, most, vectors);
       }
     }
-    if (cut_.together == 1 && cut_.rows > 1) {
-      whole_begin_ = (reach * width + kN - 1) / kN;
-      whole_end_ = std::max((cut_.rows - reach) * width / kN, whole_begin_);
-    }
-    set_factors();
-  }
-  void forbid(Mask (Masks::*which)[kMostReach], int i, std::int64_t begin, std::int64_t end) {
-    while (begin < end) {
-      const std::int64_t first = begin % kN, count = std::min(kN - first, end - begin);
-      Mask& mask = (masks_[begin / kN].*which)[i];
-      mask = static_cast<Mask>(mask & ~(first_lanes(static_cast<int>(count)) << first));
-      begin += count;
-    }
+    std::memset(values_, 0, sizeof(Value) * kMargin);
+    std::memset(values_ + kMargin + (vectors - 1) * kN, 0, sizeof(Value) * (kN + kMargin));
   }
 
-  // Those of a period, or one vector of them where all are alike.
-  void set_factors() {
-    if (O::kIsMax) return;
-    const bool rows_differ = p.counts_h && cut_.rows > 1;
-    counted_ = p.counts_w || rows_differ;
-    const std::int64_t width = p.w.positions, all = counted_ ? cut_.together * cut_.elements : 0;
-    for (std::int64_t x = 0; x < width && counted_; ++x) columns_[x] = p.counts_w ? p.factor(p.w, x) : 1.0;
-    for (std::int64_t row = 0; row < cut_.rows && counted_; ++row) {
-      const double own = p.scale * (rows_differ ? p.factor(p.h, row) : 1.0);
-      for (std::int64_t x = 0; x < width; ++x) factors_[row * width + x] = static_cast<Value>(own * columns_[x]);
-    }
-    for (std::int64_t at = cut_.elements; at < all; at += cut_.elements) {
-      std::memcpy(factors_ + at, factors_, static_cast<std::size_t>(cut_.elements) * sizeof(Value));
-    }
-    // Lanes behind the last element are computed too, and garbage could be slow.
-    std::fill_n(factors_ + all, kN, static_cast<Value>(p.scale));
-  }
-
-  template <int kDown, int kAcross, bool kFlat>
-  void all(std::int64_t first, std::int64_t last) const {
-    const std::int64_t periods = cut_.periods(), whole = cut_.planes / cut_.together;
-    while (first < last) {
-      const std::int64_t line = first / periods, period = first % periods, begin = period * cut_.together;
-      const Plane plane = cut_.is_line ? plane_at(p, line * cut_.planes + begin) : rows_at(line, begin);
-      // Whole periods that follow each other, and the one at the end of a line that is not whole.
-      const std::int64_t now = period < whole ? std::min({whole - period, last - first, kMostVectors / cut_.vectors()}) : 1;
-      const Part part(*this, plane, now, period < whole ? cut_.together : cut_.planes - begin);
-      using Op = typename OfNumbers<O>::Op;
-      if (!part.template run<Op, kDown, kAcross, kFlat>()) part.template run<O, kDown, kAcross, kFlat>();
-      first += now;
-    }
-  }
-  // A plane, or the first of some rows that are pooled by themselves.
-  Plane rows_at(std::int64_t line, std::int64_t begin) const {
-    if (cut_.rows > 1) return plane_at(p, line);
-    const std::int64_t lines = p.h.positions / cut_.planes, row = line % lines + begin;
-    Plane plane = plane_at(p, line / lines);
-    plane.in += row * p.h.in_step;
-    plane.out += row * p.h.out_step;
-    return plane;
-  }
-
-  // What is done at once: some periods.
-  struct Part {
-    const Masks* masks;
-    const Value* factors;
-    std::int64_t factor_step, whole_begin, whole_end;
-    const char* in;
-    char* out;
-    std::int64_t periods, bytes, vectors;  // of each period
-    Mask last;                             // which lanes of its last vector are there
-    std::int64_t deep, deep_step, row_step;
-    V deep_factor;
-
-    Part(const Flat& all, const Plane& plane, std::int64_t count, std::int64_t planes)
-        : masks(all.masks_), factors(all.factors_), factor_step(all.counted_ ? kN : 0), whole_begin(all.whole_begin_),
-          whole_end(all.whole_end_), in(plane.in), out(plane.out), periods(count),
-          deep_step(all.p.d.dilation * all.p.d.in_step), row_step(all.p.w.positions * kSize) {
-      const std::int64_t elements = planes * all.cut_.elements;
-      bytes = elements * kSize;
-      vectors = (elements + kN - 1) / kN;
-      last = static_cast<Mask>(static_cast<Mask>(-1) >> (vectors * kN - elements));
-      const Axis::Taps taps = all.p.d.taps(plane.od);
-      deep = taps.count;
-      in += taps.first * all.p.d.in_step;
-      const double own = O::kIsMax || !all.p.counts_d ? 1.0 : all.p.factor(all.p.d, plane.od);
-      deep_factor = fill_vec<Value>(static_cast<Value>(own));
-    }
-
-    // Returns whether the outputs are right: maxima are taken as if no element were NaN.
-    template <class Op, int kDown, int kAcross, bool kFlat>
-    __attribute__((noinline)) bool run() const {
-      constexpr int kReach = kAcross / 2, kReachDown = kDown / 2;
-      DoubtOf<Op> doubt;
-      const Part own = *this;  // what is stored could change members
-      const std::int64_t end = own.vectors - 1, factor_step_of = own.factor_step * static_cast<std::int64_t>(sizeof(Value));
-      const std::int64_t whole_from = std::clamp<std::int64_t>(own.whole_begin - 1, 0, std::max<std::int64_t>(end - 1, 0));
-      const std::int64_t whole_to = std::min(own.whole_end, end) - 1, row_bytes = own.row_step;
-      const char* from = own.in;
-      char* to = own.out;
-      const Masks* mask;
-      const char* factor_at;
-      // The column of each lane: of its own element, of those above and below, and of those along d.
-      const auto column = [&](auto is_whole, auto is_last, const Masks& there) __attribute__((always_inline)) {
-        const char* at = from;
-        V all = O::neutral();
-        for (std::int64_t z = 0; z < (kFlat ? 1 : own.deep); ++z, at += own.deep_step) {
-          const V fresh = is_last.value ? O::load_masked(at, own.last) : O::load(at);
-          doubt.see(fresh);
-          all = kFlat || z == 0 ? fresh : Op::combine(all, fresh);
-#pragma GCC unroll 2
-          for (int r = 0; r < kReachDown; ++r) {
-            const char *const above = at - (r + 1) * row_bytes, *const below = at + (r + 1) * row_bytes;
-            if constexpr (is_whole.value) {
-              all = Op::combine(Op::combine(all, O::load(above)), O::load(below));
-            } else {
-              const Mask some = is_last.value ? own.last : static_cast<Mask>(-1);
-              all = take_in<Op>(all, there.above[r] & some, above);
-              all = take_in<Op>(all, there.below[r] & some, below);
-            }
-          }
-        }
-        from += kStep;
-        return all;
-      };
-      V before{}, here, behind{};
-      const auto window = [&]() __attribute__((always_inline)) {
-        V all = here;
-        all = combine_lanes<Op>(all, mask->before[0], lanes_before<1>(before, here));
-        all = combine_lanes<Op>(all, mask->behind[0], lanes_behind<1>(here, behind));
-        if constexpr (kReach == 2) {
-          all = combine_lanes<Op>(all, mask->before[1], lanes_before<2>(before, here));
-          all = combine_lanes<Op>(all, mask->behind[1], lanes_behind<2>(here, behind));
-        }
-        return all;
-      };
-      const auto factor = [&]() __attribute__((always_inline)) {
-        if constexpr (O::kIsMax) return V{};
-        const V own_factor = load_vec<Value>(factor_at);
-        return kFlat ? own_factor : own_factor * own.deep_factor;
-      };
-      const auto next = [&](auto is_whole, auto is_last) __attribute__((always_inline)) {
-        behind = column(is_whole, is_last, mask[1]);
-        O::store(to, window(), factor());
-        before = here;
-        here = behind;
-        ++mask;
-        to += kStep;
-        factor_at += factor_step_of;
-      };
-      for (std::int64_t period = 0; period < own.periods; ++period) {
-        from = own.in + period * own.bytes;
-        to = own.out + period * own.bytes;
-        mask = own.masks;
-        factor_at = reinterpret_cast<const char*>(own.factors);
-        here = end > 0 ? column(std::false_type{}, std::false_type{}, *mask) : column(std::false_type{}, std::true_type{}, *mask);
-        std::int64_t i = 0;
-        for (; i < whole_from; ++i) next(std::false_type{}, std::false_type{});
-        for (; i < whole_to; ++i) next(std::true_type{}, std::false_type{});
-        for (; i + 1 < end; ++i) next(std::false_type{}, std::false_type{});
-        if (end > 0) next(std::false_type{}, std::true_type{});
-        O::store_masked(to, window(), factor(), own.last);
+  void add_shift(std::int64_t shift, std::int64_t rows, std::int64_t vectors) {
+    shifts_[taps_] = shift;
+    Mask* masks = masks_[taps_++];
+    std::memset(masks, 0xff, static_cast<std::size_t>(vectors) * sizeof(Mask));
+    const std::int64_t begin = shift < 0 ? 0 : std::max<std::int64_t>(p.w.positions - shift, 0);
+    const std::int64_t end = shift < 0 ? std::min(-shift, p.w.positions) : p.w.positions;
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t x = row * p.w.positions + begin; x < row * p.w.positions + end; ++x) {
+        masks[x / kN] = static_cast<Mask>(masks[x / kN] & ~(Mask{1} << (x % kN)));
       }
-      return doubt.is_sure();
     }
+  }
 
-   private:
-    template <class Op>
-    static POOL_INLINE V take_in(V known, Mask mask, const char* at) {
-      if constexpr (!O::kIsMax) return Op::combine(known, O::load_masked(at, mask));
-      return combine_lanes<Op>(known, mask, O::load_some(at, mask));
+  // The steps that make a maximum over one position one over `reach` more, each taking in as much as it has already.
+  static std::int64_t next_step(std::int64_t done, std::int64_t reach) { return std::min(done + 1, reach - done); }
+
+  void add_steps(std::int64_t reach, std::int64_t unit, std::int64_t rows, std::int64_t vectors) {
+    for (std::int64_t done = 0; done < reach; done += next_step(done, reach)) {
+      add_shift(next_step(done, reach) * unit, rows, vectors);
     }
-    // The lanes that lie so many elements before those of `here`, or behind them.
-    template <int kBy>
-    static POOL_INLINE V lanes_before(V before, V here) {
-      constexpr int kBytesBy = kBy * static_cast<int>(sizeof(Value));
-      if constexpr (sizeof(Value) >= 4) return (V)_mm512_maskz_alignr_epi32(0xffff, (__m512i)here, (__m512i)before, 16 - kBytesBy / 4);
-      const __m512i quarters = _mm512_maskz_alignr_epi32(0xffff, (__m512i)here, (__m512i)before, 12);
-      return (V)_mm512_maskz_alignr_epi8(~std::uint64_t{0}, (__m512i)here, quarters, 16 - kBytesBy % 16);
+  }
+
+  // Combines each value with the one `shift` away, in place, where `masks` allow it (everywhere, if there are none).
+  static void take_in(Value* at, std::int64_t n, std::int64_t shift, const Mask* masks) {
+    const std::int64_t vectors = (n + kN - 1) / kN;
+    const std::int64_t step = shift < 0 ? -1 : 1;
+    std::int64_t v = shift < 0 ? vectors - 1 : 0;  // what is read must not have been changed yet
+    for (std::int64_t left = vectors; left > 0; --left, v += step) {
+      Value* own = at + v * kN;
+      if (masks != nullptr) {
+        store_vec<Value>(own, combine_lanes<O>(load_vec<Value>(own), masks[v], load_vec<Value>(own + shift)));
+      } else {
+        store_vec<Value>(own, O::combine(load_vec<Value>(own), load_vec<Value>(own + shift)));
+      }
     }
-    template <int kBy>
-    static POOL_INLINE V lanes_behind(V here, V behind) {
-      constexpr int kBytesBy = kBy * static_cast<int>(sizeof(Value));
-      if constexpr (sizeof(Value) >= 4) return (V)_mm512_maskz_alignr_epi32(0xffff, (__m512i)behind, (__m512i)here, kBytesBy / 4);
-      const __m512i quarters = _mm512_maskz_alignr_epi32(0xffff, (__m512i)behind, (__m512i)here, 4);
-      return (V)_mm512_maskz_alignr_epi8(~std::uint64_t{0}, quarters, (__m512i)here, kBytesBy % 16);
+  }
+
+  // Windows along h that are large beside the plane: first up, then down, `rows` of them.
+  void wide_down(Value* at, std::int64_t rows) {
+    const std::int64_t before = p.h.lo / p.h.dilation, after = p.h.window - 1 - before;
+    for (std::int64_t done = 0; done < before; done += next_step(done, before)) {
+      const std::int64_t step = next_step(done, before) * p.h.dilation;
+      if (step < rows) lift(at, rows, step);
     }
-  };
+    for (std::int64_t done = 0; done < after; done += next_step(done, after)) {
+      const std::int64_t step = next_step(done, after) * p.h.dilation;
+      if (step < rows) lower(at, rows, step);
+    }
+  }
+
+  // Combines each row with the one `step` above it, the last rows first; and with the one below it, the first first.
+  void lift(Value* at, std::int64_t rows, std::int64_t step) {
+    const std::int64_t shift = step * p.w.positions, n = (rows - step) * p.w.positions;
+    Value* end = at + rows * p.w.positions;
+    std::int64_t x = n;
+    for (; x >= kN; x -= kN) {
+      end -= kN;
+      store_vec<Value>(end, O::combine(load_vec<Value>(end), load_vec<Value>(end - shift)));
+    }
+    if (x > 0) {
+      Value* rest = at + shift;
+      const VecFor<O> value = O::combine(load_vec<Value>(rest), load_vec<Value>(rest - shift));
+      isa::store_part<Value>(rest, value, static_cast<int>(x));
+    }
+  }
+
+  void lower(Value* at, std::int64_t rows, std::int64_t step) {
+    const std::int64_t shift = step * p.w.positions, n = (rows - step) * p.w.positions;
+    std::int64_t x = 0;
+    for (; x + kN <= n; x += kN) {
+      store_vec<Value>(at + x, O::combine(load_vec<Value>(at + x), load_vec<Value>(at + x + shift)));
+    }
+    if (x < n) {
+      const VecFor<O> value = O::combine(load_vec<Value>(at + x), load_vec<Value>(at + x + shift));
+      isa::store_part<Value>(at + x, value, static_cast<int>(n - x));
+    }
+  }
+
+  void rows(const char* in, char* out, std::int64_t od, std::int64_t first, std::int64_t last) {
+    const Axis::Taps d = p.d.taps(od);
+    const std::int64_t width = p.w.positions;
+    Value* to = values_ + kMargin;
+    const char* at[kMostRows];
+    if (wide_h_ && d.count > 0) {
+      WindowRows(p, in, d, {0, 1}).list(at);
+      combine_rows<O>(at, d.count, p.h.positions * width, ToValues<O>{to});
+      wide_down(to, p.h.positions);
+      first = 0;
+      last = p.h.windows;
+    }
+    for (std::int64_t oh = wide_h_ && d.count > 0 ? last : first; oh < last;) {
+      // All rows whose windows lie inside are combined at once, the others one by one.
+      const bool inside = oh >= inside_begin_ && oh < inside_end_;
+      const std::int64_t end = inside ? std::min(last, inside_end_) : oh + 1;
+      const WindowRows window(p, in, d, p.h.taps(oh));
+      const std::int64_t n = (end - oh) * width;
+      if (window.count() > 0) {
+        window.list(at);
+        combine_rows<O>(at, window.count(), n, ToValues<O>{to + (oh - first) * width});
+      } else {
+        std::fill_n(to + (oh - first) * width, n, O::least());
+      }
+      oh = end;
+    }
+    double scale = p.scale;
+    if (p.counts_d) scale *= p.factor(p.d, od);
+    char* start = out + first * p.h.out_step;
+    const std::int64_t n = (last - first) * width;
+    if constexpr (O::kIsMax) {
+      if (wide_w_) {
+        for (int t = 0; t < taps_; ++t) take_in(to, n, shifts_[t], masks_[t]);
+        neighbours<false, 0>(to, start, n, 0, 0);
+        return;
+      }
+      neighbours<false>(to, start, n, 0);
+    } else if (p.counts_h || p.counts_w) {
+      set_factors(first, last);
+      neighbours<true>(to, start, n, scale);
+    } else {
+      neighbours<false>(to, start, n, scale);
+    }
+  }
+
+  // The factors of the rows [first, last), or of the whole plane, if there is room for it: then once and for all.
+  void set_factors(std::int64_t first, std::int64_t last) {
+    const bool all = p.h.windows * p.w.positions <= kMostFactors - kN;
+    if (!all || factors_last_ == 0) {
+      factors_first_ = all ? 0 : first;
+      factors_last_ = all ? p.h.windows : last;
+      for (std::int64_t x = 0; x < p.w.positions; ++x)
+        columns_[x] = static_cast<Value>(p.counts_w ? p.factor(p.w, x) : 1);
+      for (std::int64_t row = factors_first_; row < factors_last_; ++row) {
+        const Value own = static_cast<Value>(p.counts_h ? p.factor(p.h, row) : 1);
+        Value* to = factors_ + (row - factors_first_) * p.w.positions;
+        for (std::int64_t x = 0; x < p.w.positions; ++x) to[x] = columns_[x] * own;
+      }
+      // Lanes behind the last element are computed too, and garbage could be slow.
+      std::fill_n(factors_ + (factors_last_ - factors_first_) * p.w.positions, kN, Value{1});
+    }
+    band_factors_ = factors_ + (first - factors_first_) * p.w.positions;
+  }
+
+  template <bool kFactors>
+  void neighbours(const Value* at, char* out, std::int64_t n, double scale) {
+    switch (taps_) {
+      case 2: neighbours<kFactors, 2>(at, out, n, scale, 2); break;
+      case 4: neighbours<kFactors, 4>(at, out, n, scale, 4); break;
+      default: neighbours<kFactors, 0>(at, out, n, scale, taps_);
+    }
+  }
+
+  template <bool kFactors, int kTaps>
+  void neighbours(const Value* at, char* out, std::int64_t n, double scale, int taps) {
+    VecFor<O> factor = fill_vec<Value>(static_cast<Value>(scale));
+    std::int64_t x = 0, v = 0;
+    for (; x + kN <= n; x += kN, ++v) {
+      const VecFor<O> value = window<kTaps>(at + x, v, taps);
+      if constexpr (kFactors) {
+        O::store(out + x * kSize, value, factor * load_vec<Value>(band_factors_ + x));
+      } else {
+        O::store(out + x * kSize, value, factor);
+      }
+    }
+    if (x < n) {
+      if constexpr (kFactors) factor = factor * load_vec<Value>(band_factors_ + x);
+      O::store_part(out + x * kSize, window<kTaps>(at + x, v, taps), factor, static_cast<int>(n - x));
+    }
+  }
+
+  template <int kTaps>
+  POOL_INLINE VecFor<O> window(const Value* at, std::int64_t v, int taps) const {
+    VecFor<O> value = load_vec<Value>(at);
+    if constexpr (kTaps > 0) {
+#pragma GCC unroll 4
+      for (int t = 0; t < kTaps; ++t) value = combine_lanes<O>(value, masks_[t][v], load_vec<Value>(at + shifts_[t]));
+    } else {
+      for (int t = 0; t < taps; ++t) value = combine_lanes<O>(value, masks_[t][v], load_vec<Value>(at + shifts_[t]));
+    }
+    return value;
+  }
 
   const Plan& p;
-  const Cut cut_;
-  std::int64_t whole_begin_ = 0, whole_end_ = 0;  // vectors whose windows lie in the plane along h
-  bool counted_ = false;
-  Masks masks_[kMostVectors];
-  double columns_[O::kIsMax ? 1 : kMostVectors * kN];
-  alignas(64) Value factors_[O::kIsMax ? 1 : kMostVectors * kN + kN];
+  bool wide_w_ = false, wide_h_ = false;
+  int taps_ = 0;
+  std::int64_t inside_begin_ = 0, inside_end_ = 0;
+  std::int64_t factors_first_ = 0, factors_last_ = 0;
+  const Value* band_factors_ = nullptr;
+  std::int64_t shifts_[kMostTaps];
+  Mask masks_[kMostTaps][kVectors];
+  alignas(64) Value values_[kMargin + kVectors * kN + kMargin];
+  Value columns_[O::kIsMax ? 1 : kVectors * kN / 4];
+  alignas(64) Value factors_[O::kIsMax ? 1 : kMostFactors];
 };
 
 POOL_END

@@ -119,8 +119,10 @@ struct Stripes {
     std::int64_t band = first % all_bands, od = first / all_bands % p.d.windows;
     begin_group(first / all_bands / p.d.windows);
     begin_depth(od);
+    is_open_ = false;
     for (; first < last; first += groups_) {
       groups_ = all_bands == 1 && p.d.windows == 1 ? groups_alike(last - first) : 1;
+      if (band == 0) is_open_ = kTogether == 1 && is_open();
       begin_ = all_bands == 1 ? 0 : p.h.windows * band / all_bands;
       end_ = all_bands == 1 ? p.h.windows : p.h.windows * (band + 1) / all_bands;
       for (int s = 0; s < layout_.stripes; ++s) {
@@ -183,7 +185,7 @@ struct Stripes {
       return walk<kRegisters, kParts, kTogether, kTaps, kKnown, kFlat, false>(stripe, od);
     } else {
       if (kRegisters > 1 && stripe.is_narrow) return walk<1, 1, 1, kTaps, kKnown, kFlat>(stripe, od);
-      return is_open() ? walk<kRegisters, 1, 1, kTaps, kKnown, kFlat, true>(stripe, od)
+      return is_open_ ? walk<kRegisters, 1, 1, kTaps, kKnown, kFlat, true>(stripe, od)
                        : walk<kRegisters, 1, 1, kTaps, kKnown, kFlat, false>(stripe, od);
     }
   }
@@ -428,6 +430,7 @@ struct Stripes {
   std::int64_t group_ = 0, groups_ = 1;  // the first one in hand, and how many are alike
   std::int64_t n_ = 0, c_ = 0;        // of the plane behind the group's
   int planes_ = 0;                    // of the group
+  bool is_open_ = false;
   const char* in_planes_[kMostTogether];
   char* out_planes_[kMostTogether];
 };

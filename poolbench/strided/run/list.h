@@ -32,6 +32,7 @@
 #include "keep/skips.h"
 #include "pool/direct.h"
 #include "pool/flat.h"
+#include "pool/joined.h"
 #include "pool/patches.h"
 #include "pool/skips.h"
 #include "pool/stripes.h"
@@ -57,11 +58,12 @@ constexpr auto kList = join(
 #if POOL_AVX512
     pool<Skips, WideMaxima, ShortAverages>(),
     pool<PoolPatches, WideMaxima, ShortAverages>(),
-    pool<Flat, Maxima, ByteMaxima, Averages>(),
+    pool<Joined, Maxima, ByteMaxima, Averages>(),
     pool<PoolTurned, WideMaxima>(),
     pool<Columns, WideMaxima, Averages>(),
     pool<Stripes, Maxima, Averages>(),
     pool<Direct, WideMaxima, Averages>(),
+    pool<Flat, Maxima, ByteMaxima, Averages>(),
 #elif POOL_AVX2
     pool<PoolNarrow, WideMaxima, WideShortAverages>(),
     pool<Columns, WideMaxima, Averages>(),

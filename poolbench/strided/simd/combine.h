@@ -197,7 +197,7 @@ POOL_INLINE VecFor<Op> combine_lanes(VecFor<Op> known, std::uint64_t mask, VecFo
   } else if constexpr (!Op::kIsMax) {
     return (VecFor<Op>)_mm512_mask_add_pd((__m512d)known, static_cast<__mmask8>(mask), (__m512d)known, (__m512d)fresh);
   } else {
-    return (VecFor<Op>)Masked<sizeof(Value)>::blend(mask, (__m512i)known, (__m512i)Op::combine(known, fresh));
+    return Op::combine(known, (VecFor<Op>)Masked<sizeof(Value)>::blend(mask, (__m512i)Op::neutral(), (__m512i)fresh));
   }
 }
 #endif
