@@ -268,7 +268,7 @@ struct Flat {
   Mask masks_[kMostTaps][kVectors];
   alignas(64) Value values_[kMargin + kVectors * kN + kMargin];
   Value columns_[O::kIsMax ? 1 : kVectors * kN / 4];
-  alignas(64) Value factors_[O::kIsMax ? 1 : kMostFactors];
+  alignas(64) Value factors_[O::kIsMax ? 1 : kMostFactors + kN];
 };
 
 POOL_END
