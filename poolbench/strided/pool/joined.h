@@ -4,8 +4,6 @@
 // No lane is idle, however short the rows are. For AVX-512 alone, which has the masks.
 #pragma once
 
-#include <numeric>
-
 #include "simd/combine.h"
 
 POOL_BEGIN
