@@ -20,9 +20,7 @@ struct Flat {
   static constexpr std::int64_t kMostFactors = 4096;
   static constexpr int kMostTaps = 15;           // along w
   static constexpr int kWide = 7;                // windows from here on are put together in steps
-  using Mask = std::conditional_t<kN == 64, std::uint64_t,
-                                  std::conditional_t<kN == 32, std::uint32_t,
-                                                     std::conditional_t<kN == 16, std::uint16_t, std::uint8_t>>>;
+  using Mask = typename Masked<sizeof(Value)>::Mask;
 
   static bool fits(const Plan& p) {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize) return false;

@@ -24,9 +24,7 @@ struct Joined {
   static constexpr std::int64_t kLeastPeriods = 4;   // for which it pays to work the masks out
   static constexpr std::int64_t kMostDeep = 3;       // taps along d
   static constexpr int kMostReach = 2;               // elements of a window before its middle
-  using Mask = std::conditional_t<kN == 64, std::uint64_t,
-                                  std::conditional_t<kN == 32, std::uint32_t,
-                                                     std::conditional_t<kN == 16, std::uint16_t, std::uint8_t>>>;
+  using Mask = typename Masked<sizeof(Value)>::Mask;
 
   static bool fits(const Plan& p) {
     if (p.inner != 1 || p.w.in_step != kSize || p.w.out_step != kSize || !(O::kIsMax || has_short_sums(p))) return false;
@@ -131,9 +129,9 @@ struct Joined {
     if (O::kIsMax) return;
     const bool rows_differ = p.counts_h && cut_.rows > 1;
     counted_ = p.counts_w || rows_differ;
-    const std::int64_t width = p.w.positions, all = counted_ ? cut_.together * cut_.elements : 0;
-    for (std::int64_t x = 0; x < width && counted_; ++x) columns_[x] = p.counts_w ? p.factor(p.w, x) : 1.0;
-    for (std::int64_t row = 0; row < cut_.rows && counted_; ++row) {
+    const std::int64_t width = p.w.positions, rows = counted_ ? cut_.rows : 0, all = rows * width * cut_.together;
+    for (std::int64_t x = 0; x < width; ++x) columns_[x] = p.counts_w ? p.factor(p.w, x) : 1.0;
+    for (std::int64_t row = 0; row < rows; ++row) {
       const double own = p.scale * (rows_differ ? p.factor(p.h, row) : 1.0);
       for (std::int64_t x = 0; x < width; ++x) factors_[row * width + x] = static_cast<Value>(own * columns_[x]);
     }
@@ -172,7 +170,8 @@ struct Joined {
   struct Part {
     const Masks* masks;
     const Value* factors;
-    std::int64_t factor_step, whole_begin, whole_end;
+    std::int64_t factor_step;  // bytes
+    std::int64_t whole_begin, whole_end;
     const char* in;
     char* out;
     std::int64_t periods, bytes, vectors;  // of each period
@@ -181,7 +180,7 @@ struct Joined {
     V deep_factor;
 
     Part(const Joined& all, const Plane& plane, std::int64_t count, std::int64_t planes)
-        : masks(all.masks_), factors(all.factors_), factor_step(all.counted_ ? kN : 0), whole_begin(all.whole_begin_),
+        : masks(all.masks_), factors(all.factors_), factor_step(all.counted_ ? kBytes : 0), whole_begin(all.whole_begin_),
           whole_end(all.whole_end_), in(plane.in), out(plane.out), periods(count),
           deep_step(all.p.d.dilation * all.p.d.in_step), row_step(all.p.w.positions * kSize) {
       const std::int64_t elements = planes * all.cut_.elements;
@@ -201,7 +200,7 @@ struct Joined {
       constexpr int kReach = kAcross / 2, kReachDown = kDown / 2;
       DoubtOf<Op> doubt;
       const Part own = *this;  // what is stored could change members
-      const std::int64_t end = own.vectors - 1, factor_step_of = own.factor_step * static_cast<std::int64_t>(sizeof(Value));
+      const std::int64_t end = own.vectors - 1, factor_bytes = own.factor_step;
       const std::int64_t whole_from = std::clamp<std::int64_t>(own.whole_begin - 1, 0, std::max<std::int64_t>(end - 1, 0));
       const std::int64_t whole_to = std::min(own.whole_end, end) - 1, row_bytes = own.row_step;
       const char* from = own.in;
@@ -254,7 +253,7 @@ struct Joined {
         here = behind;
         ++mask;
         to += kStep;
-        factor_at += factor_step_of;
+        factor_at += factor_bytes;
       };
       for (std::int64_t period = 0; period < own.periods; ++period) {
         from = own.in + period * own.bytes;

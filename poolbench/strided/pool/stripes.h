@@ -156,15 +156,14 @@ struct Stripes {
   void begin_group(std::int64_t group) {
     const std::int64_t plane = group * layout_.together();
     group_ = group;
-    n_ = plane / p.outer[1].count;
-    c_ = plane % p.outer[1].count;
+    std::int64_t n = plane / p.outer[1].count, c = plane % p.outer[1].count;
     planes_ = 0;
     for (int i = 0; i < layout_.together(); ++i) {
-      if (n_ < p.outer[0].count) {
-        in_planes_[i] = p.in + n_ * p.outer[0].in_step + c_ * p.outer[1].in_step;
-        out_planes_[i] = p.out + n_ * p.outer[0].out_step + c_ * p.outer[1].out_step;
+      if (n < p.outer[0].count) {
+        in_planes_[i] = p.in + n * p.outer[0].in_step + c * p.outer[1].in_step;
+        out_planes_[i] = p.out + n * p.outer[0].out_step + c * p.outer[1].out_step;
         ++planes_;
-        if (++c_ == p.outer[1].count) c_ = 0, ++n_;
+        if (++c == p.outer[1].count) c = 0, ++n;
       } else if (i > 0) {
         in_planes_[i] = in_planes_[i - 1];
         out_planes_[i] = out_planes_[i - 1];
@@ -428,7 +427,6 @@ struct Stripes {
   Axis::Taps deep_{0, 1};
   bool is_flat_, asks_;
   std::int64_t group_ = 0, groups_ = 1;  // the first one in hand, and how many are alike
-  std::int64_t n_ = 0, c_ = 0;        // of the plane behind the group's
   int planes_ = 0;                    // of the group
   bool is_open_ = false;
   const char* in_planes_[kMostTogether];

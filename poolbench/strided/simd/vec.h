@@ -117,6 +117,7 @@ template <int kSize>
 struct Masked;
 template <>
 struct Masked<1> {
+  using Mask = __mmask64;
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi8(rest, static_cast<__mmask64>(mask), at);
   }
@@ -132,6 +133,7 @@ struct Masked<1> {
 };
 template <>
 struct Masked<2> {
+  using Mask = __mmask32;
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi16(rest, static_cast<__mmask32>(mask), at);
   }
@@ -147,6 +149,7 @@ struct Masked<2> {
 };
 template <>
 struct Masked<4> {
+  using Mask = __mmask16;
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi32(rest, static_cast<__mmask16>(mask), at);
   }
@@ -162,6 +165,7 @@ struct Masked<4> {
 };
 template <>
 struct Masked<8> {
+  using Mask = __mmask8;
   static POOL_INLINE __m512i load_lanes(const void* at, std::uint64_t mask, __m512i rest) {
     return _mm512_mask_loadu_epi64(rest, static_cast<__mmask8>(mask), at);
   }
