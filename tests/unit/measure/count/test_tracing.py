@@ -49,10 +49,12 @@ def test_a_call_that_starts_a_thread_is_not_counted_further():
 
 def test_a_count_does_not_depend_on_what_was_allocated_before():
     source = """
+import mmap
 from poolbench.measure.count.marks import marked
 kept = []
-for _ in range(40):  # a pool has 31 blocks of this size
+for _ in range(40):  # a pool has 31 blocks of this size, and an arena 256 pages
     kept.append(bytes(470))
+    kept.append(mmap.mmap(-1, 9 * mmap.PAGESIZE))
     marked(lambda: bytes(470), repeats=2, warm=100)
 """
     traced = trace([sys.executable, "-c", source], os.environ, limit=10_000, counter="step")
