@@ -3,93 +3,9 @@
 // floats are taken in float as far as chains of additions stay short: twice the lanes, and nothing to convert.
 #pragma once
 
-#include "simd/combine.h"
+#include "pool/row_sums.h"
 
 POOL_BEGIN
-
-constexpr int halvings(std::int64_t n) { return n <= 1 ? 0 : 1 + halvings(n / 2); }
-
-// The sum of floats in a row, or as much of it as float32 may add up: each of these is a tree, so that no chain of
-// additions is longer than that of few elements (combine.h). The order doesn't depend on where the row lies.
-struct FloatTrees {
-  using V = Vec<float>;
-  static constexpr std::int64_t kN = kLanes<float>;
-  static constexpr std::int64_t kSize = 4;
-  static constexpr int kTree = 8;  // vectors: a chain of three
-
-  // Vectors of a row that is added up in float: trees one behind the other, the last of which may be short, and then
-  // across the lanes.
-  static constexpr std::int64_t kMost = (kFewElements - halvings(kTree) - halvings(kN)) * kTree;
-  static constexpr std::int64_t kBlock = 16;  // vectors of a longer row that are added up in float
-
-  template <int kVectors>
-  static POOL_INLINE V tree(const char* at) {
-    if constexpr (kVectors == 1) {
-      return load_vec<float>(at);
-    } else {
-      return tree<kVectors / 2>(at) + tree<kVectors - kVectors / 2>(at + kVectors / 2 * kN * kSize);
-    }
-  }
-  // The last of the vectors has `last` elements.
-  template <int kVectors>
-  static POOL_INLINE V tree(const char* at, int last) {
-    if constexpr (kVectors == 1) {
-      return FloatAvg::load_part(at, last);
-    } else {
-      return tree<kVectors / 2>(at) + tree<kVectors - kVectors / 2>(at + kVectors / 2 * kN * kSize, last);
-    }
-  }
-
-  // `trees` whole ones, and then `kVectors` more.
-  template <int kVectors>
-  static POOL_INLINE V row(const char* at, std::int64_t trees, int last) {
-    if (trees == 0) return tree<kVectors>(at, last);
-    V sum = tree<kTree>(at);
-    for (std::int64_t i = 1; i < trees; ++i) sum += tree<kTree>(at += kTree * kN * kSize);
-    return sum + tree<kVectors>(at + kTree * kN * kSize, last);
-  }
-
-  // Short rows of n elements, `step` bytes apart.
-  static POOL_INLINE void rows(const char* in, std::int64_t step, std::int64_t n, int count, Ahead& ahead, V* sums) {
-    const std::int64_t before = (n - 1) / kN, trees = before / kTree;
-    const int last = static_cast<int>(n - before * kN);
-    switch (before % kTree) {
-      case 0: return rows<1>(in, step, trees, last, count, ahead, sums);
-      case 1: return rows<2>(in, step, trees, last, count, ahead, sums);
-      case 2: return rows<3>(in, step, trees, last, count, ahead, sums);
-      case 3: return rows<4>(in, step, trees, last, count, ahead, sums);
-      case 4: return rows<5>(in, step, trees, last, count, ahead, sums);
-      case 5: return rows<6>(in, step, trees, last, count, ahead, sums);
-      case 6: return rows<7>(in, step, trees, last, count, ahead, sums);
-      default: return rows<8>(in, step, trees, last, count, ahead, sums);
-    }
-  }
-  template <int kVectors>
-  static POOL_INLINE void rows(const char* in, std::int64_t step, std::int64_t trees, int last, int count,
-                               Ahead& ahead, V* sums) {
-    for (int i = 0; i < count; ++i, in += step) {
-      ahead.come_to(in);
-      sums[i] = row<kVectors>(in, trees, last);
-    }
-  }
-
-  // A long row: blocks are added up in float, and they in double.
-  static POOL_INLINE Vec<double> long_row(const char* at, std::int64_t n) {
-    Vec<double> low{}, high{};
-    for (; n >= kBlock * kN; n -= kBlock * kN, at += kBlock * kN * kSize) widen(tree<kBlock>(at), low, high);
-    for (; n >= 4 * kN; n -= 4 * kN, at += 4 * kN * kSize) widen(tree<4>(at), low, high);
-    for (; n > 0; n -= kN, at += kN * kSize) {
-      widen(FloatAvg::load_part(at, static_cast<int>(std::min(n, kN))), low, high);
-    }
-    return low + high;
-  }
-  static POOL_INLINE void widen(V sum, Vec<double>& low, Vec<double>& high) {
-    Floats halves[2];
-    __builtin_memcpy(halves, &sum, sizeof halves);
-    low += Widened<float>::widen(halves[0]);
-    high += Widened<float>::widen(halves[1]);
-  }
-};
 
 // Combines n elements that lie side by side into one vector of partial results: pairwise over blocks, so that sums are
 // as accurate as a pairwise sum and chains of additions stay short.
@@ -137,64 +53,41 @@ struct Reduction {
   }
 };
 
-// Lane i of the result combines the lanes of parts[i]; there is one part for each lane.
-template <class O>
-POOL_INLINE VecFor<O> across_lanes(VecFor<O>* parts) {
-  using Value = typename O::Value;
-#pragma GCC unroll 8
-  for (int n = O::kCount / 2; n > 0; n /= 2) {
-#pragma GCC unroll 64
-    for (int i = 0; i < n; ++i) {
-      parts[i] = O::combine(even_lanes<Value>(parts[2 * i], parts[2 * i + 1]),
-                            odd_lanes<Value>(parts[2 * i], parts[2 * i + 1]));
-    }
-  }
-  return parts[0];
-}
-
-// Rows of up to kMost vectors, as many as a vector has lanes: what they come to, a lane for each. Half of them first and
-// then the other half, so that few registers hold what is not done yet.
+// Rows of up to kMost vectors, as many as a vector has lanes: what they come to, a lane for each.
 template <class Op>
 struct ShortRows {
   using V = Vec<typename Op::Value>;
-  static constexpr std::int64_t kN = Op::kCount;
   static constexpr std::int64_t kMost = kBytes == 32 ? 8 : 4;  // of AVX-512 and AVX2, rows of up to 64 floats
 
   // The last of the vectors has `last` elements.
   static V of(const char* at, std::int64_t step, std::int64_t vectors, int last, DoubtOf<Op>& doubt) {
     switch (vectors) {
-      case 1: return rows<1, kN>(at, step, last, doubt);
-      case 2: return rows<2, kN>(at, step, last, doubt);
-      case 3: return rows<3, kN>(at, step, last, doubt);
-      case 4: return rows<4, kN>(at, step, last, doubt);
+      case 1: return rows<1>(at, step, last, doubt);
+      case 2: return rows<2>(at, step, last, doubt);
+      case 3: return rows<3>(at, step, last, doubt);
+      case 4: return rows<4>(at, step, last, doubt);
       default: break;
     }
     if constexpr (kMost > 4) {
       switch (vectors) {
-        case 5: return rows<5, kN>(at, step, last, doubt);
-        case 6: return rows<6, kN>(at, step, last, doubt);
-        case 7: return rows<7, kN>(at, step, last, doubt);
-        default: return rows<8, kN>(at, step, last, doubt);
+        case 5: return rows<5>(at, step, last, doubt);
+        case 6: return rows<6>(at, step, last, doubt);
+        case 7: return rows<7>(at, step, last, doubt);
+        default: return rows<8>(at, step, last, doubt);
       }
     }
     return Op::neutral();
   }
 
  private:
-  template <int kVectors, int kRows>
+  template <int kVectors>
   static POOL_INLINE V rows(const char* at, std::int64_t step, int last, DoubtOf<Op>& doubt) {
-    if constexpr (kRows == 1) {
-      return row<kVectors>(at, last, doubt);
-    } else {
-      const V a = rows<kVectors, kRows / 2>(at, step, last, doubt);
-      const V b = rows<kVectors, kRows / 2>(at + kRows / 2 * step, step, last, doubt);
-      return Op::combine(even_lanes<typename Op::Value>(a, b), odd_lanes<typename Op::Value>(a, b));
-    }
+    return across_lanes<Op>([&](int i) __attribute__((always_inline)) { return row<kVectors>(at + i * step, last, doubt); });
   }
   template <int kVectors>
   static POOL_INLINE V row(const char* at, int last, DoubtOf<Op>& doubt) {
     if constexpr (std::is_same_v<Op, FloatAvg>) {
-      return FloatTrees::tree<kVectors>(at, last);
+      return RowSums::whole<kVectors>(at, last);
     } else {
       V parts[kVectors];
 #pragma GCC unroll 8
@@ -241,7 +134,21 @@ struct Full {
     const int last = static_cast<int>(p.w.positions - (vectors - 1) * O::kCount);
     VecFor<O> parts[O::kCount];
     Ahead ahead(input_bytes(p, kSize) >= kAskedBytes);
-    for (std::int64_t row = 0; row < count; row += O::kCount) {
+    std::int64_t row = 0;
+#if POOL_AVX512
+    if constexpr (std::is_same_v<O, FloatAvg>) {
+      if (count >= PackedRows::kFewest && p.h.out_step == kSize && PackedRows::takes(in, p.h.in_step, p.w.positions)) {
+        const PackedRows packed(in, p.w.positions);
+        for (; row + O::kCount <= count; row += O::kCount) {
+          ahead.come_to(in);
+          O::store(out, settled(packed.sums(in)), factor);
+          in += O::kCount * p.h.in_step;
+          out += O::kCount * kSize;
+        }
+      }
+    }
+#endif
+    for (; row < count; row += O::kCount) {
       const int now = static_cast<int>(std::min<std::int64_t>(count - row, O::kCount));
       if constexpr (kTakesShort) {
         if (now == O::kCount && vectors <= ShortRows<Numbers>::kMost && p.h.out_step == kSize) {
@@ -249,7 +156,7 @@ struct Full {
           ahead.come_to(in);
           const auto result = ShortRows<Numbers>::of(in, p.h.in_step, vectors, last, doubt);
           if (doubt.is_sure()) {
-            O::store(out, result, factor);
+            O::store(out, settled(result), factor);
             in += now * p.h.in_step;
             out += now * kSize;
             continue;
@@ -257,13 +164,13 @@ struct Full {
         }
       }
       if constexpr (std::is_same_v<O, FloatAvg>) {
-        FloatTrees::rows(in, p.h.in_step, p.w.positions, now, ahead, parts);
+        RowSums::rows(in, p.h.in_step, p.w.positions, now, ahead, parts);
       } else {
         for (int i = 0; i < now; ++i) parts[i] = reduce(p, in + i * p.h.in_step, ahead);
       }
       in += now * p.h.in_step;
       for (int i = now; i < O::kCount; ++i) parts[i] = O::neutral();
-      const VecFor<O> result = across_lanes<O>(parts);
+      const VecFor<O> result = settled(across_lanes<O>([&](int i) { return parts[i]; }));
       if (p.h.out_step == kSize) {
         O::store_part(out, result, factor, now);
       } else {
@@ -275,11 +182,17 @@ struct Full {
     }
   }
 
+  // A sum of zeros is a positive one, as it is wherever lanes are left out.
+  static POOL_INLINE VecFor<O> settled(VecFor<O> sum) {
+    if constexpr (std::is_same_v<O, FloatAvg>) return sum + VecFor<O>{};
+    else return sum;
+  }
+
   static POOL_INLINE VecFor<O> reduce(const Plan& p, const char* in, Ahead& ahead) {
     const std::int64_t vectors = p.w.positions / O::kCount;
     const int rest = static_cast<int>(p.w.positions % O::kCount);
     if constexpr (std::is_same_v<O, Avg<float>>) {
-      return FloatTrees::long_row(in, p.w.positions);
+      return RowSums::long_row(in, p.w.positions);
     } else if (vectors < Reduction<O>::kBlock) {
       ahead.come_to(in);
       return Reduction<O>::of_few(in, vectors, rest);
@@ -292,7 +205,7 @@ struct Full {
 // Rows of floats are added up in float as far as chains stay short.
 template <>
 struct ShortSums<Full> {
-  static bool has(const Plan& p) { return p.w.positions <= FloatTrees::kMost * FloatTrees::kN; }
+  static bool has(const Plan& p) { return p.w.positions <= RowSums::kMost * RowSums::kN; }
 };
 
 POOL_END

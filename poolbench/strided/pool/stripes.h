@@ -51,9 +51,26 @@ struct Stripes {
     return std::max<std::int64_t>(8, kBandBytes / (p.w.positions * kSize * taken * p.d.most_taps() + 1));
   }
   static constexpr std::int64_t kBandBytes = 16 << 10;
+
+  // How far it is from one plane, or one window along d, to the next.
+  static std::int64_t planes_step(const Plan& p) {
+    if (p.d.windows == 1) return p.outer[1].in_step;
+    return p.d.adaptive() ? 0 : p.d.stride * p.d.in_step;
+  }
+  // Whether what is read next doesn't lie behind what is read now, but planes further.
+  static bool leaves_planes(const Plan& p) {
+    const std::int64_t plane = p.h.positions * p.h.in_step;
+    return plane > 0 && plane <= 8 * kBandBytes && planes_step(p) > plane;
+  }
+  // What lies two bands behind is asked for, or what lies in the same place some planes further.
+  static std::int64_t ahead(const Plan& p) {
+    if (input_bytes(p, kSize) < kAskedBytes) return 0;
+    if (!leaves_planes(p)) return 2 * kBandBytes;
+    return planes_step(p) * std::max<std::int64_t>(2 * kBandBytes / (p.h.positions * p.h.in_step * p.d.most_taps()), 1);
+  }
   static std::int64_t bands(const Plan& p) { return (p.h.windows + band_rows(p) - 1) / band_rows(p); }
 
-  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)), asks_(input_bytes(plan, kSize) >= kAskedBytes) {
+  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)), ahead_(ahead(plan)) {
     layout_.choose(p);
     for (int i = 0; i < layout_.stripes; ++i) stripes_[i].set(p, layout_, i);
     if (!p.h.adaptive()) p.h.inside(inside_begin_, inside_end_);
@@ -260,10 +277,17 @@ struct Stripes {
       }
       return value;
     }
-    // Asks for what is read there two bands later: stripes read every row in pieces, which processors don't foresee.
-    POOL_INLINE void ask(std::int64_t at) const {
+    // Asks for what is read there later: stripes read every row in pieces, which processors don't foresee.
+    template <bool kFlat>
+    POOL_INLINE void ask(std::int64_t at, std::int64_t ahead, std::int64_t asked_taps) const {
+      at += ahead;
 #pragma GCC unroll 4
-      for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at + 2 * kBandBytes, 0, 2);
+      for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at, 0, 2);
+      for (std::int64_t d = 1; !kFlat && d < asked_taps; ++d) {
+        at += deep_step;
+#pragma GCC unroll 4
+        for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at, 0, 2);
+      }
     }
 
     POOL_INLINE void store(std::int64_t at, VecFor<O> value, VecFor<O> factor) const {
@@ -320,7 +344,7 @@ struct Stripes {
     const std::int64_t first_y = begin_ * p.h.stride - p.h.lo, first_to = begin_ * p.h.out_step;
     const std::int64_t skipped = p.h.stride - (kTaps - kKnown);
     const std::int64_t end = end_, to_step = p.h.out_step;
-    const bool asks = asks_;
+    const std::int64_t ahead = ahead_, asked_taps = leaves_planes(p) ? lane.deep : 1;
     const Outer planes = p.outer[1];
     // The rows of outputs in [alike, unlike) read no row outside the input, and have the same factors.
     const std::int64_t alike = std::clamp(inside_begin_, begin_, end), unlike = std::clamp(inside_end_, alike, end);
@@ -328,7 +352,7 @@ struct Stripes {
     VecFor<O> factor{};
     if constexpr (!O::kIsMax) factor = load_vec<Value>(stripe.factors[kMostEdges]);
     const auto load = [&](auto inside, int i) __attribute__((always_inline)) {
-      if (asks) lane.ask(at);
+      if (ahead > 0) lane.template ask<kFlat>(at, ahead, asked_taps);
       if (inside.value || static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height)) {
         lane.template load<Op, kFlat, kOpen>(rows[i], at, doubts[i % 2]);
       } else {
@@ -425,7 +449,8 @@ struct Stripes {
   double plane_scale_ = 1;
   std::int64_t begin_ = 0, end_ = 0;  // output rows of the band
   Axis::Taps deep_{0, 1};
-  bool is_flat_, asks_;
+  bool is_flat_;
+  std::int64_t ahead_;  // bytes; 0 where nothing is asked for
   std::int64_t group_ = 0, groups_ = 1;  // the first one in hand, and how many are alike
   int planes_ = 0;                    // of the group
   bool is_open_ = false;

@@ -267,6 +267,24 @@ POOL_INLINE Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
   return odd_lanes<T>(a, b, LaneIndices<T>{});
 }
 
+// The first half of each group of kGroup lanes of a, then of b; and the second half.
+template <class T, int kGroup, int... kI>
+POOL_INLINE Vec<T> first_halves(Vec<T> a, Vec<T> b, Indices<kI...>) {
+  return __builtin_shufflevector(a, b, (kI + kI / (kGroup / 2) * (kGroup / 2))...);
+}
+template <class T, int kGroup, int... kI>
+POOL_INLINE Vec<T> second_halves(Vec<T> a, Vec<T> b, Indices<kI...>) {
+  return __builtin_shufflevector(a, b, (kI + kI / (kGroup / 2) * (kGroup / 2) + kGroup / 2)...);
+}
+template <class T, int kGroup>
+POOL_INLINE Vec<T> first_halves(Vec<T> a, Vec<T> b) {
+  return first_halves<T, kGroup>(a, b, LaneIndices<T>{});
+}
+template <class T, int kGroup>
+POOL_INLINE Vec<T> second_halves(Vec<T> a, Vec<T> b) {
+  return second_halves<T, kGroup>(a, b, LaneIndices<T>{});
+}
+
 // Lanes 0, 3, 6, … of a, b and c behind each other.
 template <class T, int... kI>
 POOL_INLINE Vec<T> third_lanes(Vec<T> a, Vec<T> b, Vec<T> c, Indices<kI...>) {
