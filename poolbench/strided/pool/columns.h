@@ -83,6 +83,7 @@ struct Columns {
     if (O::kIsMax ? !leaves_most(p) : has_few_elements(p)) return false;
     if (p.w.windows > kFewColumns && !p.w.adaptive() && p.w.stride <= 4) return false;
 #if POOL_AVX512
+    if (reads_far_apart(p)) return false;
     if (!Stripes<O>::fits(p)) return true;
     if (StripesLayout<O>::known_rows(p) >= 0) return false;
     return (p.w.adaptive() || p.w.stride > 1) && p.w.windows <= kShortRow && widest(p.w) > 2;
@@ -95,6 +96,14 @@ struct Columns {
     return p.w.adaptive() || (p.w.window > 3 && 2 * p.w.windows <= p.w.positions);
   }
 #if POOL_AVX512
+  // Large planes of an array that comes from memory: as many places at once as there are lanes are more than a processor
+  // foresees, and where planes are whole pages they compete for the same lines of the caches. Rows go through adaptive
+  // windows one by one, which only pays where they are tall.
+  static bool reads_far_apart(const Plan& p) {
+    constexpr std::int64_t kFar = 64 << 10, kTall = 24;
+    return input_bytes(p, kSize) >= 2 * kAskedBytes && p.outer[1].in_step >= kFar &&
+           (!p.w.adaptive() || p.h.most_taps() >= kTall);
+  }
   static std::int64_t widest(const Axis& axis) {
     return axis.adaptive() && axis.positions % axis.windows == 0 ? axis.positions / axis.windows : axis.most_taps();
   }

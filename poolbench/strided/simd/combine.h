@@ -33,10 +33,42 @@ POOL_INLINE void combine_fixed(const char* const* rows, std::int64_t n, Sink& si
   }
 }
 
+// Floats to be added up in double: eight rows at a time are added up in float, a chain no longer than that of few elements,
+// so that an eighth as much is widened.
+template <class Sink>
+POOL_INLINE std::int64_t combine_floats(const char* const* rows, std::int64_t count, std::int64_t n, Sink& sink) {
+  constexpr std::int64_t kLanesOfFloats = kLanes<float>, kAtOnce = 8;
+  std::int64_t x = 0;
+  for (; x + kLanesOfFloats <= n; x += kLanesOfFloats) {
+    Vec<double> low{}, high{};
+    for (std::int64_t first = 0; first < count; first += kAtOnce) {
+      const char* const* some = rows + first;
+      const std::int64_t now = std::min(count - first, kAtOnce);
+      Vec<float> a = load_vec<float>(some[0] + x * 4), b = {};
+      std::int64_t i = 1;
+      if (now > 1) b = load_vec<float>(some[i++] + x * 4);
+      for (; i + 2 <= now; i += 2) {
+        a += load_vec<float>(some[i] + x * 4);
+        b += load_vec<float>(some[i + 1] + x * 4);
+      }
+      if (i < now) a += load_vec<float>(some[i] + x * 4);
+      a += b;
+      Floats halves[2];
+      __builtin_memcpy(halves, &a, sizeof halves);
+      low += Widened<float>::widen(halves[0]);
+      high += Widened<float>::widen(halves[1]);
+    }
+    sink.whole(x, low);
+    sink.whole(x + kLanes<double>, high);
+  }
+  return x;
+}
+
 template <class O, class Sink>
 POOL_INLINE void combine_any(const char* const* rows, std::int64_t count, std::int64_t n, Sink& sink) {
   constexpr std::int64_t kSize = sizeof(typename O::Stored);
   std::int64_t x = 0;
+  if constexpr (std::is_same_v<O, Avg<float>>) x = combine_floats(rows, count, n, sink);
   // Two vectors side by side, so that one need not wait for the other's sum.
   for (; x + 2 * O::kCount <= n; x += 2 * O::kCount) {
     VecFor<O> a = O::load(rows[0] + x * kSize), b = O::load(rows[0] + (x + O::kCount) * kSize);

@@ -70,16 +70,11 @@ struct Patches {
     if (p.offsets != nullptr && (p.offset_size != 1 || w.offset_step != 1)) return false;
     if (!Cut::reads_inside(h) || !Cut::reads_inside(w)) return false;
     if (d.lo > 0 || (d.windows - 1) * d.stride + d.window > d.positions) return false;
-    const std::int64_t reach = (w.windows - 1) * w.stride + w.window, step = h.stride * h.in_step;
+    const std::int64_t reach = reach_of(w);
     if (reach > 2 * kN) return false;
     per_row_ = reach > kN ? 2 : 1;
-    together_ = 1;
-    // Of averages each element beside a row is a zero, so none of them may be a lane of the next row.
-    const std::int64_t apart = std::max(reach, w.positions + (p.op == Op::kAvg ? w.lo : 0));
-    if (per_row_ == 1 && h.windows > 1 && step % kSize == 0 && step >= apart * kSize) {
-      together_ += (kN - reach) / (step / kSize);
-    }
-    rows = std::min(std::min(kN / w.windows, kMostSources / per_row_ * together_), h.windows);
+    together_ = rows_together(p);
+    rows = std::min(most_rows(p), h.windows);
     sources_of_plane_ = (rows + together_ - 1) / together_ * per_row_;
     planes = 1;
     if (rows == h.windows && d.windows == 1 && p.outer[0].count == 1 && touch(p.outer[1], h.windows * w.windows)) {
@@ -94,6 +89,11 @@ struct Patches {
     return begin_ + count - end_ <= kMostEdges;
   }
   std::int64_t vectors_of_row() const { return per_row_; }
+  // Rows that one patch could hold.
+  static std::int64_t most_rows(const Plan& p) {
+    const std::int64_t sources = reach_of(p.w) > kN ? kMostSources / 2 : kMostSources;
+    return std::max<std::int64_t>(std::min(kN / p.w.windows, sources * rows_together(p)), 1);
+  }
   // Of the lanes of all patches of a plane.
   double lanes_used(const Plan& p) const {
     return static_cast<double>(planes * p.h.windows * p.w.windows) / static_cast<double>(count * kN);
@@ -124,6 +124,15 @@ struct Patches {
   static bool touch(const Steps& steps, std::int64_t outputs) {
     return count_of(steps) == 1 ||
            (steps.out_step == outputs * kSize && (steps.offset_step == 0 || steps.offset_step == outputs));
+  }
+  static std::int64_t reach_of(const Axis& w) { return (w.windows - 1) * w.stride + w.window; }
+  // Rows that one source holds.
+  static std::int64_t rows_together(const Plan& p) {
+    const std::int64_t reach = reach_of(p.w), step = p.h.stride * p.h.in_step;
+    // Of averages each element beside a row is a zero, so none of them may be a lane of the next row.
+    const std::int64_t apart = std::max(reach, p.w.positions + (p.op == Op::kAvg ? p.w.lo : 0));
+    if (reach > kN || p.h.windows == 1 || step % kSize != 0 || step < apart * kSize) return 1;
+    return 1 + (kN - reach) / (step / kSize);
   }
   static std::int64_t count_of(const Axis& axis) { return axis.windows; }
   static std::int64_t count_of(const Outer& outer) { return outer.count; }
@@ -273,18 +282,36 @@ struct PatchKernel {
   }
 
  private:
-  // Rows that are pooled by themselves are one plane's for all other kernels. Here as many as a patch holds are a plane, so
-  // that there are patches alike behind each other.
+  // Rows that are pooled by themselves are one plane's for all other kernels, and planes that windows cover without a rest
+  // are many. Here as many rows as a patch holds are a plane, so that there are patches alike behind each other.
   template <class Do>
   static auto on_planes(const Plan& plan, Do work) {
-    if (!is_identity(plan.h) || !is_single(plan.d) || plan.outer[1].count != 1) return work(plan);
+    if (!is_single(plan.d)) return work(plan);
+    const bool are_rows = is_identity(plan.h) && plan.outer[1].count == 1;
+    if (!are_rows && !are_tiled(plan)) return work(plan);
     Plan p = plan;
     Axis& h = p.h;
-    std::int64_t rows = std::max<std::int64_t>(All::kN / p.w.windows, 1);
-    while (h.windows % rows != 0) --rows;
-    p.outer[1] = {h.windows / rows, rows * h.in_step, rows * h.out_step, rows * h.offset_step};
-    h.positions = h.windows = rows;
+    const std::int64_t all = p.outer[1].count * h.windows;
+    std::int64_t rows = are_rows ? std::max<std::int64_t>(All::kN / p.w.windows, 1) : All::most_rows(p);
+    while (are_rows && all % rows != 0) --rows;
+    if (all % rows != 0) return work(plan);
+    h.windows = rows;
+    h.positions = rows * h.stride;
+    const bool is_gradient = p.pass == Pass::kGradient;
+    p.outer[1] = {all / rows, (is_gradient ? h.windows : h.positions) * h.in_step,
+                  (is_gradient ? h.positions : h.windows) * h.out_step, rows * h.offset_step};
     return work(p);
+  }
+  // Whether the rows of all planes are pooled as those of one would be.
+  static bool are_tiled(const Plan& p) {
+    const Axis& h = p.h;
+    const Outer& planes = p.outer[1];
+    const bool is_gradient = p.pass == Pass::kGradient;
+    return planes.count > 1 && !h.adaptive() && !p.w.adaptive() && h.lo == 0 && h.dilation == 1 && h.window <= h.stride &&
+           h.windows * h.stride == h.positions && !p.counts_h && p.w.windows <= All::kN &&
+           planes.in_step == (is_gradient ? h.windows : h.positions) * h.in_step &&
+           planes.out_step == (is_gradient ? h.positions : h.windows) * h.out_step &&
+           planes.offset_step == h.windows * h.offset_step;
   }
 
   template <int kSources>
