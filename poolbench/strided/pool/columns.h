@@ -83,9 +83,12 @@ struct Columns {
     if (O::kIsMax ? !leaves_most(p) : has_few_elements(p)) return false;
     if (p.w.windows > kFewColumns && !p.w.adaptive() && p.w.stride <= 4) return false;
 #if POOL_AVX512
-    if (reads_far_apart(p)) return false;
+    const bool is_large = input_bytes(p, kSize) >= 2 * kAskedBytes;
+    if (is_large && reads_far_apart(p)) return false;
+    if (p.w.window == 4 && p.w.stride == 4 && p.w.windows > kN / 2) return false;  // rows have a way of their own for it
+    if (O::kIsMax && p.h.positions == 1 && p.w.window < 8 && p.w.stride <= 4 && p.w.windows >= kN / 2) return false;
     if (!Stripes<O>::fits(p)) return true;
-    if (StripesLayout<O>::known_rows(p) >= 0) return false;
+    if (StripesLayout<O>::known_rows(p) >= 0 || (is_large && (O::kIsMax || !p.w.adaptive()))) return false;
     return (p.w.adaptive() || p.w.stride > 1) && p.w.windows <= kShortRow && widest(p.w) > 2;
 #else
     return true;
@@ -96,13 +99,13 @@ struct Columns {
     return p.w.adaptive() || (p.w.window > 3 && 2 * p.w.windows <= p.w.positions);
   }
 #if POOL_AVX512
-  // Large planes of an array that comes from memory: as many places at once as there are lanes are more than a processor
+  // Large planes, of an array that comes from memory: as many places at once as there are lanes are more than a processor
   // foresees, and where planes are whole pages they compete for the same lines of the caches. Rows go through adaptive
   // windows one by one, which only pays where they are tall.
   static bool reads_far_apart(const Plan& p) {
-    constexpr std::int64_t kFar = 64 << 10, kTall = 24;
-    return input_bytes(p, kSize) >= 2 * kAskedBytes && p.outer[1].in_step >= kFar &&
-           (!p.w.adaptive() || p.h.most_taps() >= kTall);
+    constexpr std::int64_t kFar = 64 << 10, kQuiteFar = 48 << 10, kLarge = 8, kTall = O::kIsMax ? 12 : 8;
+    if (p.outer[1].in_step < (p.w.most_taps() >= kLarge ? kQuiteFar : kFar)) return false;
+    return !p.w.adaptive() || p.h.most_taps() >= kTall;
   }
   static std::int64_t widest(const Axis& axis) {
     return axis.adaptive() && axis.positions % axis.windows == 0 ? axis.positions / axis.windows : axis.most_taps();

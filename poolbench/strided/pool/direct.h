@@ -63,6 +63,7 @@ struct Direct {
     if (!has_few_elements(p) || p.w.dilation != 1 || p.w.stride > kMostStride || p.w.windows < kLeastColumns)
       return false;
     if (O::kIsMax ? !pays(p) : p.w.windows <= kFlatColumns && Flat<O>::fits(p)) return false;
+    if (RowsLayout<O>::leads(p)) return false;
     // Otherwise more vectors than the edges would leave the input.
     const std::int64_t beyond = (p.w.windows - 1) * p.w.stride - p.w.lo + p.w.window - p.w.positions;
     return p.w.lo < kN && beyond <= kN;

@@ -3,7 +3,7 @@
 // that leave out the neighbours beyond a row's ends. For AVX-512 alone, which has the masks.
 #pragma once
 
-#include "simd/combine.h"
+#include "pool/rows_layout.h"
 
 POOL_BEGIN
 
@@ -30,7 +30,7 @@ struct Flat {
     if (p.w.adaptive() || p.h.adaptive() || p.d.adaptive() || p.w.stride != 1 || p.h.stride != 1) return false;
     if (p.w.window > kMostTaps || p.w.window * p.w.dilation > kMargin || p.w.lo % p.w.dilation != 0) return false;
     if (p.w.lo > (p.w.window - 1) * p.w.dilation) return false;
-    if (is_identity(p.w) && is_identity(p.h)) return false;
+    if ((is_identity(p.w) && is_identity(p.h)) || RowsLayout<O>::leads(p)) return false;
     return p.h.window * p.d.window <= kMostRows && band_rows(p) >= std::min<std::int64_t>(4, p.h.windows) &&
            p.w.positions <= kVectors * kN / 4;
   }

@@ -21,11 +21,13 @@ struct PoolPatches : PatchKernel<typename O::Stored, PoolPatches<O>> {
     if (!O::kIsMax && (!has_short_sums(p) || p.counts_d)) return false;
     return PatchKernel<typename O::Stored, PoolPatches>::fits(p) && (pays(p) || !Stripes<O>::fits(p));
   }
-  // Each element of a window in its own place, rather than rows that stay in registers: it pays where windows share nothing,
-  // and where one vector holds all that a row of them reads, without masks for what lies beside the plane.
+  // Each element of a window in its own place, rather than rows that stay in registers: it pays where windows share nothing
+  // and lie in planes or in short rows, and where one vector holds all that a row of them reads, without masks for what
+  // lies beside the plane.
   static bool pays(const Plan& p) {
     All all;
-    return p.w.window <= p.w.stride || (all.choose(p) && all.inside && all.vectors_of_row() == 1);
+    if (p.w.window <= p.w.stride && p.w.positions < All::kN) return true;
+    return all.choose(p) && all.inside && (p.w.window <= p.w.stride || all.vectors_of_row() == 1);
   }
 
   template <int kSources, int kWindow, int kDown, bool kWhole>

@@ -74,6 +74,14 @@ struct RowsLayout {
            !p.w.adaptive() && p.w.stride <= 4 && !is_identity(p.w) && p.h.out_step == p.w.windows * kSize;
   }
 
+  // Whether rows are the fastest of what takes long rows of small windows: where little is done for each of many outputs,
+  // since the others do not write around the caches.
+  static bool leads(const Plan& p) {
+    if (kBytes != 64 || !streams(p) || !is_single(p.d) || p.h.adaptive()) return false;
+    return p.h.stride == 1 && p.w.stride == 1 && p.h.window <= 3 && p.w.window <= 3 && p.h.windows >= 8 &&
+           p.w.windows >= 3 * kN;
+  }
+
   std::int64_t pitch_of(const Plan& p) const {
     const std::int64_t reach = span(p.w, columns) * inner;
     if (inner > 1 || p.w.adaptive() || p.w.stride > 4) return round_up(reach + kN);

@@ -4,6 +4,7 @@
 // variable, so it is there for AVX-512 alone.
 #pragma once
 
+#include "pool/rows_layout.h"
 #include "pool/stripes_layout.h"
 
 POOL_BEGIN
@@ -21,7 +22,7 @@ struct Stripes {
 
   static bool fits(const Plan& p) {
     StripesLayout<O> layout;
-    return layout.choose(p);
+    return layout.choose(p) && !RowsLayout<O>::leads(p);
   }
 
   // A unit is a band of rows of the planes that go together.
@@ -70,7 +71,7 @@ struct Stripes {
   }
   static std::int64_t bands(const Plan& p) { return (p.h.windows + band_rows(p) - 1) / band_rows(p); }
 
-  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)), ahead_(ahead(plan)) {
+  explicit Stripes(const Plan& plan) : p(plan), is_flat_(is_single(plan.d)), leaves_(leaves_planes(plan)), ahead_(ahead(plan)) {
     layout_.choose(p);
     for (int i = 0; i < layout_.stripes; ++i) stripes_[i].set(p, layout_, i);
     if (!p.h.adaptive()) p.h.inside(inside_begin_, inside_end_);
@@ -277,14 +278,15 @@ struct Stripes {
       }
       return value;
     }
-    // Asks for what is read there later: stripes read every row in pieces, which processors don't foresee.
-    template <bool kFlat>
-    POOL_INLINE void ask(std::int64_t at, std::int64_t ahead, std::int64_t asked_taps) const {
-      at += ahead;
+    // Asks for what is read there two bands later: stripes read every row in pieces, which processors don't foresee.
+    POOL_INLINE void ask(std::int64_t at) const {
 #pragma GCC unroll 4
-      for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at, 0, 2);
-      for (std::int64_t d = 1; !kFlat && d < asked_taps; ++d) {
-        at += deep_step;
+      for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at + 2 * kBandBytes, 0, 2);
+    }
+    // The same of all taps along d, some planes later. Not inlined: the loop needs its registers.
+    __attribute__((noinline)) void ask(std::int64_t at, std::int64_t ahead) const {
+      at += ahead;
+      for (std::int64_t d = 0; d < deep; ++d, at += deep_step) {
 #pragma GCC unroll 4
         for (int i = 0; i < kLoads; ++i) __builtin_prefetch(in[i] + at, 0, 2);
       }
@@ -344,7 +346,7 @@ struct Stripes {
     const std::int64_t first_y = begin_ * p.h.stride - p.h.lo, first_to = begin_ * p.h.out_step;
     const std::int64_t skipped = p.h.stride - (kTaps - kKnown);
     const std::int64_t end = end_, to_step = p.h.out_step;
-    const std::int64_t ahead = ahead_, asked_taps = leaves_planes(p) ? lane.deep : 1;
+    const bool asks = ahead_ > 0;
     const Outer planes = p.outer[1];
     // The rows of outputs in [alike, unlike) read no row outside the input, and have the same factors.
     const std::int64_t alike = std::clamp(inside_begin_, begin_, end), unlike = std::clamp(inside_end_, alike, end);
@@ -352,7 +354,7 @@ struct Stripes {
     VecFor<O> factor{};
     if constexpr (!O::kIsMax) factor = load_vec<Value>(stripe.factors[kMostEdges]);
     const auto load = [&](auto inside, int i) __attribute__((always_inline)) {
-      if (ahead > 0) lane.template ask<kFlat>(at, ahead, asked_taps);
+      if (asks) leaves_ ? lane.ask(at, ahead_) : lane.ask(at);
       if (inside.value || static_cast<std::uint64_t>(y) < static_cast<std::uint64_t>(height)) {
         lane.template load<Op, kFlat, kOpen>(rows[i], at, doubts[i % 2]);
       } else {
@@ -449,7 +451,7 @@ struct Stripes {
   double plane_scale_ = 1;
   std::int64_t begin_ = 0, end_ = 0;  // output rows of the band
   Axis::Taps deep_{0, 1};
-  bool is_flat_;
+  bool is_flat_, leaves_;
   std::int64_t ahead_;  // bytes; 0 where nothing is asked for
   std::int64_t group_ = 0, groups_ = 1;  // the first one in hand, and how many are alike
   int planes_ = 0;                    // of the group
