@@ -31,10 +31,11 @@ struct GradientPatches {
   static bool fits(const Plan& p) {
     const Axis &d = p.d, &h = p.h, &w = p.w;
     if (p.inner != 1 || (kIsMax ? p.offset_size != 1 : !std::isfinite(p.scale))) return false;
-    if (!is_plain(d) || !is_plain(h) || !is_plain(w) || w.windows < 2) return false;
+    if (d.dilation > 1 || h.dilation > 1 || w.dilation > 1 || w.windows < 2) return false;
+    if (is_adaptive(p) && d.windows * h.windows * w.windows > kN) return false;
     const std::int64_t positions = d.positions * h.positions * w.positions;
     if (positions > std::min(kMostVectors * kN, p.planes() * kPositionsPerPlane)) return false;
-    if (reads(p) > kMostReads && !(w.stride > 1 && has_few_windows(p))) return false;
+    if (reads(p) > kMostReads && !((w.adaptive() || w.stride > 1) && has_few_windows(p))) return false;
     if (d.windows > kMostWindows || h.windows > kMostWindows || d.windows * h.windows * w.windows > kMostWindows) return false;
     if (w.out_step != kSize || w.in_step != kSize || (kIsMax && w.offset_step != 1)) return false;
     if (!touches(h, w.positions, w.windows) || !touches(d, h.positions * w.positions, h.windows * w.windows)) return false;
@@ -51,7 +52,7 @@ struct GradientPatches {
   }
 
  private:
-  static bool is_plain(const Axis& axis) { return !axis.adaptive() && axis.dilation == 1; }
+  static bool is_adaptive(const Plan& p) { return p.d.adaptive() || p.h.adaptive() || p.w.adaptive(); }
   static std::int64_t reads(const Plan& p) { return most_readers(p.d) * most_readers(p.h) * most_readers(p.w); }
   static bool has_few_windows(const Plan& p) {
     return reads(p) <= kMostReadsOfFew && p.d.windows * p.h.windows * p.w.windows <= kN &&
@@ -65,7 +66,7 @@ struct GradientPatches {
   static std::int64_t sources(const Plan& p) {
     const std::int64_t rows = (kN + p.w.positions - 2) / p.w.positions + 1;
     const std::int64_t all = p.d.windows * p.h.windows * p.w.windows;
-    if (p.d.positions > 1 || p.d.windows > 1) return (all + kN - 1) / kN;
+    if (p.d.positions > 1 || p.d.windows > 1 || is_adaptive(p)) return (all + kN - 1) / kN;
     const std::int64_t high = (rows - 1 + p.h.stride - 1) / p.h.stride + most_readers(p.h);
     // Two rows of positions have one row of windows in common, or those at the end of one and the beginning of the next.
     const std::int64_t ends = kN / p.w.stride + 2 * most_readers(p.w);
@@ -97,7 +98,7 @@ struct GradientPatches {
         const std::int64_t o = w.first + i;
         column[i * row + x] = static_cast<P>(o <= w.last ? o : kNone);
         if constexpr (kIsMax) {
-          along[i * row + x] = static_cast<P>(o <= w.last ? x + p.w.lo - o * p.w.stride : kNone);
+          along[i * row + x] = static_cast<P>(o <= w.last ? tap_at(p.w, o, x) : kNone);
         } else {
           along[i * row + x] = p.counts_w && o <= w.last ? p.factor(p.w, o) : 1.0;
         }
@@ -116,7 +117,7 @@ struct GradientPatches {
         for (std::int64_t od = d.first; od <= d.last; ++od) {
           for (std::int64_t oh = h.first; oh <= h.last; ++oh) {
             const P window = static_cast<P>((od * p.h.windows + oh) * p.w.windows);
-            const std::int64_t tap_d = z + p.d.lo - od * p.d.stride, tap_h = y + p.h.lo - oh * p.h.stride;
+            const std::int64_t tap_d = tap_at(p.d, od, z), tap_h = tap_at(p.h, oh, y);
             const P base = static_cast<P>((tap_d * p.window_h + tap_h) * p.window_w);
             const double factor = kIsMax ? 1.0 : p.row_factor(od, oh);
             for (std::int64_t i = 0; i < across; ++i, to += vectors * kN) {

@@ -141,6 +141,7 @@ struct Full {
         const PackedRows packed(in, p.w.positions);
         for (; row + O::kCount <= count; row += O::kCount) {
           ahead.come_to(in);
+          ahead.come_to(in + O::kCount / 2 * p.h.in_step);
           O::store(out, settled(packed.sums(in)), factor);
           in += O::kCount * p.h.in_step;
           out += O::kCount * kSize;
