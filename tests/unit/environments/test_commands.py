@@ -97,7 +97,10 @@ def test_what_a_command_leaves_behind_ends_with_it(token: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_the_holder_ends_all(token: str, number: signal.Signals) -> None:
-    with subprocess.Popen(command(token, "hold"), cwd=ROOT, stderr=subprocess.DEVNULL) as holder:
+    def hear() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, and so all that it starts, ignores it
+
+    with subprocess.Popen(command(token, "hold"), cwd=ROOT, stderr=subprocess.DEVNULL, preexec_fn=hear) as holder:
         assert wait_until(lambda: is_planted(token))
         os.kill(holder.pid, number)
         holder.wait(timeout=PATIENCE_S)
