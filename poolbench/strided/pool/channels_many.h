@@ -65,10 +65,10 @@ struct ChannelsOfMany {
     double* at;
     POOL_INLINE void whole(std::int64_t x, Vec<float> sum) {
       constexpr std::int64_t kHalf = kLanes<double>;
-      Floats halves[2];
-      __builtin_memcpy(halves, &sum, sizeof halves);
-      store_vec<double>(at + x, load_vec<double>(at + x) + Widened<float>::widen(halves[0]));
-      store_vec<double>(at + x + kHalf, load_vec<double>(at + x + kHalf) + Widened<float>::widen(halves[1]));
+      Vec<double> low = load_vec<double>(at + x), high = load_vec<double>(at + x + kHalf);
+      add_widened(sum, low, high);
+      store_vec<double>(at + x, low);
+      store_vec<double>(at + x + kHalf, high);
     }
     POOL_INLINE void part(std::int64_t x, Vec<float> sum, int) { whole(x, sum); }  // there is room, and nothing is read there
   };

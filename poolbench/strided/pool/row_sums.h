@@ -90,18 +90,12 @@ struct RowSums {
   // A long row: blocks are added up in float, and they in double.
   static POOL_INLINE Vec<double> long_row(const char* at, std::int64_t n) {
     Vec<double> low{}, high{};
-    for (; n >= kBlock * kN; n -= kBlock * kN, at += kBlock * kN * kSize) widen(tree<kBlock>(at), low, high);
-    for (; n >= 4 * kN; n -= 4 * kN, at += 4 * kN * kSize) widen(tree<4>(at), low, high);
+    for (; n >= kBlock * kN; n -= kBlock * kN, at += kBlock * kN * kSize) add_widened(tree<kBlock>(at), low, high);
+    for (; n >= 4 * kN; n -= 4 * kN, at += 4 * kN * kSize) add_widened(tree<4>(at), low, high);
     for (; n > 0; n -= kN, at += kN * kSize) {
-      widen(FloatAvg::load_part(at, static_cast<int>(std::min(n, kN))), low, high);
+      add_widened(FloatAvg::load_part(at, static_cast<int>(std::min(n, kN))), low, high);
     }
     return low + high;
-  }
-  static POOL_INLINE void widen(V sum, Vec<double>& low, Vec<double>& high) {
-    Floats halves[2];
-    __builtin_memcpy(halves, &sum, sizeof halves);
-    low += Widened<float>::widen(halves[0]);
-    high += Widened<float>::widen(halves[1]);
   }
 };
 

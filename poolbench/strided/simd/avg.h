@@ -67,6 +67,14 @@ struct Widened<float> {
   }
 };
 
+// Adds both halves of a vector of floats to vectors of doubles.
+POOL_INLINE void add_widened(Vec<float> floats, Vec<double>& low, Vec<double>& high) {
+  Floats halves[2];
+  __builtin_memcpy(halves, &floats, sizeof halves);
+  low += Widened<float>::widen(halves[0]);
+  high += Widened<float>::widen(halves[1]);
+}
+
 using HalfBits = HalfVecOf<std::uint16_t>::type;
 using Words = Vec<std::uint32_t>;
 

@@ -52,11 +52,7 @@ POOL_INLINE std::int64_t combine_floats(const char* const* rows, std::int64_t co
         b += load_vec<float>(some[i + 1] + x * 4);
       }
       if (i < now) a += load_vec<float>(some[i] + x * 4);
-      a += b;
-      Floats halves[2];
-      __builtin_memcpy(halves, &a, sizeof halves);
-      low += Widened<float>::widen(halves[0]);
-      high += Widened<float>::widen(halves[1]);
+      add_widened(a + b, low, high);
     }
     sink.whole(x, low);
     sink.whole(x + kLanes<double>, high);
