@@ -375,11 +375,7 @@ struct Columns {
     if constexpr (kInFloat) {
       Vec<double> low{}, high{};
       for (; n > 0; n -= piece_, at += piece_ * p.w.dilation * kN) {
-        const Vec<float> piece = columns(at, std::min(n, piece_));
-        Floats halves[2];
-        __builtin_memcpy(halves, &piece, sizeof halves);
-        low += Widened<float>::widen(halves[0]);
-        high += Widened<float>::widen(halves[1]);
+        add_widened(columns(at, std::min(n, piece_)), low, high);
       }
       const Vec<double> own = fill_vec<double>(factor);
       Widened<float>::store(to, low * own);
